@@ -1,0 +1,10 @@
+#!/usr/bin/env node
+import { existsSync } from 'node:fs'
+
+const bundle = new URL('../dist/thv.js', import.meta.url)
+if (existsSync(bundle)) {
+  await import(bundle.href)
+} else {
+  process.stderr.write("thv is not built yet: run 'npm run build' in the clone, then try again\n")
+  process.exitCode = 1
+}

@@ -1,0 +1,133 @@
+import { ThvError } from '../errors.ts'
+import type { ResolvedPackage } from './package-source.ts'
+import { isProxyMode, isTransportType, type ProxyMode, type TransportType } from './transport-type.ts'
+import { assertWorkloadName } from './workload-name.ts'
+
+/** The only schema version there is: spec/local 2.8. */
+export const runConfigSchemaVersion = 'v0.1.0'
+
+/**
+ * One workload as saved on disk, exported, and given to `--from-config`
+ * (`runconfigs/<base_name>.json`). The keys are ToolHive's; what thv adds stands
+ * under `thv`, which ToolHive ignores. Keys that this version does not know are kept
+ * when a file is saved again.
+ */
+export interface RunConfig {
+  schema_version: string
+  /** Resolved image or package (`npx://name@1.2.3`); empty for a local command. */
+  image: string
+  name: string
+  base_name?: string
+  container_name?: string
+  /** Arguments for the server (after `--`). */
+  cmd_args?: string[]
+  transport: TransportType
+  /** Bind address of the proxy; default 127.0.0.1. */
+  host: string
+  /** Port of the proxy, kept over restarts. */
+  port: number
+  target_port?: number
+  target_host?: string
+  allowed_origins?: string[]
+  permission_profile: unknown
+  env_vars?: Record<string, string>
+  debug?: boolean
+  container_labels?: Record<string, string>
+  proxy_mode?: ProxyMode
+  group?: string
+  thv?: RunConfigExtension
+  [unknownKey: string]: unknown
+}
+
+/** What thv records beside ToolHive's keys. */
+export interface RunConfigExtension {
+  /** How the server runs; today always a process on this machine. */
+  runtime: 'process'
+  /** Set when the server comes from a package index: what was resolved and is in the cache. */
+  package?: ResolvedPackage
+  /** Set for a local command. */
+  command?: LocalCommand
+}
+
+/** A local command, resolved when the user ran it so that it means the same from any shell later. */
+export interface LocalCommand {
+  /** Absolute path of the executable. */
+  executable: string
+  /** What the user typed. */
+  typed: string
+  workingDirectory: string
+  /** Search path of the user's shell at the time, because scripts call other programs. */
+  searchPath: string
+}
+
+/**
+ * Asserts the few fields a supervisor or a listing needs, without loading a
+ * schema library. Throws `invalid-run-config`, or `run-config-newer` for a schema
+ * version above ours.
+ */
+export function assertRunConfig(value: unknown, origin: string): asserts value is RunConfig {
+  if (!isRecord(value)) throw invalid(origin, 'it is not a JSON object')
+  assertSchemaVersion(value['schema_version'], origin)
+  if (typeof value['name'] !== 'string') throw invalid(origin, "'name' is missing")
+  assertWorkloadName(value['name'])
+  if (!isTransportType(value['transport'])) throw invalid(origin, "'transport' is not stdio, sse or streamable-http")
+  if (!isPort(value['port'])) throw invalid(origin, "'port' is not a port number")
+  if (value['target_port'] !== undefined && !isPort(value['target_port'])) {
+    throw invalid(origin, "'target_port' is not a port number")
+  }
+  if (value['proxy_mode'] !== undefined && value['proxy_mode'] !== '' && !isProxyMode(value['proxy_mode'])) {
+    throw invalid(origin, "'proxy_mode' is not sse or streamable-http")
+  }
+  assertStrings(value, origin)
+}
+
+function assertStrings(value: Record<string, unknown>, origin: string): void {
+  for (const key of ['image', 'host', 'group', 'target_host', 'base_name']) {
+    if (value[key] !== undefined && typeof value[key] !== 'string') throw invalid(origin, `'${key}' is not a string`)
+  }
+  for (const key of ['cmd_args', 'allowed_origins']) {
+    const list = value[key]
+    if (list === undefined || list === null) continue
+    if (!Array.isArray(list) || list.some((entry) => typeof entry !== 'string')) {
+      throw invalid(origin, `'${key}' is not a list of strings`)
+    }
+  }
+  for (const key of ['env_vars', 'container_labels']) {
+    const map = value[key]
+    if (map === undefined || map === null) continue
+    if (!isRecord(map) || Object.values(map).some((entry) => typeof entry !== 'string')) {
+      throw invalid(origin, `'${key}' is not a map of strings`)
+    }
+  }
+}
+
+function assertSchemaVersion(version: unknown, origin: string): void {
+  // Files written before the version existed carry none; they have today's shape.
+  if (version === undefined || version === '' || version === runConfigSchemaVersion) return
+  const parts = typeof version === 'string' ? /^v(\d+)\.(\d+)\.(\d+)$/.exec(version) : null
+  if (parts === null) throw invalid(origin, `schema version ${JSON.stringify(version)} is not of the form v0.1.0`)
+  const [major, minor] = [Number(parts[1]), Number(parts[2])]
+  // Patch versions add optional keys only, and unknown keys are kept.
+  if (major === 0 && minor <= 1) return
+  throw new ThvError(
+    'run-config-newer',
+    `${origin} has schema version ${JSON.stringify(version)}, this thv reads up to ${runConfigSchemaVersion}`,
+    {
+      hint: 'update thv, or export the workload again with the older version',
+    },
+  )
+}
+
+function invalid(origin: string, why: string): ThvError {
+  return new ThvError('invalid-run-config', `${origin} is not a run config: ${why}`, {
+    hint: "compare it with the output of 'thv export'",
+  })
+}
+
+function isPort(value: unknown): value is number {
+  return Number.isInteger(value) && Number(value) >= 0 && Number(value) <= 65535
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

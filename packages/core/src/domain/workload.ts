@@ -1,0 +1,85 @@
+import { clientUrl, effectiveProxyMode, type ProxyMode, type TransportType } from './transport-type.ts'
+import type { RunConfig } from './run-config.ts'
+import { assessStatus, type StatusRecord, type WorkloadStatus } from './workload-status.ts'
+
+/** How far a workload is kept from the rest of the machine. The sandbox comes with the isolation capability. */
+export type Isolation = 'none' | 'sandbox' | 'container'
+
+/** A workload as lists, `status` and the API show it: spec/local 2.2. */
+export interface Workload {
+  name: string
+  package: string
+  url: string
+  port: number
+  transport_type: TransportType
+  proxy_mode?: ProxyMode
+  status: WorkloadStatus
+  status_context?: string
+  created_at: string
+  labels?: Record<string, string>
+  group?: string
+  /** RFC 3339; the zero time when it never started (always present, as ToolHive prints it). */
+  started_at: string
+  isolation: Isolation
+  /** Pid of the supervisor, absent when none lives. */
+  supervisor_pid?: number
+  restarts?: number
+  last_stderr?: string[]
+}
+
+/** Go's zero time, which ToolHive prints for "never". */
+export const zeroTime = '0001-01-01T00:00:00Z'
+
+const unreadablePackage = 'unknown (run config unreadable)'
+
+/** Joins what is saved and what is alive into one view. Pure. */
+export function buildWorkload(parts: {
+  name: string
+  config: RunConfig | undefined
+  record: StatusRecord
+  ownerAlive: boolean
+}): Workload {
+  const { name, config, record } = parts
+  const assessed = assessStatus(name, record, parts.ownerAlive)
+  const mode = config === undefined ? 'streamable-http' : effectiveProxyMode(config.transport, config.proxy_mode)
+  const port = config?.port ?? 0
+  const labels = config === undefined ? {} : userLabels(config)
+  const workload: Workload = {
+    name,
+    package: config === undefined ? unreadablePackage : packageOf(config),
+    url: clientUrl(name, port, mode),
+    port,
+    transport_type: config?.transport ?? 'stdio',
+    proxy_mode: mode,
+    status: assessed.status,
+    created_at: record.created_at,
+    started_at: record.thv?.started_at ?? zeroTime,
+    isolation: 'none',
+  }
+  if (assessed.context !== undefined && assessed.context !== '') workload.status_context = assessed.context
+  if (Object.keys(labels).length > 0) workload.labels = labels
+  if (config?.group !== undefined && config.group !== '') workload.group = config.group
+  if (parts.ownerAlive && record.process_id > 0) workload.supervisor_pid = record.process_id
+  if (record.thv?.restarts !== undefined && record.thv.restarts > 0) workload.restarts = record.thv.restarts
+  if (record.thv?.last_stderr !== undefined && record.thv.last_stderr.length > 0)
+    workload.last_stderr = record.thv.last_stderr
+  return workload
+}
+
+/** What runs, in one word: the image or package, or the command as typed. */
+export function packageOf(config: RunConfig): string {
+  const command = config.thv?.command
+  if (command !== undefined) {
+    const script = config.cmd_args?.[0]
+    // Later arguments stay out of lists: they may carry what should not be shown.
+    return script === undefined || script.startsWith('-') ? command.typed : `${command.typed} ${script}`
+  }
+  if (config.image !== '') return config.image
+  return typeof config['remote_url'] === 'string' ? 'remote' : ''
+}
+
+/** Labels the user gave, without the ones that ToolHive keeps for itself. */
+export function userLabels(config: RunConfig): Record<string, string> {
+  const entries = Object.entries(config.container_labels ?? {})
+  return Object.fromEntries(entries.filter(([key]) => key !== 'toolhive' && !key.startsWith('toolhive-')))
+}

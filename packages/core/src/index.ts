@@ -1,0 +1,71 @@
+export { Diagnostics, type Problem } from './diagnostics.ts'
+export { errorKinds, isThvError, messageOf, systemCodeOf, ThvError, type ErrorCode, type ErrorKind } from './errors.ts'
+export { limits } from './limits.ts'
+export { parseEnvironmentFile, parseEnvironmentVariable } from './domain/environment.ts'
+export { assertGroupName, defaultGroup, type Group } from './domain/group.ts'
+export { matchesLabels, parseLabel } from './domain/label.ts'
+export {
+  formatPackage,
+  isPackageArgument,
+  packageKinds,
+  packageWorkloadName,
+  parsePackageSource,
+  type PackageKind,
+  type PackageSource,
+  type ResolvedPackage,
+} from './domain/package-source.ts'
+export { decideRestart, type RestartDecision } from './domain/restart-policy.ts'
+export {
+  assertRunConfig,
+  runConfigSchemaVersion,
+  type LocalCommand,
+  type RunConfig,
+  type RunConfigExtension,
+} from './domain/run-config.ts'
+export {
+  clientUrl,
+  effectiveProxyMode,
+  isProxyMode,
+  isTransportType,
+  proxyModes,
+  transportTypes,
+  type ProxyMode,
+  type TransportType,
+} from './domain/transport-type.ts'
+export { assertWorkloadName, sanitizeWorkloadName } from './domain/workload-name.ts'
+export {
+  assessStatus,
+  isListedByDefault,
+  isOwned,
+  nextStatus,
+  workloadStatuses,
+  type AssessedStatus,
+  type ProcessIdentity,
+  type ServerProcess,
+  type StatusEvent,
+  type StatusExtension,
+  type StatusRecord,
+  type WorkloadStatus,
+} from './domain/workload-status.ts'
+export { buildWorkload, packageOf, userLabels, zeroTime, type Isolation, type Workload } from './domain/workload.ts'
+export type { Clock } from './ports/clock.ts'
+export type {
+  CachedPackage,
+  InstalledPackage,
+  PackageCache,
+  PackageInstaller,
+  ProgressListener,
+} from './ports/package-installer.ts'
+export type { PortAllocator } from './ports/port-allocator.ts'
+export type { ProcessTable } from './ports/process-table.ts'
+export type {
+  GroupStore,
+  LogFiles,
+  RunConfigStore,
+  StateListing,
+  StateProblem,
+  StatusChange,
+  StatusStore,
+} from './ports/state-store.ts'
+export type { SupervisorLauncher } from './ports/supervisor-launcher.ts'
+export type { Deployment, DeploySpec, ServerExit, WorkloadRuntime } from './ports/workload-runtime.ts'

@@ -1,0 +1,49 @@
+/**
+ * Every default maximum of the control plane, with its reason.
+ * Times are milliseconds, sizes bytes. The data plane has its own table.
+ */
+export const limits = {
+  /** A workload name becomes a file name; spec/local 2.5 allows 1 to 100 characters. */
+  nameLength: 100,
+  /** No run config we have seen is above 20 KB; a larger file is not one. */
+  runConfigBytes: 1024 * 1024,
+  /** A status file holds a few hundred bytes and up to 20 stderr lines. */
+  statusBytes: 256 * 1024,
+  /** Group files list clients and skills by name. */
+  groupBytes: 256 * 1024,
+  /** An environment file is read whole. */
+  envFileBytes: 1024 * 1024,
+  /** How many state files one listing reads. */
+  stateEntries: 10_000,
+  /** Status files: spec/local 0.3. */
+  statusLockMs: 1_000,
+  /** Everything else: spec/local 0.3. */
+  lockMs: 5_000,
+  /** From spawn of the supervisor to `running`; a slow npm server needs 2 s. */
+  startMs: 60_000,
+  /** Polite part of a stop, the reference's `stop --timeout` default. */
+  stopMs: 30_000,
+  /** Between the polite signal and the firm one inside a stop. */
+  terminateGraceMs: 5_000,
+  /** Between end of input and SIGTERM; servers that obey the protocol exit on end of input. */
+  endOfInputGraceMs: 1_500,
+  /** Last stderr lines that stay with the state. */
+  stderrLines: 20,
+  /** One kept stderr line is cut here. */
+  stderrLineLength: 2_000,
+  /** Restart back-off: first delay, cap, attempts in a row; spec/local 2.10 allows 10. */
+  restartInitialMs: 500,
+  restartMaxMs: 60_000,
+  restartAttempts: 10,
+  /** A run this long resets the restart counter; spec/local 2.10. */
+  restartStableMs: 30_000,
+  /** An unversioned package keeps its resolved version this long, as pnpm dlx does. */
+  packageTagMs: 24 * 60 * 60 * 1000,
+  /** A package install over a slow line. */
+  packageInstallMs: 10 * 60 * 1000,
+  /** Asking an index for a version. */
+  packageResolveMs: 60_000,
+  /** A log file is rotated above this, keeping `logBackups` older ones. */
+  logBytes: 10 * 1024 * 1024,
+  logBackups: 2,
+} as const

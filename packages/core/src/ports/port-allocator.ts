@@ -1,0 +1,7 @@
+/** Finds and checks TCP ports on this machine. */
+export interface PortAllocator {
+  /** Whether a server could listen there now. */
+  isFree(port: number, host: string): Promise<boolean>
+  /** A free port in [10000, 65535): ten random tries, then a scan from 10000 (spec/local 3.4). `port-in-use` when none is. */
+  findFree(host: string): Promise<number>
+}

@@ -1,0 +1,34 @@
+import { defineConfig } from 'vitest/config'
+
+const shared = {
+  resolve: { conditions: ['@thv/source'] },
+  ssr: { resolve: { conditions: ['@thv/source'] } },
+}
+
+export default defineConfig({
+  ...shared,
+  test: {
+    pool: 'forks',
+    maxWorkers: 2,
+    reporters: ['default'],
+    projects: [
+      {
+        ...shared,
+        test: {
+          name: 'unit',
+          include: ['packages/*/src/**/*.test.ts', 'apps/*/src/**/*.test.ts', 'test/*.test.ts'],
+          testTimeout: 20_000,
+        },
+      },
+      {
+        ...shared,
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 300_000,
+        },
+      },
+    ],
+  },
+})
