@@ -2,6 +2,7 @@ export { Diagnostics, type Problem } from './diagnostics.ts'
 export { errorKinds, isThvError, messageOf, systemCodeOf, ThvError, type ErrorCode, type ErrorKind } from './errors.ts'
 export { limits } from './limits.ts'
 export { parseEnvironmentFile, parseEnvironmentVariable } from './domain/environment.ts'
+export { parseGoDuration } from './domain/go-duration.ts'
 export { assertGroupName, defaultGroup, type Group } from './domain/group.ts'
 export { matchesLabels, parseLabel } from './domain/label.ts'
 export {
@@ -69,3 +70,23 @@ export type {
 } from './ports/state-store.ts'
 export type { SupervisorLauncher } from './ports/supervisor-launcher.ts'
 export type { Deployment, DeploySpec, ServerExit, WorkloadRuntime } from './ports/workload-runtime.ts'
+export type { CommandResolver } from './ports/command-resolver.ts'
+export { requireGroup, sourceOf, type BuildRunConfigDeps } from './use-cases/build-run-config.ts'
+export { applyEvent, changeStatus, type ChangeStatusDeps } from './use-cases/change-status.ts'
+export { assertSupportedRunConfig } from './use-cases/check-run-config.ts'
+export { deleteWorkload } from './use-cases/delete-workload.ts'
+export { ensurePackage } from './use-cases/ensure-package.ts'
+export { exportRunConfig } from './use-cases/export-run-config.ts'
+export {
+  getWorkload,
+  listWorkloads,
+  workloadNotFound,
+  type ListFilter,
+  type ReadWorkloadDeps,
+  type WorkloadListing,
+} from './use-cases/list-workloads.ts'
+export { launchAndWait, waitUntilServing } from './use-cases/launch-supervisor.ts'
+export { createWorkload, runWorkload, type RunInput, type RunWorkloadDeps } from './use-cases/run-workload.ts'
+export type { RunRequest } from './use-cases/run-request.ts'
+export { loadStartable, restartWorkload, startWorkload, type StartWorkloadDeps } from './use-cases/start-workload.ts'
+export { stoppedRecord, stopWorkload, type StopWorkloadDeps } from './use-cases/stop-workload.ts'

@@ -59,6 +59,8 @@ export interface StatusExtension {
   started_at?: string
   /** Restarts since the last stable run. */
   restarts?: number
+  /** When a stop must be over, RFC 3339: set by `stop --timeout`, obeyed by the supervisor. */
+  stop_deadline?: string
   /** The server's last stderr lines at its last exit. */
   last_stderr?: string[]
 }
@@ -126,7 +128,7 @@ export interface AssessedStatus {
  */
 export function assessStatus(name: string, record: StatusRecord, ownerAlive: boolean): AssessedStatus {
   const told = { status: record.status, context: record.status_context }
-  if (ownerAlive || !isOwned(record.status)) return told
+  if (ownerAlive || !isOwned(record.status) || record.status === 'unhealthy') return told
   if (record.status === 'starting') {
     return {
       status: 'error',
@@ -145,7 +147,7 @@ export function assessStatus(name: string, record: StatusRecord, ownerAlive: boo
 
 /** Whether a status is only true while some process keeps it so. */
 export function isOwned(status: WorkloadStatus): boolean {
-  return !['stopped', 'error', 'unhealthy', 'unknown', 'policy_stopped'].includes(status)
+  return !['stopped', 'error', 'unknown', 'policy_stopped'].includes(status)
 }
 
 /**

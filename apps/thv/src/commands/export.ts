@@ -1,0 +1,10 @@
+import { exportRunConfig } from '@thv/core'
+import type { CommandContext, CommandInput } from '../command.ts'
+
+/** `thv export NAME PATH`: the file can be given to `thv run --from-config`. */
+export async function exportCommand(context: CommandContext, input: CommandInput): Promise<void> {
+  const [name = '', path = ''] = input.args
+  const text = await exportRunConfig({ configs: await context.container.configs() }, name)
+  await context.container.writeExport(path, text)
+  context.output.line(`Successfully exported run configuration for '${name}' to '${path}'`)
+}

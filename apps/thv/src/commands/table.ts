@@ -1,0 +1,210 @@
+import type { CommandSpec, OptionSpec } from '../command.ts'
+
+const format: OptionSpec = {
+  flags: '--format <format>',
+  summary: 'output format',
+  choices: ['text', 'json'],
+  default: 'text',
+}
+const group: OptionSpec = { flags: '-g, --group <name>', summary: 'all workloads of a group', completes: 'groups' }
+const timeout: OptionSpec = {
+  flags: '--timeout <seconds>',
+  summary: 'time for a polite end before the firm one',
+  default: '30',
+}
+const workloads = { name: '[names...]', summary: 'workload names', completes: 'workloads' } as const
+const workload = { name: '<name>', summary: 'workload name', completes: 'workloads' } as const
+
+const mcpOptions: readonly OptionSpec[] = [
+  { flags: '--server <server>', summary: 'workload name or URL of an MCP endpoint', completes: 'workloads' },
+  format,
+  { flags: '--timeout <duration>', summary: 'time for the whole exchange (30s, 2m)', default: '30s' },
+  {
+    flags: '--transport <transport>',
+    summary: 'how to speak to the endpoint',
+    choices: ['auto', 'streamable-http', 'sse'],
+    default: 'auto',
+  },
+]
+
+const runOptions: readonly OptionSpec[] = [
+  { flags: '--name <name>', summary: 'workload name (default: made from the package or command)' },
+  { flags: '--group <name>', summary: 'group the workload belongs to', default: 'default', completes: 'groups' },
+  {
+    flags: '--transport <transport>',
+    summary: 'how the server speaks MCP (default: stdio)',
+    choices: ['stdio', 'sse', 'streamable-http'],
+  },
+  {
+    flags: '--proxy-mode <mode>',
+    summary: 'what clients of a stdio server speak (default: streamable-http)',
+    choices: ['streamable-http', 'sse'],
+  },
+  { flags: '--host <address>', summary: 'address the proxy listens on (default: 127.0.0.1)' },
+  { flags: '--allowed-origins <origin>', summary: 'browser origin that may connect', repeat: true },
+  { flags: '--proxy-port <port>', summary: 'port of the proxy (default: any free one)' },
+  { flags: '--target-port <port>', summary: 'port handed to a server that speaks HTTP (default: any free one)' },
+  { flags: '--target-host <address>', summary: 'address such a server listens on (default: 127.0.0.1)' },
+  { flags: '-e, --env <KEY=VALUE>', summary: 'environment variable for the server', repeat: true },
+  { flags: '--env-file <file>', summary: 'file of KEY=VALUE lines', completes: 'files' },
+  { flags: '--env-file-dir <directory>', summary: 'directory of such files', completes: 'files' },
+  { flags: '-l, --label <key=value>', summary: 'label of the workload', repeat: true },
+  { flags: '-f, --foreground', summary: 'stay, serve until Ctrl-C, then remove the workload' },
+  { flags: '--from-config <file>', summary: 'run what thv export wrote', completes: 'files' },
+]
+
+/** Every command of thv. Data only: nothing here loads what a command needs. */
+export const commands: readonly CommandSpec[] = [
+  {
+    name: 'run',
+    summary: 'run an MCP server behind a proxy',
+    arguments: [
+      { name: '[source]', summary: 'npx://package, uvx://package or go://module; left out for a local command' },
+    ],
+    passThrough: true,
+    options: runOptions,
+    examples: [
+      'thv run npx://@modelcontextprotocol/server-everything',
+      'thv run uvx://mcp-server-time -- --local-timezone UTC',
+      'thv run --name notes -- node server.js',
+    ],
+    load: async () => (await import('./run.ts')).runCommand,
+  },
+  {
+    name: 'start',
+    summary: 'start stopped workloads',
+    arguments: [workloads],
+    options: [
+      { flags: '-f, --foreground', summary: 'stay and supervise in this process' },
+      { flags: '-a, --all', summary: 'every workload' },
+      group,
+    ],
+    load: async () => (await import('./start.ts')).startCommand,
+  },
+  {
+    name: 'restart',
+    summary: 'stop and start workloads; their URLs stay',
+    arguments: [workloads],
+    options: [{ flags: '-a, --all', summary: 'every workload' }, group, timeout],
+    load: async () => (await import('./start.ts')).restartCommand,
+  },
+  {
+    name: 'stop',
+    summary: 'stop workloads',
+    arguments: [workloads],
+    options: [{ flags: '-a, --all', summary: 'every running workload' }, group, timeout],
+    load: async () => (await import('./stop.ts')).stopCommand,
+  },
+  {
+    name: 'rm',
+    summary: 'stop and remove workloads; logs and cached packages stay',
+    arguments: [workloads],
+    options: [{ flags: '--all', summary: 'every workload' }, group],
+    load: async () => (await import('./rm.ts')).rmCommand,
+  },
+  {
+    name: 'list',
+    aliases: ['ls'],
+    summary: 'list workloads',
+    options: [
+      { flags: '-a, --all', summary: 'also those that were stopped' },
+      { ...format, choices: ['text', 'json', 'mcpservers'] },
+      { flags: '--group <name>', summary: 'only this group', completes: 'groups' },
+      { flags: '-l, --label <key=value>', summary: 'only with this label', repeat: true },
+    ],
+    load: async () => (await import('./list.ts')).listCommand,
+  },
+  {
+    name: 'status',
+    summary: 'show one workload',
+    arguments: [workload],
+    options: [format],
+    load: async () => (await import('./status.ts')).statusCommand,
+  },
+  {
+    name: 'logs',
+    summary: "show a workload's output; 'thv logs prune' removes logs of workloads that are gone",
+    arguments: [workload],
+    options: [
+      { flags: '-f, --follow', summary: 'keep showing what is added' },
+      { flags: '-p, --proxy', summary: 'the log of the proxy instead of the server' },
+    ],
+    load: async () => (await import('./logs.ts')).logsCommand,
+  },
+  {
+    name: 'export',
+    summary: 'write the run config of a workload to a file',
+    arguments: [workload, { name: '<path>', summary: 'file to write', completes: 'files' }],
+    options: [{ flags: '--format <format>', summary: 'output format', choices: ['json'], default: 'json' }],
+    load: async () => (await import('./export.ts')).exportCommand,
+  },
+  {
+    name: 'mcp',
+    summary: 'talk to an MCP server',
+    subcommands: [
+      {
+        name: 'list',
+        summary: 'list what a server offers',
+        arguments: [{ name: '[kind]', summary: 'tools, resources or prompts (default: all three)' }],
+        options: mcpOptions,
+        load: async () => (await import('./mcp-list.ts')).mcpListCommand,
+      },
+      {
+        name: 'call',
+        summary: 'call one tool',
+        arguments: [{ name: '<tool>', summary: 'tool name' }],
+        options: [
+          ...mcpOptions,
+          { flags: '--args <json>', summary: 'arguments as a JSON object' },
+          { flags: '--args-file <file>', summary: 'file with the arguments', completes: 'files' },
+          { flags: '--ignore-tool-error', summary: 'exit 0 although the tool reports an error' },
+        ],
+        load: async () => (await import('./mcp-call.ts')).mcpCallCommand,
+      },
+    ],
+  },
+  {
+    name: 'cache',
+    summary: 'the cache of installed packages',
+    subcommands: [
+      {
+        name: 'list',
+        summary: 'list cached packages',
+        options: [format],
+        load: async () => (await import('./cache.ts')).cacheListCommand,
+      },
+      {
+        name: 'prune',
+        summary: 'remove cached packages that no workload uses',
+        options: [{ flags: '-a, --all', summary: 'also those in use; they are installed again at the next start' }],
+        load: async () => (await import('./cache.ts')).cachePruneCommand,
+      },
+    ],
+  },
+  {
+    name: 'doctor',
+    summary: 'check what works here and what is missing',
+    options: [format],
+    load: async () => (await import('./doctor.ts')).doctorCommand,
+  },
+  {
+    name: 'version',
+    summary: 'show the version',
+    options: [format, { flags: '--json', summary: 'same as --format json' }],
+    load: async () => (await import('./version.ts')).versionCommand,
+  },
+  {
+    name: 'completion',
+    summary: 'print a shell completion script',
+    arguments: [{ name: '<shell>', summary: 'bash, zsh or fish' }],
+    examples: ['source <(thv completion bash)', 'thv completion fish > ~/.config/fish/completions/thv.fish'],
+    load: async () => (await import('./completion.ts')).completionCommand,
+  },
+  {
+    name: '__complete',
+    summary: 'candidates for the last word',
+    hidden: true,
+    passThrough: true,
+    load: async () => (await import('./complete.ts')).completeCommand,
+  },
+]

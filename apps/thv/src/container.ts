@@ -1,0 +1,147 @@
+import type * as AdaptersModule from '@thv/adapters'
+import type {
+  GroupStore,
+  LogFiles,
+  PackageCache,
+  PackageInstaller,
+  PackageKind,
+  PortAllocator,
+  ReadWorkloadDeps,
+  RunConfigStore,
+  RunWorkloadDeps,
+  StartWorkloadDeps,
+} from '@thv/core'
+import { homedir } from 'node:os'
+import { resolve } from 'node:path'
+import { resolveCommand } from './resolve-command.ts'
+import { selfCommand } from './self-command.ts'
+import type { Supervision, SupervisionOptions } from './wire-supervision.ts'
+import { createUserFiles, type UserFiles } from './user-files.ts'
+
+type Adapters = typeof AdaptersModule
+
+/** The directories of this user: spec/local 0.1. */
+export type Directories = ReturnType<Adapters['resolveDirectories']>
+
+/**
+ * The composition root: everything is built on first use, so that `list` never
+ * loads what `run` needs. The only place that reads the process environment.
+ */
+export interface Container {
+  readonly files: UserFiles
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** `TOOLHIVE_DEBUG` is on. */
+  readonly debugWanted: boolean
+  readonly runtimeFacts: { platform: string; node: string }
+  adapters: () => Promise<Adapters>
+  directories: () => Promise<Directories>
+  reading: () => Promise<ReadWorkloadDeps>
+  workloads: () => Promise<RunWorkloadDeps & StartWorkloadDeps>
+  supervision: (name: string, options: SupervisionOptions) => Promise<Supervision>
+  configs: () => Promise<RunConfigStore>
+  groups: () => Promise<GroupStore>
+  logs: () => Promise<LogFiles>
+  ports: () => Promise<PortAllocator>
+  installer: (kind: PackageKind) => Promise<PackageInstaller>
+  packageCache: () => Promise<PackageCache>
+  /** A run config from outside with its keys as this version writes them. */
+  normalizeRunConfig: (value: unknown) => Promise<unknown>
+  /** Writes a file the user named, 0600, with its parent directories; atomically. */
+  writeExport: (path: string, text: string) => Promise<void>
+  /** Rejects with `cli-conflict` when ToolHive Desktop manages another thv. */
+  checkDesktop: () => Promise<void>
+}
+
+/** Builds the container of this process. Opens nothing. */
+export function createContainer(environment: Container['environment'] = process.env): Container {
+  const adapters = once(async () => await import('@thv/adapters'))
+  const directories = once(async () => {
+    const { resolveDirectories } = await adapters()
+    return resolveDirectories({ platform: process.platform, home: homedir(), environment })
+  })
+  const reading = once(async (): Promise<ReadWorkloadDeps> => {
+    const { createFileRunConfigStore, createFileStatusStore, createProcessTable } = await adapters()
+    const { state, data } = await directories()
+    const processes = createProcessTable()
+    return {
+      configs: createFileRunConfigStore({ stateDirectory: state }),
+      statuses: createFileStatusStore({ dataDirectory: data, processes }),
+      processes,
+    }
+  })
+  const dataDirectory = async (): Promise<string> => (await directories()).data
+  const logs = once(async () => (await adapters()).createLogFiles({ dataDirectory: await dataDirectory() }))
+  const ports = once(async () => (await adapters()).createPortAllocator())
+  const groups = once(async () => {
+    return (await adapters()).createFileGroupStore({ stateDirectory: (await directories()).state })
+  })
+  const installer = async (kind: PackageKind): Promise<PackageInstaller> => {
+    const { createPackageInstaller } = await adapters()
+    return createPackageInstaller(kind, { cacheDirectory: (await directories()).cache, environment })
+  }
+  const workloads = once(async (): Promise<RunWorkloadDeps & StartWorkloadDeps> => {
+    const { createDetachedSupervisorLauncher, createSystemClock, prepareLogDirectories } = await adapters()
+    const logFiles = await logs()
+    await prepareLogDirectories(await dataDirectory())
+    return {
+      ...(await reading()),
+      groups: await groups(),
+      ports: await ports(),
+      clock: createSystemClock(),
+      installers: installer,
+      commands: { resolve: async (typed) => await resolveCommand(await adapters(), environment, typed) },
+      launcher: createDetachedSupervisorLauncher({
+        command: selfCommand,
+        environment,
+        logPath: (name) => logFiles.proxyLog(name),
+      }),
+    }
+  })
+  const container: Container = {
+    files: createUserFiles(),
+    environment,
+    debugWanted: isOn(environment['TOOLHIVE_DEBUG']),
+    runtimeFacts: { platform: `${process.platform}/${process.arch}`, node: process.version },
+    adapters,
+    directories,
+    reading,
+    workloads,
+    logs,
+    ports,
+    groups,
+    installer,
+    configs: async () => (await reading()).configs,
+    packageCache: async () => (await adapters()).createPackageCache({ cacheDirectory: (await directories()).cache }),
+    supervision: async (name, options) => {
+      const { wireSupervision } = await import('./wire-supervision.ts')
+      return await wireSupervision(container, name, options)
+    },
+    normalizeRunConfig: async (value) => (await adapters()).normaliseRunConfigValue(value),
+    writeExport: async (path, text) => await (await adapters()).writeAtomically(resolve(path), text),
+    checkDesktop: async () => await checkDesktop(await adapters(), environment),
+  }
+  return container
+}
+
+async function checkDesktop(adapters: Adapters, environment: Container['environment']): Promise<void> {
+  if (isOn(environment['TOOLHIVE_SKIP_DESKTOP_CHECK'])) return
+  await adapters.assertDesktopAlignment({
+    home: homedir(),
+    platform: process.platform,
+    localAppData: environment['LOCALAPPDATA'],
+    runningExecutable: process.argv[1] ?? '',
+  })
+}
+
+function isOn(value: string | undefined): boolean {
+  return value === '1' || value === 'true'
+}
+
+/** Builds a value at the first call and hands out the same one afterwards. */
+function once<T>(build: () => Promise<T>): () => Promise<T> {
+  let built: Promise<T> | undefined
+  return async () => {
+    built ??= build()
+    return await built
+  }
+}

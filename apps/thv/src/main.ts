@@ -1,0 +1,63 @@
+import { ThvError } from '@thv/core'
+import { createContainer } from './container.ts'
+import { watchExitSignals } from './exit-signal.ts'
+import { exitCodes, interruptedExitCode } from './output/exit-codes.ts'
+import { createOutput } from './output/output.ts'
+import { renderError } from './output/render-error.ts'
+import { isThvError } from '@thv/core'
+
+await main(process.argv.slice(2))
+
+async function main(argv: string[]): Promise<void> {
+  if (argv[0] === '__reap') {
+    const { reapMain } = await import('@thv/adapters')
+    process.exit(await reapMain(argv.slice(1)))
+  }
+  const exit = watchExitSignals()
+  const container = createContainer()
+  const name = supervisedName(argv)
+  if (name !== undefined) {
+    const { runSupervisor } = await import('./supervisor.ts')
+    const debug = argv.includes('--debug') || container.debugWanted
+    process.exit(await runSupervisor(container, name, { debug, signal: exit.signal }))
+  }
+  process.exitCode = await runCommand(argv, { exit, container })
+  // A client library may keep a socket open; what was to be done is done.
+  if (exit.signal.aborted) process.exit()
+}
+
+type Setup = { exit: ReturnType<typeof watchExitSignals>; container: ReturnType<typeof createContainer> }
+
+async function runCommand(argv: string[], { exit, container }: Setup): Promise<number> {
+  const output = createOutput(process, process.env)
+  let debug = container.debugWanted || argv.includes('--debug')
+  try {
+    const { parseInvocation } = await import('./program.ts')
+    const invocation = parseInvocation(argv, (text) => output.raw(text))
+    if (invocation?.spec.load === undefined) return 0
+    debug ||= invocation.debug
+    await container.checkDesktop()
+    const handler = await invocation.spec.load()
+    const code = await handler({ container, output, signal: exit.signal, debug }, invocation.input)
+    output.settle()
+    return code ?? 0
+  } catch (error) {
+    output.settle()
+    if (exit.interrupted() && isAbort(error)) {
+      output.note(renderError(new ThvError('cancelled', 'interrupted'), debug))
+      return interruptedExitCode
+    }
+    output.note(renderError(error, debug))
+    return isThvError(error) ? exitCodes[error.kind] : 1
+  }
+}
+
+/** Of `start NAME --foreground` in a detached process: that one needs no command line library. */
+function supervisedName(argv: readonly string[]): string | undefined {
+  if (process.env['TOOLHIVE_DETACHED'] !== '1') return undefined
+  return argv[0] === 'start' && argv.includes('--foreground') ? argv[1] : undefined
+}
+
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && (error.name === 'AbortError' || error.message.startsWith('received SIG'))
+}

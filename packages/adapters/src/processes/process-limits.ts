@@ -1,0 +1,25 @@
+/** Maxima of the process adapters. Times are milliseconds. The product-wide ones are in core's `limits`. */
+export const processLimits = {
+  /** From spawn until the guard has said that it watches; a shell needs about 2 ms. */
+  guardReadyMs: 5_000,
+  /** After the exit of a server: how long its remaining output may take to arrive. */
+  drainMs: 2_000,
+  /** SIGKILL takes effect at once, unless a process hangs in the kernel (a dead network disk). */
+  reapMs: 5_000,
+  /** Between two looks at the process list while something still dies. */
+  reapPauseMs: 15,
+  /** How long the guard waits for the reaper before it falls back to what a shell can do, in tenths of a second. */
+  reaperTenths: 25,
+  /** Between two looks whether a process group is empty. */
+  groupPollMs: 20,
+  /** One call of `ps` or of PowerShell. */
+  listCommandMs: 10_000,
+  /** Output of `ps` with environments, for some thousand processes. */
+  listCommandBytes: 32 * 1024 * 1024,
+  /** Environment of one process; the kernel's own limit for arguments and environment is a few MB. */
+  environBytes: 8 * 1024 * 1024,
+  /** Processes whose files are read at the same time. */
+  parallelReads: 32,
+  /** Random tries before a port scan: spec/local 3.4. */
+  portTries: 10,
+} as const

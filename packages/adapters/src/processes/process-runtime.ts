@@ -1,0 +1,60 @@
+import { stat } from 'node:fs/promises'
+import { ThvError, type WorkloadRuntime } from '@thv/core'
+import { findExecutable } from './executable.ts'
+import { spawnGuarded } from './guarded-spawn.ts'
+import { createProcessList } from './process-list.ts'
+import { createDeployment } from './server-deployment.ts'
+
+/** How the process runtime is wired. */
+export interface ProcessRuntimeOptions {
+  /**
+   * Starts a program that calls `reapMain` with the arguments that are appended,
+   * and exits with its result; for example `[process.execPath, '/…/thv.js', '__reap']`.
+   */
+  reaperCommand: readonly [executable: string, ...args: string[]]
+  /** Windows' `SystemRoot`. Default `C:\Windows`; unused elsewhere. */
+  systemRoot?: string
+}
+
+/**
+ * Runs servers as plain processes of this user. A server and everything it starts
+ * dies with the calling process, also when that is killed with SIGKILL: within half
+ * a second on POSIX. Windows keeps this promise for the server itself only.
+ */
+export function createProcessRuntime(options: ProcessRuntimeOptions): WorkloadRuntime {
+  const systemRoot = options.systemRoot ?? 'C:\\Windows'
+  const list = createProcessList({ systemRoot })
+  return {
+    kind: 'process',
+    async deploy(spec, signal) {
+      signal.throwIfAborted()
+      const [typed, ...args] = spec.command
+      const { environment, workingDirectory } = spec
+      await assertDirectory(workingDirectory)
+      const executable = await findExecutable(typed, {
+        workingDirectory,
+        searchPath: environment['PATH'] ?? environment['Path'] ?? '',
+      })
+      const running = await spawnGuarded(
+        {
+          command: [executable, ...args],
+          environment,
+          workingDirectory,
+          reaperCommand: options.reaperCommand,
+          list,
+        },
+        signal,
+      )
+      return createDeployment(running, spec, { list, systemRoot })
+    },
+  }
+}
+
+/** `spawn` reports a missing directory as if the program were missing. */
+async function assertDirectory(path: string): Promise<void> {
+  const found = await stat(path).catch(() => undefined)
+  if (found?.isDirectory() === true) return
+  throw new ThvError('server-exited', `the server cannot be started: its working directory ${path} does not exist`, {
+    hint: 'create the directory, or run the server from another one',
+  })
+}

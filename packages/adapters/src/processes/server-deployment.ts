@@ -1,0 +1,86 @@
+import { platform } from 'node:os'
+import { messageOf, type Deployment, type DeploySpec, type ServerExit } from '@thv/core'
+import type { GuardedProcess } from './guarded-spawn.ts'
+import { createLineMemory, readLines } from './output-lines.ts'
+import type { ProcessList } from './process-list.ts'
+import { processLimits } from './process-limits.ts'
+import { reapTree } from './reap-tree.ts'
+import { createStopPlan } from './stop-plan.ts'
+import { waitAtMost } from './wait-at-most.ts'
+
+/**
+ * Everything about one running server: its output, its end, and how to end it.
+ * Call it in the same turn of the event loop in which the server was started.
+ */
+export function createDeployment(
+  running: GuardedProcess,
+  spec: DeploySpec,
+  context: { list: ProcessList; systemRoot: string },
+): Deployment {
+  const { child, identity, guard } = running
+  const isStdio = spec.transport === 'stdio'
+  const memory = createLineMemory()
+  readLines(child.stderr, (line) => {
+    memory.add(line)
+    spec.onOutput(line)
+  })
+  if (!isStdio) readLines(child.stdout, spec.onOutput)
+
+  let stopping: Promise<void> | undefined
+  const plan = createStopPlan({
+    child,
+    group: identity.group,
+    endsOnEndOfInput: isStdio,
+    list: context.list,
+    left: running.left,
+  })
+  const exited = followToTheEnd()
+  void followGuard()
+
+  async function followToTheEnd(): Promise<ServerExit> {
+    const exit = await running.left
+    // During a stop, the rest of the tree gets its polite signal before it is killed.
+    stopping ??= killTree()
+    await stopping.catch((error: unknown) => {
+      spec.onOutput(`thv: ${messageOf(error)}`)
+    })
+    // Whoever held the output open is dead now, so it ends as soon as it is read.
+    await waitAtMost(running.closed, processLimits.drainMs)
+    for (const stream of [child.stdin, child.stdout, child.stderr]) stream.destroy()
+    await running.closed
+    return exit
+  }
+
+  async function killTree(): Promise<void> {
+    const groupIsOurs = platform() !== 'win32'
+    await reapTree(identity, { signal: new AbortController().signal, groupIsOurs, ...context })
+    // After a failure the guard stays: when this process ends, it tries again.
+    guard?.release()
+  }
+
+  /** A guard that is killed leaves the server unwatched, so the server ends with it. */
+  async function followGuard(): Promise<void> {
+    if (guard === undefined) return
+    await guard.ended
+    if (child.exitCode !== null || child.signalCode !== null) return
+    spec.onOutput('thv: the guard process of the server was killed, so the server is stopped')
+    // The exit of the server is what tells everyone; a failure here is told there.
+    await killTree().catch(() => {})
+  }
+
+  return {
+    process: identity,
+    stdio: isStdio ? { input: child.stdin, output: child.stdout } : undefined,
+    exited,
+    lastStderr() {
+      return memory.lines()
+    },
+    async stop(withinMs) {
+      stopping ??= (async () => {
+        await plan(withinMs)
+        await killTree()
+      })()
+      await stopping
+    },
+  }
+}

@@ -1,0 +1,89 @@
+import { constants, type Stats } from 'node:fs'
+import { lstat, open, type FileHandle } from 'node:fs/promises'
+import { systemCodeOf } from '@thv/core'
+import { stateError } from './state-error.ts'
+
+/** Why a file was not read. */
+export type RefusalCause = 'not-a-file' | 'link' | 'foreign' | 'too-large'
+
+/** What stands at a path. */
+export type StateRead =
+  | { kind: 'content'; bytes: Buffer }
+  | { kind: 'absent' }
+  | { kind: 'refused'; cause: RefusalCause; reason: string }
+
+/**
+ * Reads a file that anybody may have put there: only a regular file of ours (or
+ * root's) up to `maxBytes`, never through a symbolic link. Never hangs on a fifo
+ * or a device. Rejects with `state-denied` or `state-failed` when the system refuses.
+ *
+ * Everything is checked on the opened file, so nothing can be swapped in between.
+ */
+export async function readStateFile(path: string, maxBytes: number): Promise<StateRead> {
+  try {
+    // Where the open itself cannot refuse links (Windows), look first: creating links needs rights there.
+    if (constants.O_NOFOLLOW === undefined && (await lstat(path)).isSymbolicLink()) return isLink
+    const handle = await open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0))
+    try {
+      return refusalOf(await handle.stat(), maxBytes) ?? (await readBounded(handle, maxBytes))
+    } finally {
+      await handle.close()
+    }
+  } catch (error) {
+    return refusalOfCode(systemCodeOf(error)) ?? fail(error, path)
+  }
+}
+
+const isLink: StateRead = { kind: 'refused', cause: 'link', reason: 'it is a symbolic link' }
+const isNoFile: StateRead = { kind: 'refused', cause: 'not-a-file', reason: 'it is not a regular file' }
+
+function fail(error: unknown, path: string): never {
+  throw stateError(error, path, 'read')
+}
+
+function refusalOf(found: Stats, maxBytes: number): StateRead | undefined {
+  if (!found.isFile()) return isNoFile
+  const self = process.geteuid?.()
+  if (self !== undefined && found.uid !== self && found.uid !== 0) {
+    return { kind: 'refused', cause: 'foreign', reason: `it belongs to another user (uid ${found.uid})` }
+  }
+  return found.size > maxBytes ? tooLarge(maxBytes) : undefined
+}
+
+function tooLarge(maxBytes: number): StateRead {
+  return { kind: 'refused', cause: 'too-large', reason: `it is larger than ${maxBytes} bytes` }
+}
+
+/** Reads at most one byte more than allowed: the file may have grown since it was measured. */
+async function readBounded(handle: FileHandle, maxBytes: number): Promise<StateRead> {
+  const pieces: Buffer[] = []
+  let total = 0
+  for (;;) {
+    const piece = Buffer.allocUnsafe(Math.min(16 * 1024, maxBytes + 1 - total))
+    const { bytesRead } = await handle.read(piece, 0, piece.length, null)
+    if (bytesRead === 0) return { kind: 'content', bytes: Buffer.concat(pieces, total) }
+    total += bytesRead
+    if (total > maxBytes) return tooLarge(maxBytes)
+    pieces.push(piece.subarray(0, bytesRead))
+  }
+}
+
+function refusalOfCode(code: string | undefined): StateRead | undefined {
+  switch (code) {
+    case 'ENOENT':
+      return { kind: 'absent' }
+    // What open answers to a link under O_NOFOLLOW; BSD says EMLINK.
+    case 'ELOOP':
+    case 'EMLINK':
+      return isLink
+    // A directory on Windows, a socket, a parent that is a file.
+    case 'EISDIR':
+    case 'ENXIO':
+    case 'ENOTDIR':
+    case 'EOPNOTSUPP':
+      return isNoFile
+    case undefined:
+    default:
+      return undefined
+  }
+}

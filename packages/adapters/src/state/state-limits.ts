@@ -1,0 +1,38 @@
+/**
+ * Maxima of the file stores, beside the ones in core's `limits`.
+ * Times are milliseconds, sizes bytes.
+ */
+export const stateLimits = {
+  /** Between two looks at a held lock, at least and at most; random, so that waiters do not march in step. */
+  lockPollMinMs: 4,
+  lockPollMaxMs: 16,
+  /** How long a holder once seen alive is believed; asking may cost a process on some platforms. */
+  lockBelieveAliveMs: 100,
+  /** A lock file is a pid and two tokens. */
+  lockBytes: 4 * 1024,
+  /**
+   * Where hard links are missing, a lock file is empty for an instant. An unreadable
+   * one counts as held for this long, and as left behind after it.
+   */
+  lockTornMs: 250,
+  /** Claims on dead locks that one attempt walks over; each one is a holder that was killed. */
+  lockChain: 1_000,
+  /** A temporary file this old was left by a process that was killed. */
+  temporaryMaxAgeMs: 60 * 60 * 1000,
+  /** Windows refuses to replace or remove a file while somebody reads it: tries, and the first pause (doubles). */
+  busyTries: 6,
+  busyPauseMs: 10,
+  /** Between two looks at a watched file, for file systems that do not report changes. */
+  rescanMs: 500,
+  /** Log lines waiting for the disk. */
+  logQueueLines: 2_000,
+  logQueueBytes: 1024 * 1024,
+  /** A longer log line is cut. */
+  logLineBytes: 64 * 1024,
+  /** Pause after a failed log write before the disk is tried again. */
+  logRetryMs: 1_000,
+  /** How long closing a log waits for the disk. */
+  logCloseMs: 2_000,
+  /** Piece by which a log is copied. */
+  logCopyBytes: 64 * 1024,
+} as const

@@ -1,0 +1,60 @@
+import { randomBytes } from 'node:crypto'
+import { constants } from 'node:fs'
+import { lstat, mkdir, open, readdir, unlink } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { stateLimits } from './state-limits.ts'
+
+const temporaryName = /^\.thv-[0-9a-f]{32}\.tmp$/
+
+/**
+ * Writes a new file with a random name beside `target`, private to the user, and
+ * resolves to its path. Nothing is left behind when writing fails.
+ *
+ * @param durable whether to wait until the content is on the disk
+ */
+export async function writeTemporary(target: string, content: string | Uint8Array, durable: boolean): Promise<string> {
+  const directory = dirname(target)
+  const path = join(directory, `.thv-${randomBytes(16).toString('hex')}.tmp`)
+  const handle = await openMakingParents(path)
+  try {
+    try {
+      await handle.writeFile(content)
+      if (durable) await handle.sync()
+    } finally {
+      // Quota errors of network file systems arrive with the close.
+      await handle.close()
+    }
+  } catch (error) {
+    await discard(path)
+    throw error
+  }
+  return path
+}
+
+/** Removes a file, and does not mind if that fails. */
+export async function discard(path: string): Promise<void> {
+  await unlink(path).catch(() => undefined)
+}
+
+/** Removes temporary files of processes that were killed while writing. Never rejects. */
+export async function sweepTemporaries(directory: string): Promise<void> {
+  const names = await readdir(directory).catch(() => [])
+  for (const name of names.filter((entry) => temporaryName.test(entry))) {
+    const path = join(directory, name)
+    const found = await lstat(path).catch(() => undefined)
+    if (found !== undefined && Date.now() - found.mtimeMs > stateLimits.temporaryMaxAgeMs) await discard(path)
+  }
+}
+
+type Handle = Awaited<ReturnType<typeof open>>
+
+async function openMakingParents(path: string): Promise<Handle> {
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0)
+  try {
+    return await open(path, flags, 0o600)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+    await mkdir(dirname(path), { recursive: true, mode: 0o750 })
+    return await open(path, flags, 0o600)
+  }
+}

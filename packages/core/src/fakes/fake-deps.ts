@@ -1,0 +1,167 @@
+import type { Group } from '../domain/group.ts'
+import type { ResolvedPackage } from '../domain/package-source.ts'
+import type { RunConfig } from '../domain/run-config.ts'
+import type { ProcessIdentity, ServerProcess, StatusRecord } from '../domain/workload-status.ts'
+import type { InstalledPackage, PackageInstaller } from '../ports/package-installer.ts'
+import type { RunWorkloadDeps } from '../use-cases/run-workload.ts'
+import type { StartWorkloadDeps } from '../use-cases/start-workload.ts'
+import { applyEvent } from '../use-cases/change-status.ts'
+
+/** An in-memory machine: files, processes and packages that use cases can be held against. */
+export interface FakeMachine {
+  deps: RunWorkloadDeps & StartWorkloadDeps
+  configs: Map<string, RunConfig>
+  statuses: Map<string, StatusRecord>
+  /** Pids that live, with their start tokens. */
+  alive: Map<number, string>
+  reaped: ServerProcess[]
+  installed: ResolvedPackage[]
+  busyPorts: Set<number>
+  /** What the next launched supervisor does; default: it serves. */
+  onLaunch: (name: string, supervisor: ProcessIdentity) => void
+  /** What a process does on SIGTERM; default: it dies. */
+  onSigterm: (identity: ProcessIdentity) => void
+  failSave: Error | undefined
+}
+
+/** Pid of the process that calls the use cases. */
+export const selfPid = 100
+
+export function createFakeMachine(): FakeMachine {
+  const machine: Omit<FakeMachine, 'deps'> = {
+    configs: new Map(),
+    statuses: new Map(),
+    alive: new Map([[selfPid, 'self']]),
+    reaped: [],
+    installed: [],
+    busyPorts: new Set(),
+    failSave: undefined,
+    onLaunch: () => {},
+    onSigterm: ({ pid }) => {
+      machine.alive.delete(pid)
+    },
+  }
+  machine.onLaunch = (name, supervisor) => serve(machine, name, supervisor)
+  const deps = { ...stores(machine), ...processes(machine), ...outside(machine) }
+  return Object.assign(machine, { deps })
+}
+
+/** Makes a launched supervisor claim its workload and report that it serves. */
+export function serve(machine: Pick<FakeMachine, 'statuses'>, name: string, supervisor: ProcessIdentity): void {
+  const record = machine.statuses.get(name)
+  if (record === undefined) return
+  const running = applyEvent(record, 'ready', new Date(), {
+    processId: supervisor.pid,
+    extension: { owner: supervisor },
+  })
+  if (running !== undefined) machine.statuses.set(name, running)
+}
+
+function stores(machine: Omit<FakeMachine, 'deps'>): Pick<RunWorkloadDeps, 'configs' | 'statuses' | 'groups'> {
+  const groups = new Map<string, Group>()
+  return {
+    configs: {
+      load: async (name) => machine.configs.get(name),
+      save: async (config) => {
+        if (machine.failSave !== undefined) throw machine.failSave
+        machine.configs.set(config.name, structuredClone(config))
+      },
+      delete: async (name) => {
+        machine.configs.delete(name)
+      },
+      list: async () => ({ names: [...machine.configs.keys()].sort(), problems: [] }),
+    },
+    statuses: {
+      read: async (name) => machine.statuses.get(name),
+      update: async (name, change) => {
+        const next = change(machine.statuses.get(name))
+        if (next === 'delete') machine.statuses.delete(name)
+        else if (next !== undefined) machine.statuses.set(name, structuredClone(next))
+        return machine.statuses.get(name)
+      },
+      list: async () => ({ names: [...machine.statuses.keys()].sort(), problems: [] }),
+      watch: () => {},
+    },
+    groups: {
+      load: async (name) => groups.get(name),
+      create: async (group) => {
+        if (groups.has(group.name)) return false
+        groups.set(group.name, group)
+        return true
+      },
+    },
+  }
+}
+
+function processes(machine: Omit<FakeMachine, 'deps'>): Pick<RunWorkloadDeps, 'processes' | 'launcher' | 'clock'> {
+  let nextPid = 1000
+  let nowMs = 0
+  const isAlive = ({ pid, started }: ProcessIdentity): boolean => machine.alive.get(pid) === started
+  return {
+    processes: {
+      self: async () => ({ pid: selfPid, started: 'self' }),
+      identify: async (pid) => {
+        const started = machine.alive.get(pid)
+        return started === undefined ? undefined : { pid, started }
+      },
+      isAlive: async (identity) => isAlive(identity),
+      isSupervisorOf: async (pid) => machine.alive.has(pid),
+      signal: async (identity, signal) => {
+        if (!isAlive(identity)) return false
+        if (signal === 'SIGKILL') machine.alive.delete(identity.pid)
+        else machine.onSigterm(identity)
+        return true
+      },
+      reap: async (server) => {
+        machine.reaped.push(server)
+        return 0
+      },
+    },
+    launcher: {
+      launch: async (name) => {
+        const supervisor = { pid: nextPid, started: `boot:${nextPid}` }
+        nextPid += 1
+        machine.alive.set(supervisor.pid, supervisor.started)
+        machine.onLaunch(name, supervisor)
+        return supervisor
+      },
+    },
+    clock: {
+      now: () => new Date(),
+      monotonicMs: () => nowMs,
+      sleep: async (ms, signal) => {
+        signal.throwIfAborted()
+        nowMs += ms
+        await new Promise<void>((resolve) => {
+          setImmediate(resolve)
+        })
+      },
+    },
+  }
+}
+
+function outside(machine: Omit<FakeMachine, 'deps'>): Pick<RunWorkloadDeps, 'installers' | 'ports' | 'commands'> {
+  const installer: PackageInstaller = {
+    kind: 'npx',
+    resolve: async (source) => ({ kind: source.kind, name: source.name, version: source.version ?? '1.0.0' }),
+    install: async (resolved): Promise<InstalledPackage> => {
+      machine.installed.push(resolved)
+      return { resolved, command: ['/cache/bin'], environment: {} }
+    },
+  }
+  return {
+    installers: async () => installer,
+    ports: {
+      isFree: async (port) => !machine.busyPorts.has(port),
+      findFree: async () => 12_345,
+    },
+    commands: {
+      resolve: async (typed) => ({
+        executable: `/bin/${typed}`,
+        typed,
+        workingDirectory: '/home/me',
+        searchPath: '/bin',
+      }),
+    },
+  }
+}

@@ -1,0 +1,144 @@
+import { assertGroupName, defaultGroup } from '../domain/group.ts'
+import {
+  formatPackage,
+  packageKinds,
+  packageWorkloadName,
+  parsePackageSource,
+  type PackageKind,
+  type ResolvedPackage,
+} from '../domain/package-source.ts'
+import { runConfigSchemaVersion, type LocalCommand, type RunConfig } from '../domain/run-config.ts'
+import { assertWorkloadName, sanitizeWorkloadName } from '../domain/workload-name.ts'
+import { ThvError } from '../errors.ts'
+import type { CommandResolver } from '../ports/command-resolver.ts'
+import type { GroupStore } from '../ports/state-store.ts'
+import type { PackageInstaller, ProgressListener } from '../ports/package-installer.ts'
+import type { PortAllocator } from '../ports/port-allocator.ts'
+import type { RunRequest } from './run-request.ts'
+
+/** What {@link buildRunConfig} needs of the outside. */
+export interface BuildRunConfigDeps {
+  installers: (kind: PackageKind) => Promise<PackageInstaller>
+  ports: PortAllocator
+  groups: GroupStore
+  commands: CommandResolver
+}
+
+/**
+ * Turns a request into a complete run config: name and group checked, package
+ * resolved to one version and installed, ports chosen. Nothing is saved.
+ */
+export async function buildRunConfig(
+  deps: BuildRunConfigDeps,
+  request: RunRequest,
+  progress: ProgressListener,
+  signal: AbortSignal,
+): Promise<RunConfig> {
+  const group = request.group ?? defaultGroup
+  await requireGroup(deps.groups, group)
+  const name = request.name ?? defaultName(request)
+  assertWorkloadName(name)
+  const transport = request.transport ?? 'stdio'
+  const host = request.host ?? '127.0.0.1'
+  const port = await choosePort(deps.ports, request.proxyPort, host)
+  const config: RunConfig = {
+    schema_version: runConfigSchemaVersion,
+    image: '',
+    cmd_args: request.args,
+    name,
+    base_name: name,
+    transport,
+    host,
+    port,
+    permission_profile: null,
+    group,
+  }
+  addOptional(config, request)
+  if (transport !== 'stdio') {
+    config.target_host = request.targetHost ?? '127.0.0.1'
+    config.target_port = request.targetPort ?? (await deps.ports.findFree(config.target_host))
+  }
+  await addSource({ deps, config, request, progress }, signal)
+  return config
+}
+
+/** Throws `group-not-found` unless the group exists; the default group always does. */
+export async function requireGroup(groups: GroupStore, name: string): Promise<void> {
+  assertGroupName(name)
+  if (name === defaultGroup || (await groups.load(name)) !== undefined) return
+  throw new ThvError('group-not-found', `group '${name}' does not exist`, {
+    hint: 'leave --group out for the default group',
+  })
+}
+
+/** A free port: the one asked for, or any. `port-in-use` when the one asked for is taken. */
+async function choosePort(ports: PortAllocator, wanted: number | undefined, host: string): Promise<number> {
+  if (wanted === undefined || wanted === 0) return await ports.findFree(host)
+  if (await ports.isFree(wanted, host)) return wanted
+  throw new ThvError('port-in-use', `requested proxy port ${wanted} is not available`, {
+    hint: 'leave --proxy-port out for any free port, or stop what listens there',
+  })
+}
+
+/** The workload name chosen when the user gave none: spec/local 2.5. */
+export function defaultName(request: RunRequest): string {
+  if (request.source !== undefined) return packageWorkloadName(parsePackageSource(request.source))
+  const command = request.args[0] ?? ''
+  const base = command.split(/[/\\]/).at(-1) ?? ''
+  return sanitizeWorkloadName(base.replace(/\.[a-z]+$/i, ''))
+}
+
+function addOptional(config: RunConfig, request: RunRequest): void {
+  if (request.proxyMode !== undefined) config.proxy_mode = request.proxyMode
+  else if (config.transport === 'stdio') config.proxy_mode = 'streamable-http'
+  if (request.allowedOrigins !== undefined && request.allowedOrigins.length > 0) {
+    config.allowed_origins = request.allowedOrigins
+  }
+  if (Object.keys(request.environment).length > 0) config.env_vars = request.environment
+  if (Object.keys(request.labels).length > 0) config.container_labels = request.labels
+  if (request.debug === true) config.debug = true
+}
+
+async function addSource(
+  context: { deps: BuildRunConfigDeps; config: RunConfig; request: RunRequest; progress: ProgressListener },
+  signal: AbortSignal,
+): Promise<void> {
+  const { deps, config, request, progress } = context
+  if (request.source === undefined) {
+    const [typed, ...args] = request.args
+    if (typed === undefined || typed === '') {
+      throw new ThvError('invalid-argument', 'nothing to run: neither a package nor a command is given', {
+        hint: "write 'thv run npx://package' or 'thv run --name notes -- node server.js'",
+      })
+    }
+    const command: LocalCommand = await deps.commands.resolve(typed)
+    config.cmd_args = args
+    config.thv = { runtime: 'process', command }
+    return
+  }
+  const source = parsePackageSource(request.source)
+  const installer = await deps.installers(source.kind)
+  progress(`resolving ${formatPackage(source)}`)
+  const resolved = await installer.resolve(source, signal)
+  await installer.install(resolved, progress, signal)
+  config.image = formatPackage(resolved)
+  config.thv = { runtime: 'process', package: resolved }
+}
+
+/**
+ * Where a saved config's server comes from. `runtime-unsupported` for configs whose
+ * server needs what this version cannot run (an image, a remote URL).
+ */
+export function sourceOf(config: RunConfig): { package: ResolvedPackage } | { command: LocalCommand } {
+  const extension = config.thv
+  if (extension?.command !== undefined) return { command: extension.command }
+  if (extension?.package !== undefined) return { package: extension.package }
+  const what =
+    typeof config['remote_url'] === 'string' && config['remote_url'] !== ''
+      ? 'a remote server'
+      : `image '${config.image}'`
+  const schemes = packageKinds.map((kind) => `${kind}://`).join(', ')
+  throw new ThvError('runtime-unsupported', `'${config.name}' runs ${what}, which this version of thv cannot start`, {
+    hint: `run a package (${schemes}) or a local command instead`,
+  })
+}

@@ -1,0 +1,61 @@
+import type { RunConfig } from '../domain/run-config.ts'
+import { ThvError } from '../errors.ts'
+
+/**
+ * Keys whose meaning this version cannot honour. A config that sets one is refused:
+ * to drop an access rule or a secret silently would be worse than not to run.
+ */
+const unsupported: Record<string, string> = {
+  remote_url: 'remote servers',
+  remote_auth_config: 'remote servers',
+  header_forward: 'remote servers',
+  volumes: 'mounts',
+  publish: 'published ports',
+  secrets: 'secrets',
+  oidc_config: 'incoming authentication',
+  token_exchange_config: 'token exchange',
+  upstream_swap_config: 'token exchange',
+  aws_sts_config: 'token exchange',
+  embedded_auth_server_config: 'an authorization server',
+  authz_config: 'authorization',
+  authz_config_path: 'authorization',
+  audit_config: 'audit',
+  audit_config_path: 'audit',
+  telemetry_config: 'telemetry',
+  rate_limit_config: 'rate limits',
+  tools_filter: 'a tool filter',
+  tools_override: 'a tool override',
+  validating_webhooks: 'webhooks',
+  mutating_webhooks: 'webhooks',
+  endpoint_prefix: 'an endpoint prefix',
+  runtime_config: 'image builds',
+  scaling_config: 'scaling',
+  k8s_pod_template_patch: 'Kubernetes',
+  permission_profile: 'a permission profile',
+  permission_profile_name_or_path: 'a permission profile',
+  isolate_network: 'network isolation',
+  middleware_configs: 'a stored middleware chain',
+  additional_middleware_configs: 'a stored middleware chain',
+  stateless: 'stateless sessions',
+  session_ttl: 'a session lifetime',
+  strict_protocol_validation: 'strict protocol validation',
+  trust_proxy_headers: 'trusted proxy headers',
+}
+
+/** Throws `run-config-unsupported` naming every key that this version would have to ignore. */
+export function assertSupportedRunConfig(config: RunConfig): void {
+  const found = Object.keys(unsupported).filter((key) => isSet(config[key]))
+  if (found.length === 0) return
+  const meanings = [...new Set(found.map((key) => unsupported[key] ?? key))]
+  throw new ThvError(
+    'run-config-unsupported',
+    `the run config of '${config.name}' asks for what this version of thv cannot do: ${meanings.join(', ')}`,
+    { hint: `remove ${found.map((key) => `'${key}'`).join(', ')} if the server may run without` },
+  )
+}
+
+function isSet(value: unknown): boolean {
+  if (value === undefined || value === null || value === false || value === '') return false
+  if (Array.isArray(value)) return value.length > 0
+  return typeof value !== 'object' || Object.keys(value).length > 0
+}

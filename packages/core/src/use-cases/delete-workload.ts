@@ -1,0 +1,41 @@
+import { isThvError } from '../errors.ts'
+import { limits } from '../limits.ts'
+import { workloadNotFound } from './list-workloads.ts'
+import { announce, endOwner, reapLeftovers, type StopWorkloadDeps } from './stop-workload.ts'
+
+/**
+ * Stops a workload and removes everything `run` created, except logs and the
+ * package cache. The status goes last, so a removal that is cut off can be repeated.
+ * `workload-not-found` when there is nothing of that name.
+ */
+export async function deleteWorkload(
+  deps: StopWorkloadDeps,
+  name: string,
+  options: { timeoutMs?: number },
+  signal: AbortSignal,
+): Promise<void> {
+  const timeoutMs = options.timeoutMs ?? limits.stopMs
+  const owner = await announce(deps, name, { event: 'delete', timeoutMs }, signal)
+  if (owner === 'absent' && !(await hasAnything(deps, name))) throw workloadNotFound(name)
+  if (owner !== 'absent') {
+    if (owner !== undefined) await endOwner(deps, owner, timeoutMs, signal)
+    await tolerateCorrupt(() => reapLeftovers(deps, name, signal))
+  }
+  await deps.configs.delete(name)
+  await deps.statuses.update(name, () => 'delete', signal)
+}
+
+/** Also a file that cannot be read is something to remove. */
+async function hasAnything(deps: StopWorkloadDeps, name: string): Promise<boolean> {
+  const configs = await deps.configs.list()
+  const statuses = await deps.statuses.list()
+  return configs.names.includes(name) || statuses.names.includes(name)
+}
+
+async function tolerateCorrupt(action: () => Promise<void>): Promise<void> {
+  try {
+    await action()
+  } catch (error) {
+    if (!isThvError(error) || error.code !== 'state-corrupt') throw error
+  }
+}

@@ -1,0 +1,116 @@
+import type { StatusRecord } from '../domain/workload-status.ts'
+import { assessStatus } from '../domain/workload-status.ts'
+import { limits } from '../limits.ts'
+import { messageOf, ThvError } from '../errors.ts'
+import type { SupervisorLauncher } from '../ports/supervisor-launcher.ts'
+import { applyEvent, changeStatus, type ChangeStatusDeps } from './change-status.ts'
+import { isOwnerAlive } from './workload-view.ts'
+
+/** What launching a supervisor needs. */
+export interface LaunchDeps extends ChangeStatusDeps {
+  launcher: SupervisorLauncher
+}
+
+/**
+ * Launches the supervisor of a workload whose status is `starting` and owned by
+ * the caller, hands ownership over, and waits until the server really serves.
+ * Throws what the supervisor recorded when it does not.
+ */
+export async function launchAndWait(
+  deps: LaunchDeps,
+  name: string,
+  options: { debug: boolean },
+  signal: AbortSignal,
+): Promise<StatusRecord> {
+  const supervisor = await launch(deps, name, options, signal)
+  await changeStatus(
+    deps,
+    name,
+    ({ record }) => {
+      // The supervisor may have claimed, or even failed, before we got here: then it has the word.
+      if (record === undefined || record.status !== 'starting' || record.process_id !== 0) return undefined
+      return applyEvent(record, 'launch', deps.clock.now(), {
+        processId: supervisor.pid,
+        extension: { owner: supervisor },
+      })
+    },
+    signal,
+  )
+  return await waitUntilServing(deps, name, signal)
+}
+
+async function launch(deps: LaunchDeps, name: string, options: { debug: boolean }, signal: AbortSignal) {
+  try {
+    return await deps.launcher.launch(name, options)
+  } catch (error) {
+    const context = messageOf(error)
+    await changeStatus(
+      deps,
+      name,
+      ({ record }) => (record === undefined ? undefined : applyEvent(record, 'fail', deps.clock.now(), { context })),
+      signal,
+    )
+    throw error
+  }
+}
+
+/** Waits for `running`; `server-exited`, `server-start-timeout` or `supervisor-failed` otherwise. */
+export async function waitUntilServing(
+  deps: ChangeStatusDeps,
+  name: string,
+  signal: AbortSignal,
+): Promise<StatusRecord> {
+  const deadline = deps.clock.monotonicMs() + limits.startMs
+  const done = new AbortController()
+  let wake = (): void => {}
+  deps.statuses.watch(name, () => wake(), AbortSignal.any([signal, done.signal]))
+  try {
+    for (;;) {
+      const changed = new Promise<void>((resolve) => {
+        wake = resolve
+      })
+      const record = await deps.statuses.read(name)
+      const settled = await judge(deps, name, record)
+      if (settled !== undefined) return settled
+      const leftMs = deadline - deps.clock.monotonicMs()
+      if (leftMs <= 0) throw startTimeout(name, record)
+      await Promise.race([changed, deps.clock.sleep(Math.min(leftMs, 1_000), AbortSignal.any([signal, done.signal]))])
+    }
+  } finally {
+    done.abort()
+  }
+}
+
+async function judge(
+  deps: ChangeStatusDeps,
+  name: string,
+  record: StatusRecord | undefined,
+): Promise<StatusRecord | undefined> {
+  if (record === undefined) {
+    throw new ThvError('workload-not-found', `workload '${name}' was removed while it started`, {
+      hint: "run it again with 'thv run'",
+    })
+  }
+  const assessed = assessStatus(name, record, await isOwnerAlive(deps.processes, name, record))
+  if (assessed.status === 'starting') {
+    // A server that crashed once and is being restarted has failed its start: say so now, with its words.
+    if ((record.thv?.restarts ?? 0) > 0) throw startFailed(name, record, assessed.context)
+    return undefined
+  }
+  if (assessed.status === 'running' || assessed.status === 'auth_retrying') return record
+  throw startFailed(name, record, assessed.context)
+}
+
+function startFailed(name: string, record: StatusRecord, context: string | undefined): ThvError {
+  return new ThvError('server-exited', `'${name}' did not start: ${context ?? `it is ${record.status}`}`, {
+    hint: `see 'thv logs ${name}' and 'thv logs ${name} --proxy'`,
+    detail: record.thv?.last_stderr ?? [],
+  })
+}
+
+function startTimeout(name: string, record: StatusRecord | undefined): ThvError {
+  return new ThvError('server-start-timeout', `'${name}' did not answer within ${limits.startMs / 1000} s`, {
+    hint: `it is still starting; see 'thv status ${name}' and 'thv logs ${name}'`,
+    detail: record?.thv?.last_stderr ?? [],
+  })
+}

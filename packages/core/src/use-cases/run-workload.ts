@@ -1,0 +1,128 @@
+import type { RunConfig } from '../domain/run-config.ts'
+import { assessStatus, type StatusRecord } from '../domain/workload-status.ts'
+import { isThvError, ThvError } from '../errors.ts'
+import { assertWorkloadName } from '../domain/workload-name.ts'
+import type { ProgressListener } from '../ports/package-installer.ts'
+import type { RunConfigStore } from '../ports/state-store.ts'
+import { buildRunConfig, defaultName, requireGroup, type BuildRunConfigDeps } from './build-run-config.ts'
+import { changeStatus, firstRecord } from './change-status.ts'
+import { deleteWorkload } from './delete-workload.ts'
+import { ensurePackage } from './ensure-package.ts'
+import { launchAndWait, type LaunchDeps } from './launch-supervisor.ts'
+import type { RunRequest } from './run-request.ts'
+
+/** What {@link runWorkload} needs. */
+export interface RunWorkloadDeps extends BuildRunConfigDeps, LaunchDeps {
+  configs: RunConfigStore
+}
+
+/** A request to build a config from, or a finished config (`--from-config`). */
+export type RunInput = { request: RunRequest } | { config: RunConfig }
+
+/**
+ * Creates a workload and starts its supervisor: reserve the name, resolve and
+ * install, save, launch, wait until the server answers. What fails before anything
+ * was launched leaves no trace; what fails later stays as `error` with its reason.
+ */
+export async function runWorkload(
+  deps: RunWorkloadDeps,
+  input: RunInput,
+  progress: ProgressListener,
+  signal: AbortSignal,
+): Promise<RunConfig> {
+  const config = await createWorkload(deps, input, progress, signal)
+  progress(`starting ${config.name}`)
+  try {
+    await launchAndWait(deps, config.name, { debug: config.debug === true }, signal)
+  } catch (error) {
+    if (signal.aborted) await deleteWorkload(deps, config.name, {}, AbortSignal.timeout(30_000))
+    throw error
+  }
+  return config
+}
+
+/** The part of {@link runWorkload} before the launch: afterwards the status is `starting`, owned by the caller. */
+export async function createWorkload(
+  deps: RunWorkloadDeps,
+  input: RunInput,
+  progress: ProgressListener,
+  signal: AbortSignal,
+): Promise<RunConfig> {
+  const name = 'config' in input ? input.config.name : (input.request.name ?? defaultName(input.request))
+  assertWorkloadName(name)
+  const group = 'config' in input ? input.config.group : input.request.group
+  if (group !== undefined && group !== '') await requireGroup(deps.groups, group)
+  const previous = await reserve(deps, name, signal)
+  try {
+    const config = await prepare(deps, input, progress, signal)
+    await deps.configs.save(config)
+    return config
+  } catch (error) {
+    await restore(deps, name, previous)
+    throw error
+  }
+}
+
+async function prepare(
+  deps: RunWorkloadDeps,
+  input: RunInput,
+  progress: ProgressListener,
+  signal: AbortSignal,
+): Promise<RunConfig> {
+  if ('request' in input) return await buildRunConfig(deps, input.request, progress, signal)
+  const { config } = input
+  if (config.port === 0) config.port = await deps.ports.findFree(config.host)
+  else if (!(await deps.ports.isFree(config.port, config.host))) {
+    throw new ThvError('port-in-use', `the proxy port ${config.port} of the run config is not available`, {
+      hint: 'change "port" in the file, or stop what listens there',
+    })
+  }
+  await ensurePackage(deps, config, progress, signal)
+  return config
+}
+
+/** Takes the name; a workload in `error` may be run again under its name (spec/local 2.4). */
+async function reserve(deps: RunWorkloadDeps, name: string, signal: AbortSignal): Promise<StatusRecord | undefined> {
+  const owner = await deps.processes.self()
+  const orphanConfig = await hasConfig(deps, name)
+  let previous: StatusRecord | undefined
+  await changeStatus(
+    deps,
+    name,
+    ({ record, ownerAlive }) => {
+      previous = record
+      const status = record === undefined ? undefined : assessStatus(name, record, ownerAlive).status
+      if (status === undefined ? orphanConfig : status !== 'error') throw workloadExists(name)
+      const fresh = firstRecord(deps.clock.now(), { owner })
+      // The dead supervisor's server may still live; its successor kills it before it starts its own.
+      if (record?.thv?.server !== undefined) fresh.thv = { ...fresh.thv, server: record.thv.server }
+      return fresh
+    },
+    signal,
+  )
+  return previous
+}
+
+async function hasConfig(deps: RunWorkloadDeps, name: string): Promise<boolean> {
+  try {
+    return (await deps.configs.load(name)) !== undefined
+  } catch (error) {
+    if (isThvError(error) && error.kind === 'invalid') return true
+    throw error
+  }
+}
+
+async function restore(deps: RunWorkloadDeps, name: string, previous: StatusRecord | undefined): Promise<void> {
+  await changeStatus(
+    deps,
+    name,
+    ({ record }) => (record?.status === 'starting' && record.process_id === 0 ? (previous ?? 'delete') : undefined),
+    AbortSignal.timeout(5_000),
+  )
+}
+
+function workloadExists(name: string): ThvError {
+  return new ThvError('workload-exists', `workload with name '${name}' already exists`, {
+    hint: `choose another --name, or remove it with 'thv rm ${name}'`,
+  })
+}

@@ -1,0 +1,112 @@
+import { assessStatus } from '../domain/workload-status.ts'
+import type { PackageKind } from '../domain/package-source.ts'
+import type { RunConfig } from '../domain/run-config.ts'
+import type { PackageInstaller, ProgressListener } from '../ports/package-installer.ts'
+import { ThvError } from '../errors.ts'
+import type { PortAllocator } from '../ports/port-allocator.ts'
+import type { RunConfigStore } from '../ports/state-store.ts'
+import { applyEvent, changeStatus, firstRecord } from './change-status.ts'
+import { assertSupportedRunConfig } from './check-run-config.ts'
+import { ensurePackage } from './ensure-package.ts'
+import { launchAndWait, waitUntilServing, type LaunchDeps } from './launch-supervisor.ts'
+import { workloadNotFound } from './list-workloads.ts'
+import { stopWorkload } from './stop-workload.ts'
+
+/** What {@link startWorkload} needs. */
+export interface StartWorkloadDeps extends LaunchDeps {
+  configs: RunConfigStore
+  installers: (kind: PackageKind) => Promise<PackageInstaller>
+  ports: PortAllocator
+}
+
+/**
+ * Starts a saved workload and waits until it serves. Nothing to do for a running
+ * one; one that is just starting is waited for. `workload-not-found`.
+ */
+export async function startWorkload(
+  deps: StartWorkloadDeps,
+  name: string,
+  options: { debug: boolean; progress: ProgressListener },
+  signal: AbortSignal,
+): Promise<void> {
+  const config = await loadStartable(deps, name)
+  const verdict = await claimStart(deps, name, signal)
+  if (verdict === 'running') return
+  if (verdict === 'starting') {
+    await waitUntilServing(deps, name, signal)
+    return
+  }
+  try {
+    await requirePort(deps.ports, config)
+    await ensurePackage(deps, config, options.progress, signal)
+  } catch (error) {
+    await recordFailure(deps, name, error)
+    throw error
+  }
+  options.progress(`starting ${name}`)
+  await launchAndWait(deps, name, { debug: options.debug }, signal)
+}
+
+/** Stops (when it runs) and starts: the port, and so the URL, stay. */
+export async function restartWorkload(
+  deps: StartWorkloadDeps,
+  name: string,
+  options: { debug: boolean; progress: ProgressListener; timeoutMs: number },
+  signal: AbortSignal,
+): Promise<void> {
+  await loadStartable(deps, name)
+  await stopWorkload(deps, name, { timeoutMs: options.timeoutMs }, signal)
+  await startWorkload(deps, name, options, signal)
+}
+
+/** The saved config, if there is one that this version can start. */
+export async function loadStartable(deps: { configs: RunConfigStore }, name: string): Promise<RunConfig> {
+  const config = await deps.configs.load(name)
+  if (config === undefined) throw workloadNotFound(name)
+  assertSupportedRunConfig(config)
+  return config
+}
+
+async function claimStart(
+  deps: StartWorkloadDeps,
+  name: string,
+  signal: AbortSignal,
+): Promise<'running' | 'starting' | 'claimed'> {
+  const owner = await deps.processes.self()
+  let verdict: 'running' | 'starting' | 'claimed' = 'claimed'
+  await changeStatus(
+    deps,
+    name,
+    ({ record, ownerAlive }) => {
+      if (record === undefined) return firstRecord(deps.clock.now(), { owner })
+      const { status } = assessStatus(name, record, ownerAlive)
+      if (ownerAlive && (status === 'running' || status === 'auth_retrying' || status === 'unauthenticated'))
+        verdict = 'running'
+      else if (ownerAlive) verdict = 'starting'
+      if (verdict !== 'claimed') return undefined
+      // The dead owner's status may forbid a launch (a removal that was cut off): the workload is still saved, so it may.
+      const from = { ...record, status: status === 'removing' ? ('error' as const) : status }
+      return applyEvent(from, 'launch', deps.clock.now(), { processId: 0, extension: { owner, restarts: 0 } })
+    },
+    signal,
+  )
+  return verdict
+}
+
+/** The port is part of the URL that clients have saved, so another one is no help. */
+async function requirePort(ports: PortAllocator, config: RunConfig): Promise<void> {
+  if (await ports.isFree(config.port, config.host)) return
+  throw new ThvError('port-in-use', `port ${config.port} of '${config.name}' is taken by another program`, {
+    hint: `find it with 'ss -ltnp sport = :${config.port}', or run the workload again under another port`,
+  })
+}
+
+async function recordFailure(deps: StartWorkloadDeps, name: string, error: unknown): Promise<void> {
+  const context = error instanceof Error ? error.message : 'the start failed'
+  await changeStatus(
+    deps,
+    name,
+    ({ record }) => (record === undefined ? undefined : applyEvent(record, 'fail', deps.clock.now(), { context })),
+    AbortSignal.timeout(5_000),
+  )
+}

@@ -1,0 +1,129 @@
+import type { ProcessIdentity, StatusRecord } from '../domain/workload-status.ts'
+import { limits } from '../limits.ts'
+import { ThvError } from '../errors.ts'
+import type { RunConfigStore } from '../ports/state-store.ts'
+import { applyEvent, changeStatus, type ChangeStatusDeps } from './change-status.ts'
+import { workloadNotFound } from './list-workloads.ts'
+
+/** What {@link stopWorkload} needs. */
+export interface StopWorkloadDeps extends ChangeStatusDeps {
+  configs: RunConfigStore
+}
+
+/** How often to look whether a supervisor has gone. */
+const pollMs = 25
+/** What a supervisor gets beyond the server's time: closing the listener, writing the status. */
+const supervisorGraceMs = 3_000
+
+/**
+ * Stops a workload: the supervisor is asked, and has `timeoutMs` (default 30 s) to
+ * end the server politely, then firmly; a supervisor that does not obey is killed
+ * and the tree with it. Stopping what does not run is fine; `workload-not-found`
+ * for a name that does not exist.
+ */
+export async function stopWorkload(
+  deps: StopWorkloadDeps,
+  name: string,
+  options: { timeoutMs?: number },
+  signal: AbortSignal,
+): Promise<void> {
+  const timeoutMs = options.timeoutMs ?? limits.stopMs
+  const owner = await announce(deps, name, { event: 'stop', timeoutMs }, signal)
+  if (owner === 'absent') {
+    if (await isSaved(deps, name)) return
+    throw workloadNotFound(name)
+  }
+  if (owner !== undefined) await endOwner(deps, owner, timeoutMs, signal)
+  await reapLeftovers(deps, name, signal)
+  await changeStatus(
+    deps,
+    name,
+    ({ record, ownerAlive }) => {
+      if (record === undefined || ownerAlive || record.status !== 'stopping') return undefined
+      return stoppedRecord(record, deps.clock.now())
+    },
+    signal,
+  )
+}
+
+/** The record of a workload that was stopped on purpose. */
+export function stoppedRecord(record: StatusRecord, now: Date): StatusRecord | undefined {
+  const stopped = applyEvent(record, 'stopped', now, { processId: 0 })
+  if (stopped?.thv === undefined) return stopped
+  const { owner: _owner, server: _server, stop_deadline: _deadline, restarts: _restarts, ...kept } = stopped.thv
+  return { ...stopped, thv: kept }
+}
+
+/**
+ * Writes `stopping` (or `removing`) and resolves to the process that must end: undefined when
+ * none lives, `'absent'` when there is no record.
+ */
+export async function announce(
+  deps: ChangeStatusDeps,
+  name: string,
+  intent: { event: 'stop' | 'delete'; timeoutMs: number },
+  signal: AbortSignal,
+): Promise<ProcessIdentity | 'absent' | undefined> {
+  const { event, timeoutMs } = intent
+  let result: ProcessIdentity | 'absent' | undefined
+  await changeStatus(
+    deps,
+    name,
+    ({ record, ownerAlive }) => {
+      result = record === undefined ? 'absent' : ownerAlive ? ownerOf(record) : undefined
+      if (record === undefined) return undefined
+      if (event === 'stop' && !ownerAlive && record.status === 'stopped') return undefined
+      const stopDeadline = new Date(deps.clock.now().getTime() + timeoutMs).toISOString()
+      return applyEvent(record, event, deps.clock.now(), { extension: { stop_deadline: stopDeadline } })
+    },
+    signal,
+  )
+  return result
+}
+
+/** Ends the owner: asks, waits, then kills. Resolves when it is gone. */
+export async function endOwner(
+  deps: ChangeStatusDeps,
+  announced: ProcessIdentity,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const owner = announced.started === '' ? await deps.processes.identify(announced.pid) : announced
+  if (owner === undefined || !(await deps.processes.signal(owner, 'SIGTERM'))) return
+  if (await waitForEnd(deps, owner, timeoutMs + supervisorGraceMs, signal)) return
+  await deps.processes.signal(owner, 'SIGKILL')
+  if (await waitForEnd(deps, owner, supervisorGraceMs, signal)) return
+  throw new ThvError('stop-timeout', `the supervisor process ${owner.pid} cannot be ended`, {
+    hint: `look at it with 'ps -p ${owner.pid}'; it may hang in the kernel`,
+  })
+}
+
+/** Kills what is left of a server whose supervisor is dead. */
+export async function reapLeftovers(deps: ChangeStatusDeps, name: string, signal: AbortSignal): Promise<void> {
+  const record = await deps.statuses.read(name)
+  if (record?.thv?.server !== undefined) await deps.processes.reap(record.thv.server, signal)
+}
+
+function ownerOf(record: StatusRecord): ProcessIdentity | undefined {
+  if (record.thv?.owner !== undefined) return record.thv.owner
+  // Written by ToolHive: no start time is known, its command line was checked a moment ago.
+  return record.process_id > 0 ? { pid: record.process_id, started: '' } : undefined
+}
+
+async function waitForEnd(
+  deps: ChangeStatusDeps,
+  owner: ProcessIdentity,
+  withinMs: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const deadline = deps.clock.monotonicMs() + withinMs
+  for (;;) {
+    if (!(await deps.processes.isAlive(owner))) return true
+    if (deps.clock.monotonicMs() >= deadline) return false
+    await deps.clock.sleep(pollMs, signal)
+  }
+}
+
+async function isSaved(deps: StopWorkloadDeps, name: string): Promise<boolean> {
+  return (await deps.configs.load(name)) !== undefined
+}

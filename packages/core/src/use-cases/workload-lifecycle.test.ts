@@ -1,0 +1,229 @@
+import { describe, expect, it } from 'vitest'
+import { createFakeMachine, selfPid, serve } from '../fakes/fake-deps.ts'
+import { ThvError } from '../errors.ts'
+import { deleteWorkload } from './delete-workload.ts'
+import { getWorkload, listWorkloads } from './list-workloads.ts'
+import { runWorkload } from './run-workload.ts'
+import type { RunRequest } from './run-request.ts'
+import { restartWorkload, startWorkload } from './start-workload.ts'
+import { stopWorkload } from './stop-workload.ts'
+
+const never = new AbortController().signal
+const quiet = (): void => {}
+const request = (more: Partial<RunRequest> = {}): { request: RunRequest } => ({
+  request: { source: 'npx://pkg', args: [], environment: {}, labels: {}, ...more },
+})
+const start = { debug: false, progress: quiet }
+
+describe('run', () => {
+  it('saves the resolved package and ends in running', async () => {
+    const machine = createFakeMachine()
+    const config = await runWorkload(machine.deps, request({ name: 'a' }), quiet, never)
+    expect(config).toMatchObject({ name: 'a', image: 'npx://pkg@1.0.0', port: 12_345, transport: 'stdio' })
+    expect(machine.statuses.get('a')).toMatchObject({ status: 'running', process_id: 1000 })
+    expect((await getWorkload(machine.deps, 'a')).url).toBe('http://127.0.0.1:12345/mcp')
+  })
+
+  it('refuses a name that is in use, and changes nothing', async () => {
+    const machine = createFakeMachine()
+    await runWorkload(machine.deps, request({ name: 'a' }), quiet, never)
+    const before = structuredClone(machine.statuses.get('a'))
+    await expect(runWorkload(machine.deps, request({ name: 'a' }), quiet, never)).rejects.toMatchObject({
+      code: 'workload-exists',
+      message: "workload with name 'a' already exists",
+    })
+    expect(machine.statuses.get('a')).toEqual(before)
+  })
+
+  it('refuses the name of a stopped workload too', async () => {
+    const machine = createFakeMachine()
+    await runWorkload(machine.deps, request({ name: 'a' }), quiet, never)
+    await stopWorkload(machine.deps, 'a', {}, never)
+    await expect(runWorkload(machine.deps, request({ name: 'a' }), quiet, never)).rejects.toMatchObject({
+      code: 'workload-exists',
+    })
+  })
+
+  it('takes the name of a failed workload', async () => {
+    const machine = createFakeMachine()
+    machine.onLaunch = (name, supervisor) => {
+      const record = machine.statuses.get(name)!
+      machine.statuses.set(name, { ...record, status: 'error', status_context: 'boom', process_id: 0 })
+      machine.alive.delete(supervisor.pid)
+    }
+    await expect(runWorkload(machine.deps, request({ name: 'a' }), quiet, never)).rejects.toMatchObject({
+      code: 'server-exited',
+      message: "'a' did not start: boom",
+    })
+    machine.onLaunch = (name, supervisor) => serve(machine, name, supervisor)
+    await runWorkload(machine.deps, request({ name: 'a' }), quiet, never)
+    expect(machine.statuses.get('a')?.status).toBe('running')
+  })
+
+  it('leaves no trace when the config cannot be saved', async () => {
+    const machine = createFakeMachine()
+    machine.failSave = new ThvError('state-full', 'no space')
+    await expect(runWorkload(machine.deps, request({ name: 'a' }), quiet, never)).rejects.toMatchObject({
+      code: 'state-full',
+    })
+    expect(machine.statuses.size).toBe(0)
+    expect(machine.configs.size).toBe(0)
+  })
+
+  it('fails at once when the supervisor dies without a word', async () => {
+    const machine = createFakeMachine()
+    machine.onLaunch = (_name, supervisor) => {
+      machine.alive.delete(supervisor.pid)
+    }
+    await expect(runWorkload(machine.deps, request({ name: 'a' }), quiet, never)).rejects.toMatchObject({
+      code: 'server-exited',
+    })
+    const { workloads } = await listWorkloads(machine.deps, {})
+    expect(workloads).toMatchObject([{ name: 'a', status: 'error' }])
+  })
+
+  it('refuses a port that is taken before anything is saved', async () => {
+    const machine = createFakeMachine()
+    machine.busyPorts.add(4000)
+    await expect(
+      runWorkload(machine.deps, request({ name: 'a', proxyPort: 4000 }), quiet, never),
+    ).rejects.toMatchObject({ code: 'port-in-use', message: 'requested proxy port 4000 is not available' })
+    expect(machine.statuses.size).toBe(0)
+  })
+
+  it('refuses an unknown group and a bad name', async () => {
+    const machine = createFakeMachine()
+    await expect(runWorkload(machine.deps, request({ group: 'dev' }), quiet, never)).rejects.toMatchObject({
+      message: "group 'dev' does not exist",
+    })
+    await expect(runWorkload(machine.deps, request({ name: '../x' }), quiet, never)).rejects.toMatchObject({
+      code: 'invalid-name',
+    })
+  })
+
+  it('removes the workload again when interrupted while it starts', async () => {
+    const machine = createFakeMachine()
+    const controller = new AbortController()
+    machine.onLaunch = () => {
+      setImmediate(() => controller.abort(new Error('received SIGINT')))
+    }
+    await expect(runWorkload(machine.deps, request({ name: 'a' }), quiet, controller.signal)).rejects.toThrow('SIGINT')
+    expect(machine.statuses.size).toBe(0)
+    expect(machine.configs.size).toBe(0)
+  })
+})
+
+describe('start, stop, restart, delete', () => {
+  it('starting a running workload launches no second supervisor', async () => {
+    const machine = createFakeMachine()
+    await runWorkload(machine.deps, request({ name: 'a' }), quiet, never)
+    await startWorkload(machine.deps, 'a', start, never)
+    expect(machine.statuses.get('a')?.process_id).toBe(1000)
+  })
+
+  it('a restart keeps the port and gets a new supervisor', async () => {
+    const machine = createFakeMachine()
+    await runWorkload(machine.deps, request({ name: 'a' }), quiet, never)
+    await restartWorkload(machine.deps, 'a', { ...start, timeoutMs: 1000 }, never)
+    expect(machine.statuses.get('a')).toMatchObject({ status: 'running', process_id: 1001 })
+    expect(machine.configs.get('a')?.port).toBe(12_345)
+  })
+
+  it('a stop ends in stopped and a default list hides it', async () => {
+    const machine = createFakeMachine()
+    await runWorkload(machine.deps, request({ name: 'a' }), quiet, never)
+    await stopWorkload(machine.deps, 'a', {}, never)
+    expect(machine.statuses.get('a')).toMatchObject({ status: 'stopped', process_id: 0 })
+    expect((await listWorkloads(machine.deps, {})).workloads).toEqual([])
+    expect((await listWorkloads(machine.deps, { all: true })).workloads).toHaveLength(1)
+  })
+
+  it('a supervisor that ignores SIGTERM is killed after the timeout', async () => {
+    const machine = createFakeMachine()
+    machine.onSigterm = quiet
+    await runWorkload(machine.deps, request({ name: 'a' }), quiet, never)
+    await stopWorkload(machine.deps, 'a', { timeoutMs: 1000 }, never)
+    expect(machine.alive.has(1000)).toBe(false)
+    expect(machine.statuses.get('a')?.status).toBe('stopped')
+  })
+
+  it('a killed supervisor reads unhealthy, without a write, and can be started at once', async () => {
+    const machine = createFakeMachine()
+    await runWorkload(machine.deps, request({ name: 'a' }), quiet, never)
+    machine.alive.delete(1000)
+    const before = structuredClone(machine.statuses.get('a'))
+    const { workloads } = await listWorkloads(machine.deps, {})
+    expect(workloads[0]).toMatchObject({
+      status: 'unhealthy',
+      status_context: 'proxy process not running: workload shows running but proxy process for a is not active',
+    })
+    expect(machine.statuses.get('a')).toEqual(before)
+    await startWorkload(machine.deps, 'a', start, never)
+    expect(machine.statuses.get('a')).toMatchObject({ status: 'running', process_id: 1001 })
+  })
+
+  it('a pid that was given to another process does not count as the supervisor', async () => {
+    const machine = createFakeMachine()
+    await runWorkload(machine.deps, request({ name: 'a' }), quiet, never)
+    machine.alive.set(1000, 'someone else')
+    expect((await getWorkload(machine.deps, 'a')).status).toBe('unhealthy')
+    await stopWorkload(machine.deps, 'a', {}, never)
+    expect(machine.alive.has(1000)).toBe(true)
+  })
+
+  it('stopping reaps what a dead supervisor left behind', async () => {
+    const machine = createFakeMachine()
+    await runWorkload(machine.deps, request({ name: 'a' }), quiet, never)
+    const server = { pid: 7, started: 'x', group: 7, marker: 'm' }
+    const record = machine.statuses.get('a')!
+    machine.statuses.set('a', { ...record, thv: { ...record.thv, server } })
+    machine.alive.delete(1000)
+    await stopWorkload(machine.deps, 'a', {}, never)
+    expect(machine.reaped).toEqual([server])
+    expect(machine.statuses.get('a')?.status).toBe('stopped')
+  })
+
+  it('a removal deletes config and status and can be repeated after an interruption', async () => {
+    const machine = createFakeMachine()
+    await runWorkload(machine.deps, request({ name: 'a' }), quiet, never)
+    const record = machine.statuses.get('a')!
+    machine.statuses.set('a', { ...record, status: 'removing' })
+    machine.alive.delete(1000)
+    expect((await getWorkload(machine.deps, 'a')).status).toBe('error')
+    await deleteWorkload(machine.deps, 'a', {}, never)
+    expect(machine.statuses.size + machine.configs.size).toBe(0)
+    await expect(deleteWorkload(machine.deps, 'a', {}, never)).rejects.toMatchObject({ code: 'workload-not-found' })
+  })
+
+  it('unknown names are not found', async () => {
+    const machine = createFakeMachine()
+    for (const action of [
+      async () => await startWorkload(machine.deps, 'nope', start, never),
+      async () => await stopWorkload(machine.deps, 'nope', {}, never),
+      async () => await deleteWorkload(machine.deps, 'nope', {}, never),
+      async () => await getWorkload(machine.deps, 'nope'),
+    ]) {
+      await expect(action()).rejects.toMatchObject({ code: 'workload-not-found', message: "workload 'nope' not found" })
+    }
+  })
+
+  it('a start that fails before the launch says why in the status', async () => {
+    const machine = createFakeMachine()
+    await runWorkload(machine.deps, request({ name: 'a' }), quiet, never)
+    await stopWorkload(machine.deps, 'a', {}, never)
+    machine.busyPorts.add(12_345)
+    await expect(startWorkload(machine.deps, 'a', start, never)).rejects.toMatchObject({ code: 'port-in-use' })
+    expect(await getWorkload(machine.deps, 'a')).toMatchObject({ status: 'error' })
+  })
+
+  it('a status written by ToolHive counts as running while its pid is a supervisor', async () => {
+    const machine = createFakeMachine()
+    await runWorkload(machine.deps, request({ name: 'a' }), quiet, never)
+    const { thv: _thv, ...foreign } = machine.statuses.get('a')!
+    machine.statuses.set('a', foreign)
+    expect((await getWorkload(machine.deps, 'a')).status).toBe('running')
+    await stopWorkload(machine.deps, 'a', {}, never)
+    expect(machine.statuses.get('a')?.status).toBe('stopped')
+    expect([...machine.alive.keys()]).toEqual([selfPid])
+  })
+})

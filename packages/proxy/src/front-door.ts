@@ -1,0 +1,50 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+/** A request target, cut at the question mark. */
+export interface RequestTarget {
+  readonly path: string
+  /** Without the question mark. */
+  readonly query: string
+}
+
+/** One protocol spoken to clients. */
+export interface FrontDoor {
+  /** Answers a request, or returns false when the path is not one of its own. */
+  handle(req: IncomingMessage, res: ServerResponse, target: RequestTarget): boolean
+}
+
+/** Cuts a request target. */
+export function parseTarget(url: string): RequestTarget {
+  const mark = url.indexOf('?')
+  return mark === -1 ? { path: url, query: '' } : { path: url.slice(0, mark), query: url.slice(mark + 1) }
+}
+
+/** The only value of a header, undefined when it is absent. */
+export function headerOf(req: IncomingMessage, name: string): string | undefined {
+  const value = req.headers[name]
+  return typeof value === 'string' ? value : undefined
+}
+
+/** Whether a request body is declared as JSON. */
+export function isJsonContent(type: string | undefined): boolean {
+  return type === 'application/json' || (type !== undefined && /^application\/json\s*(?:;|$)/i.test(type))
+}
+
+/** What a client can read, by its Accept header. */
+export interface Accepted {
+  readonly json: boolean
+  readonly events: boolean
+}
+
+/**
+ * Reads an Accept header leniently: without one, and with wildcards, JSON is
+ * what every client of a POST can read; events only when they are named.
+ */
+export function parseAccept(header: string | undefined): Accepted {
+  if (header === undefined) return { json: true, events: false }
+  const accept = header.toLowerCase()
+  return {
+    json: accept.includes('application/json') || accept.includes('*/*') || accept.includes('application/*'),
+    events: accept.includes('text/event-stream') || accept.includes('text/*'),
+  }
+}

@@ -1,0 +1,88 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { buildRequestHeaders, buildResponseHeaders } from './header-rules.ts'
+
+const client = { address: '127.0.0.1', host: 'localhost:4000', scheme: 'http' } as const
+
+function valuesOf(flat: readonly string[], name: string): string[] {
+  return flat.filter((_value, index) => index % 2 === 1 && flat[index - 1]?.toLowerCase() === name)
+}
+
+describe('buildRequestHeaders', () => {
+  it('replaces Host and says itself where the request came from', () => {
+    const raw = [
+      'Host',
+      'evil',
+      'X-Forwarded-For',
+      '6.6.6.6',
+      'x-forwarded-proto',
+      'https',
+      'Forwarded',
+      'for=x',
+      'A',
+      '1',
+    ]
+    expect(buildRequestHeaders(raw, '127.0.0.1:9', client)).toEqual([
+      'host',
+      '127.0.0.1:9',
+      'A',
+      '1',
+      'x-forwarded-for',
+      '127.0.0.1',
+      'x-forwarded-host',
+      'localhost:4000',
+      'x-forwarded-proto',
+      'http',
+    ])
+  })
+
+  it('never lets a hop-by-hop, named or proxy header through, and keeps every other in order', () => {
+    const header = fc.tuple(
+      fc.constantFrom(
+        'Connection',
+        'KEEP-ALIVE',
+        'Upgrade',
+        'TE',
+        'Proxy-Authorization',
+        'X-Secret',
+        'Accept',
+        'Mcp-Session-Id',
+      ),
+      fc.constantFrom('close', 'x-secret', 'X-Secret, keep-alive', '1'),
+    )
+    fc.assert(
+      fc.property(fc.array(header), (headers) => {
+        const out = buildRequestHeaders(headers.flat(), 'b', client)
+        for (const name of ['connection', 'keep-alive', 'upgrade', 'te', 'proxy-authorization']) {
+          expect(valuesOf(out, name)).toEqual([])
+        }
+        const isNamed = headers.some(([name, value]) => name === 'Connection' && /x-secret/i.test(value))
+        if (isNamed) expect(valuesOf(out, 'x-secret')).toEqual([])
+        const accepts = headers.filter(([name]) => name === 'Accept').map(([, value]) => value)
+        expect(valuesOf(out, 'accept')).toEqual(accepts)
+        expect(valuesOf(out, 'host')).toEqual(['b'])
+      }),
+    )
+  })
+
+  it('keeps the length of the body although Connection names it', () => {
+    const out = buildRequestHeaders(['Connection', 'content-length', 'Content-Length', '5'], 'b', client)
+    expect(valuesOf(out, 'content-length')).toEqual(['5'])
+  })
+})
+
+describe('buildResponseHeaders', () => {
+  it('drops what ends at this hop and keeps the rest', () => {
+    expect(
+      buildResponseHeaders({
+        connection: 'close, X-Hop',
+        'x-hop': '1',
+        'transfer-encoding': 'chunked',
+        'proxy-authenticate': 'x',
+        'mcp-session-id': 's',
+        'set-cookie': ['a', 'b'],
+        absent: undefined,
+      }),
+    ).toEqual({ 'mcp-session-id': 's', 'set-cookie': ['a', 'b'] })
+  })
+})

@@ -1,0 +1,21 @@
+/** The revisions with an `initialize` handshake, oldest first. Dates compare as text. */
+export const legacyRevisions = ['2024-11-05', '2025-03-26', '2025-06-18', '2025-11-25'] as const
+
+/** The newest revision the proxy offers to a server. */
+export const newestRevision = '2025-11-25'
+
+/** Whether a version is one the proxy serves. */
+export function isServedRevision(version: string): boolean {
+  return legacyRevisions.some((revision) => revision === version)
+}
+
+/** What a client gets: its own version when both the proxy and the server know it, else the server's. */
+export function negotiateRevision(asked: unknown, serverVersion: string): string {
+  if (typeof asked !== 'string' || !isServedRevision(asked)) return serverVersion
+  return asked <= serverVersion ? asked : serverVersion
+}
+
+/** Batches existed in one revision only: 2025-03-26 added them, 2025-06-18 removed them. */
+export function allowsBatch(version: string): boolean {
+  return version === '2025-03-26'
+}

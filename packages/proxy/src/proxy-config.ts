@@ -1,0 +1,74 @@
+import type { Readable, Writable } from 'node:stream'
+import type { ProxyLimits } from './limits.ts'
+
+/** The protocol spoken to clients in front of a stdio server. */
+export type FrontMode = 'streamable-http' | 'sse'
+
+/** Receiver of the proxy's own log records. Must not throw. */
+export type ProxyLog = (
+  level: 'debug' | 'info' | 'warn' | 'error',
+  message: string,
+  fields?: Record<string, unknown>,
+) => void
+
+/**
+ * Everything a proxy needs to know.
+ *
+ * `allowedOrigins` defaults to the proxy's own loopback origins when it listens
+ * on loopback; on any other address without a list the Origin header is not
+ * checked, which one warning says. `limits` overrides single entries of
+ * {@link ProxyLimits}.
+ */
+export interface ProxyConfig {
+  name: string
+  /** Port 0 lets the system choose. */
+  listen: { host: string; port: number }
+  /** What stands behind: a stdio server, or an HTTP server everything is forwarded to. */
+  backend: 'stdio' | 'http'
+  /** Front door in front of a stdio server. Ignored for an HTTP backend. */
+  mode: FrontMode
+  allowedOrigins?: readonly string[]
+  limits?: Partial<ProxyLimits>
+  log: ProxyLog
+}
+
+/** A living server: its standard streams, or the origin of its HTTP endpoint. */
+export type BackendConnection =
+  | { kind: 'stdio'; input: Writable; output: Readable }
+  | { kind: 'http'; origin: string; transport: FrontMode }
+
+/** What the server said about itself in the handshake; empty strings when it said nothing. */
+export interface BackendInfo {
+  serverName: string
+  serverVersion: string
+  protocolVersion: string
+}
+
+/** One listening address in front of one server that may come and go. */
+export interface Proxy {
+  /**
+   * Opens the listener.
+   * @throws ProxyError `port-in-use`, `port-not-permitted`, `host-invalid`, `listen-failed`, `cancelled`, `closed`
+   */
+  start(signal: AbortSignal): Promise<void>
+  /** Where it listens, with the real port. Before `start` the configured values. */
+  readonly address: { host: string; port: number }
+  /**
+   * Takes a new server into use: handshake, then the calls that waited.
+   * Client sessions go on with it. Replaces the server attached before.
+   * @throws ProxyError `attach-timeout`, `handshake-failed`, `server-gone`, `cancelled`, `closed`
+   */
+  attach(backend: BackendConnection, signal: AbortSignal): Promise<BackendInfo>
+  /**
+   * Says that the server is gone. Calls in flight get an error that tells they
+   * may have run; later ones wait up to `limits.backendWaitMs` for the next attach.
+   */
+  detach(reason: string): void
+  /**
+   * Stops accepting, lets calls in flight finish until the deadline (default
+   * `limits.closeMs`), then cuts. Idempotent; never rejects.
+   */
+  close(deadlineMs?: number): Promise<void>
+  /** Numbers of the moment. */
+  stats(): { sessions: number; inFlight: number; streams: number }
+}

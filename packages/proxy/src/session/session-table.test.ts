@@ -1,0 +1,63 @@
+import { describe, expect, it } from 'vitest'
+import type { ServerLink } from '../transport/server-link.ts'
+import { SessionTable } from './session-table.ts'
+import { Subscriptions } from './subscriptions.ts'
+
+const link = {} as ServerLink
+
+describe('SessionTable', () => {
+  it('gives out UUIDs of version 4 and refuses above the maximum', () => {
+    const table = new SessionTable({ maximum: 1, ttlMs: 10 })
+    expect(table.create(link)?.id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+    expect(table.create(link)).toBeUndefined()
+  })
+
+  it('finds sessions idle that were not used for the whole time', () => {
+    let now = 0
+    const table = new SessionTable({ maximum: 9, ttlMs: 100, now: () => now })
+    const quiet = table.create(link)!
+    const used = table.create(link)!
+    now = 60
+    table.get(used.id)
+    now = 100
+    expect(table.idle()).toEqual([quiet])
+  })
+
+  it('never finds a session idle that has an open stream', () => {
+    let now = 0
+    const table = new SessionTable({ maximum: 9, ttlMs: 100, now: () => now })
+    const session = table.create(link)!
+    session.stream = { isClosed: false } as NonNullable<typeof session.stream>
+    now = 1000
+    expect(table.idle()).toEqual([])
+    session.stream = undefined
+    now = 1099
+    expect(table.idle()).toEqual([])
+    now = 1100
+    expect(table.idle()).toEqual([session])
+  })
+})
+
+describe('Subscriptions', () => {
+  const table = new SessionTable({ maximum: 9, ttlMs: 100 })
+
+  it('asks the server for the first and tells it about the last of a URI only', () => {
+    const subscriptions = new Subscriptions(10)
+    const [one, two] = [table.create(link)!, table.create(link)!]
+    expect(subscriptions.add(one, 'u')).toBe('ask')
+    subscriptions.confirm('u')
+    expect(subscriptions.add(two, 'u')).toBe('known')
+    expect(subscriptions.remove(one, 'u')).toBe(false)
+    expect([...subscriptions.subscribers('u')]).toEqual([two])
+    expect(subscriptions.remove(two, 'u')).toBe(true)
+    expect(subscriptions.uris()).toEqual([])
+  })
+
+  it('bounds the subscriptions of one session', () => {
+    const subscriptions = new Subscriptions(1)
+    const session = table.create(link)!
+    subscriptions.add(session, 'a')
+    expect(subscriptions.add(session, 'b')).toBe('full')
+    expect(subscriptions.add(session, 'a')).toBe('ask')
+  })
+})

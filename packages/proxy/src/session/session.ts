@@ -1,0 +1,22 @@
+import type { LogLevel } from '../mcp/log-level.ts'
+import type { CallRegister } from '../transport/call.ts'
+import type { ServerLink } from '../transport/server-link.ts'
+import type { SseStream } from '../transport/sse-stream.ts'
+
+/** One client, from `initialize` (or its event stream) to its end. */
+export interface Session {
+  readonly id: string
+  /** The way to the server this client talks to. */
+  readonly link: ServerLink
+  /** Calls in flight by the key of the client's id, for cancellation. */
+  readonly calls: CallRegister
+  /** URIs this client subscribed to. */
+  readonly subscriptions: Set<string>
+  /** Empty until `initialize` was answered. */
+  protocolVersion: string
+  /** Undefined until the client asked for log messages. */
+  logLevel: LogLevel | undefined
+  /** The stream for messages that belong to no request. */
+  stream: SseStream | undefined
+  lastUsedMs: number
+}

@@ -1,0 +1,100 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { buildErrorText } from '../errors.ts'
+import { headerOf, isJsonContent, type FrontDoor, type RequestTarget } from '../front-door.ts'
+import { parseText, type Message } from '../mcp/message.ts'
+import { receiveBody } from '../receive-body.ts'
+import { hostNameOf } from '../request-guard.ts'
+import { sendError, sendMethodNotAllowed, sendText } from '../respond.ts'
+import type { Session } from '../session/session.ts'
+import { encodeSseEvent, encodeSseMessage } from './sse-codec.ts'
+import type { FrontDoorParts } from './streamable-http.ts'
+
+/** Where the front door is reached when a request does not say. */
+export interface LegacySseParts extends FrontDoorParts {
+  authority(): string
+}
+
+/** The server side of the 2024-11-05 HTTP+SSE transport: `/sse` and `/messages`. */
+export function createLegacySseFront(parts: LegacySseParts): FrontDoor {
+  return {
+    handle(req, res, target) {
+      if (target.path === '/sse') {
+        if (req.method === 'GET') openStream(parts, req, res)
+        else sendMethodNotAllowed(res, 'GET')
+        return true
+      }
+      if (target.path !== '/messages') return false
+      if (req.method === 'POST') post(parts, { req, res }, target)
+      else sendMethodNotAllowed(res, 'POST')
+      return true
+    },
+  }
+}
+
+function openStream(parts: LegacySseParts, req: IncomingMessage, res: ServerResponse): void {
+  const { bridge, streams } = parts
+  const session = bridge.openSession()
+  if (session === undefined) return sendError(res, { name: 'too-many-sessions', message: 'Too many sessions' })
+  const stream = streams.open(res)
+  session.stream = stream
+  // In this transport the stream is the session: no other way leads back to the client.
+  res.once('close', () => bridge.endSession(session))
+  stream.send(encodeSseEvent({ event: 'endpoint', data: `${originOf(parts, req)}/messages?session_id=${session.id}` }))
+}
+
+function originOf(parts: LegacySseParts, req: IncomingMessage): string {
+  const host = req.headers.host
+  const authority = host !== undefined && hostNameOf(host) !== undefined ? host : parts.authority()
+  const scheme = headerOf(req, 'x-forwarded-proto') === 'https' ? 'https' : 'http'
+  return `${scheme}://${authority}`
+}
+
+function post(
+  parts: LegacySseParts,
+  request: { req: IncomingMessage; res: ServerResponse },
+  target: RequestTarget,
+): void {
+  const { req, res } = request
+  const query = new URLSearchParams(target.query)
+  const id = query.get('session_id') ?? query.get('sessionId')
+  if (id === null) return sendError(res, { name: 'session-required', message: 'Bad Request: session_id is required' })
+  const session = parts.bridge.sessions.get(id)
+  if (session === undefined) return sendError(res, { name: 'session-unknown', message: 'Session not found' })
+  if (!isJsonContent(req.headers['content-type'])) {
+    const message = 'Unsupported Media Type: Content-Type must be application/json'
+    return sendError(res, { name: 'media-type-unsupported', message })
+  }
+  receiveBody(request, { limitBytes: parts.limits.bodyBytes, log: parts.log }, (text) => {
+    const parsed = parseText(text)
+    if (parsed.kind === 'invalid') return sendError(res, { name: parsed.name, message: parsed.reason }, parsed.idText)
+    if (parsed.kind === 'batch' && parsed.items.length > parts.limits.batchItems) {
+      return sendError(res, { name: 'batch-refused', message: 'Invalid Request: the batch is too long' })
+    }
+    sendText(res, 202, 'Accepted')
+    if (parsed.kind === 'message') return take(parts, session, parsed.message)
+    for (const item of parsed.items) {
+      const member = parseText(item)
+      if (member.kind === 'message') take(parts, session, member.message)
+    }
+  })
+}
+
+function take({ bridge }: LegacySseParts, session: Session, message: Message): void {
+  const send = (text: string): void => void session.stream?.send(encodeSseMessage(text))
+  if (message.kind !== 'request') return bridge.notify(session, message)
+  if (message.method !== 'initialize') {
+    return bridge.request(session, message, {
+      progress: send,
+      response: send,
+      refused: (error) => send(buildErrorText(error, message.idText)),
+      cancelled: () => undefined,
+    })
+  }
+  bridge.initialize(message, {
+    accepted: (text, protocolVersion) => {
+      session.protocolVersion = protocolVersion
+      send(text)
+    },
+    refused: (error) => send(buildErrorText(error, message.idText)),
+  })
+}

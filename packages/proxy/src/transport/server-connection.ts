@@ -1,0 +1,191 @@
+import { ProxyError, type WireError } from '../errors.ts'
+import type { ProxyLimits } from '../limits.ts'
+import { param, parseText, readdressRequest, readdressResponse, replaceParam, type Message } from '../mcp/message.ts'
+import type { ProxyLog } from '../proxy-config.ts'
+import type { Call } from './call.ts'
+import { StdioChannel } from './stdio-channel.ts'
+import type { Readable, Writable } from 'node:stream'
+
+/** What a connection needs and reports. */
+export interface ServerConnectionDeps {
+  readonly name: string
+  readonly limits: ProxyLimits
+  readonly log: ProxyLog
+  /** A notification that belongs to no call. */
+  notified(message: Message): void
+  /** The streams are gone. Called once, after every call in flight was refused. */
+  lost(reason: string): void
+}
+
+/**
+ * The life of one server process as a JSON-RPC peer: it mints the ids and
+ * progress tokens on the server's side, so that what clients chose can never
+ * meet, and gives every answer back under the names its client chose.
+ */
+export class ServerConnection {
+  readonly #deps: ServerConnectionDeps
+  readonly #channel: StdioChannel
+  readonly #pending = new Map<number, Call>()
+  #lastId = 0
+  #isClosed = false
+
+  constructor(streams: { input: Writable; output: Readable }, deps: ServerConnectionDeps) {
+    this.#deps = deps
+    this.#channel = new StdioChannel(streams, deps.limits, {
+      line: (text) => this.#receive(text),
+      oversize: (head, tail, bytes) => this.#receiveOversize(head, tail, bytes),
+      closed: (reason) => this.#lose(reason),
+    })
+  }
+
+  /** Starts to read. */
+  open(): void {
+    this.#channel.open()
+  }
+
+  /** Calls without an answer. */
+  get inFlight(): number {
+    return this.#pending.size
+  }
+
+  /** Sends one call. Its sink hears about everything that can happen from here on. */
+  send(call: Call): void {
+    if (call.settled) return
+    if (this.#isClosed) return call.refuse(stoppedError(this.#deps.name))
+    if (this.#pending.size >= this.#deps.limits.inFlightCalls) return call.refuse(busyError('too many calls in flight'))
+    const hopId = this.#lastId + 1
+    const { line, tokenText } = readdressRequest(call.message, hopId)
+    if (!this.#channel.send(line)) return call.refuse(busyError('the server does not read its input'))
+    this.#lastId = hopId
+    call.hopId = hopId
+    call.tokenText = tokenText
+    call.timer = setTimeout(() => this.#expire(call), this.#deps.limits.requestTimeoutMs)
+    this.#pending.set(hopId, call)
+  }
+
+  /** Sends a line that needs no answer. False when it could not be queued. */
+  notify(line: string): boolean {
+    return !this.#isClosed && this.#channel.send(line)
+  }
+
+  /** Tells the server about a client's cancellation, and ends the call without a response. */
+  cancel(call: Call, notification: Message): void {
+    if (!this.#pending.delete(call.hopId) || !call.settle()) return
+    const line = replaceParam(notification, 'requestId', String(call.hopId))
+    if (line !== undefined) this.notify(line)
+    call.sink.cancelled()
+  }
+
+  /** Ends the life: every call in flight is refused, because it may have run. */
+  close(reason: string): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#channel.close()
+    const calls = [...this.#pending.values()]
+    this.#pending.clear()
+    if (calls.length > 0) this.#deps.log('warn', 'calls lost their server', { calls: calls.length, reason })
+    for (const call of calls) call.refuse(stoppedError(this.#deps.name))
+  }
+
+  #lose(reason: string): void {
+    if (this.#isClosed) return
+    this.close(reason)
+    this.#deps.lost(reason)
+  }
+
+  #receive(text: string): void {
+    if (text.trim() === '') return
+    const parsed = parseText(text)
+    if (parsed.kind === 'message') this.#route(parsed.message)
+    else if (parsed.kind === 'batch') for (const item of parsed.items) this.#receive(item)
+    else this.#skip(text, parsed.name)
+  }
+
+  #route(message: Message): void {
+    try {
+      if (message.kind === 'response') this.#settle(message)
+      else if (message.kind === 'request') this.#answer(message)
+      else if (message.method === 'notifications/progress') this.#progress(message)
+      else this.#deps.notified(message)
+    } catch (error) {
+      // One bad message must not take the connection of every client with it.
+      this.#deps.log('error', 'a message of the server could not be delivered', { error: String(error) })
+    }
+  }
+
+  #settle(message: Message): void {
+    const id = message.value['id']
+    const call = typeof id === 'number' ? this.#pending.get(id) : undefined
+    if (call === undefined) return this.#deps.log('debug', 'the server answered a call that nobody waits for', { id })
+    this.#pending.delete(call.hopId)
+    if (call.settle()) call.sink.response(readdressResponse(message, call.message.idText), 'error' in message.value)
+  }
+
+  #answer(message: Message): void {
+    if (message.method === 'ping') {
+      this.notify(`{"jsonrpc":"2.0","id":${message.idText},"result":{}}`)
+      return
+    }
+    // The shared connection declared no client capability, so there is nobody to ask.
+    this.#deps.log('debug', 'refused a request of the server', { method: message.method })
+    const error = JSON.stringify({ code: -32601, message: `Method not found: ${message.method}` })
+    this.notify(`{"jsonrpc":"2.0","id":${message.idText},"error":${error}}`)
+  }
+
+  #progress(message: Message): void {
+    const token = param(message, 'progressToken')
+    const call = typeof token === 'number' ? this.#pending.get(token) : undefined
+    if (call === undefined || call.tokenText === '') return
+    call.timer?.refresh()
+    const text = replaceParam(message, 'progressToken', call.tokenText)
+    if (text !== undefined) call.sink.progress(text)
+  }
+
+  #expire(call: Call): void {
+    this.#pending.delete(call.hopId)
+    const seconds = this.#deps.limits.requestTimeoutMs / 1000
+    const reason = `no answer within ${seconds} s`
+    const params = JSON.stringify({ requestId: call.hopId, reason })
+    // The protocol forbids to cancel `initialize`.
+    if (call.message.method !== 'initialize') {
+      this.notify(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":${params}}`)
+    }
+    call.refuse({ name: 'timeout', message: `Timeout: the server gave ${reason}` })
+  }
+
+  #receiveOversize(head: string, tail: string, bytes: number): void {
+    const limitBytes = this.#deps.limits.lineBytes
+    this.#deps.log('warn', 'dropped a line of the server that is too long', { bytes, limitBytes })
+    // An id next to the outermost brace is the message's own, whatever lies between.
+    const id = /^\{(?:"jsonrpc":"2\.0",)?"id":(\d+),/.exec(head)?.[1] ?? /,"id":(\d+)\}\s*$/.exec(tail)?.[1]
+    const call = id === undefined ? undefined : this.#pending.get(Number(id))
+    if (call === undefined) return
+    this.#pending.delete(call.hopId)
+    call.refuse({ name: 'answer-too-large', message: `The server's answer is longer than ${limitBytes} bytes` })
+  }
+
+  #skip(text: string, problem: string): void {
+    const line = text.slice(0, this.#deps.limits.loggedLineLength)
+    this.#deps.log('warn', 'skipped a line of the server that is not an MCP message', { line, problem })
+  }
+}
+
+/** Turns a refusal of a call of our own into an error to throw. */
+export function toProxyError(error: WireError): ProxyError {
+  if (error.name === 'timeout') return new ProxyError('attach-timeout', error.message)
+  if (error.name === 'server-stopped') return new ProxyError('server-gone', 'the server stopped before it answered')
+  return new ProxyError('handshake-failed', error.message)
+}
+
+/** The refusal of a call that a server took with it. */
+export function stoppedError(name: string): WireError {
+  return {
+    name: 'server-stopped',
+    message: `The server "${name}" stopped while the call was running; the call may have run`,
+    data: { outcome: 'unknown', backend: name },
+  }
+}
+
+function busyError(why: string): WireError {
+  return { name: 'server-busy', message: `The call was not sent: ${why}`, data: { outcome: 'not-sent' } }
+}

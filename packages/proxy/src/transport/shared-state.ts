@@ -1,0 +1,152 @@
+import type { WireError } from '../errors.ts'
+import { isLogLevel, mostVerbose, type LogLevel } from '../mcp/log-level.ts'
+import { buildResultText, param, type Message } from '../mcp/message.ts'
+import type { Session } from '../session/session.ts'
+import type { SessionTable } from '../session/session-table.ts'
+import type { Subscriptions } from '../session/subscriptions.ts'
+import { Call, type CallSink } from './call.ts'
+import type { ServerConnection } from './server-connection.ts'
+import { buildOwnRequest } from './server-handshake.ts'
+import type { ServerLink } from './server-link.ts'
+
+/** What decides a request: nothing (the server has to), or an answer of the proxy. */
+export type SharedAnswer =
+  | { kind: 'forward'; sink: CallSink }
+  | { kind: 'result'; text: string }
+  | { kind: 'refused'; error: WireError }
+
+/**
+ * Requests that change state in the server, which all clients share: what one
+ * client asks for must neither be lost nor be imposed on another.
+ */
+export class SharedState {
+  readonly #sessions: SessionTable
+  readonly #subscriptions: Subscriptions
+  readonly #link: ServerLink
+  /** The level the server was told last. */
+  #serverLevel: LogLevel | undefined
+
+  constructor(parts: { sessions: SessionTable; subscriptions: Subscriptions; link: ServerLink }) {
+    this.#sessions = parts.sessions
+    this.#subscriptions = parts.subscriptions
+    this.#link = parts.link
+  }
+
+  /** `resources/subscribe`. */
+  subscribe(session: Session | undefined, message: Message, sink: CallSink): SharedAnswer {
+    const uri = param(message, 'uri')
+    if (typeof uri !== 'string') return { kind: 'forward', sink }
+    if (session === undefined) return refused('resources/subscribe needs a session')
+    const answer = this.#subscriptions.add(session, uri)
+    if (answer === 'full') return refused('too many subscriptions in this session')
+    if (answer === 'known') return empty(message)
+    return {
+      kind: 'forward',
+      sink: watch(sink, (isDone) => {
+        if (isDone) this.#subscriptions.confirm(uri)
+        else this.#subscriptions.remove(session, uri)
+      }),
+    }
+  }
+
+  /** `resources/unsubscribe`. */
+  unsubscribe(session: Session | undefined, message: Message, sink: CallSink): SharedAnswer {
+    const uri = param(message, 'uri')
+    if (session === undefined || typeof uri !== 'string') return { kind: 'forward', sink }
+    return this.#subscriptions.remove(session, uri) ? { kind: 'forward', sink } : empty(message)
+  }
+
+  /** `logging/setLevel`. */
+  setLevel(session: Session | undefined, message: Message, sink: CallSink): SharedAnswer {
+    const level = param(message, 'level')
+    if (!isLogLevel(level)) return { kind: 'forward', sink }
+    if (session === undefined) return empty(message)
+    const before = session.logLevel
+    session.logLevel = level
+    const wanted = this.#wantedLevel()
+    if (wanted === this.#serverLevel) return empty(message)
+    if (wanted !== level) {
+      this.#tellLevel(this.#link)
+      return empty(message)
+    }
+    this.#serverLevel = wanted
+    return {
+      kind: 'forward',
+      sink: watch(sink, (isDone) => {
+        if (isDone) return
+        session.logLevel = before
+        this.#serverLevel = undefined
+      }),
+    }
+  }
+
+  /** Takes back what a session that ended had asked for. */
+  release(session: Session): void {
+    for (const uri of session.subscriptions) {
+      if (this.#subscriptions.remove(session, uri)) this.#tell(this.#link, 'resources/unsubscribe', { uri })
+    }
+    if (session.logLevel === undefined) return
+    session.logLevel = undefined
+    if (this.#wantedLevel() !== this.#serverLevel) this.#tellLevel(this.#link)
+  }
+
+  /** Brings a new server to the state the old one had. */
+  restore(connection: ServerConnection): void {
+    for (const uri of this.#subscriptions.uris()) this.#tell(connection, 'resources/subscribe', { uri })
+    this.#serverLevel = undefined
+    this.#tellLevel(connection)
+  }
+
+  #wantedLevel(): LogLevel | undefined {
+    const levels: LogLevel[] = []
+    for (const session of this.#sessions.values()) if (session.logLevel !== undefined) levels.push(session.logLevel)
+    return mostVerbose(levels)
+  }
+
+  #tellLevel(to: Pick<ServerConnection, 'send'>): void {
+    // The protocol cannot unset a level; when nobody listens any more the last one stays, and is filtered out here.
+    const level = this.#wantedLevel()
+    if (level === undefined) return
+    this.#serverLevel = level
+    this.#tell(to, 'logging/setLevel', { level })
+  }
+
+  #tell(to: Pick<ServerConnection, 'send'>, method: string, params: Record<string, string>): void {
+    // Without a server there is no state to change, and `restore` will tell the next one.
+    if (to === this.#link && this.#link.handshake === undefined) return
+    to.send(new Call(buildOwnRequest(method, JSON.stringify(params)), ignored))
+  }
+}
+
+const ignored: CallSink = {
+  progress: () => undefined,
+  response: () => undefined,
+  refused: () => undefined,
+  cancelled: () => undefined,
+}
+
+function watch(sink: CallSink, ended: (isDone: boolean) => void): CallSink {
+  return {
+    progress: (text) => sink.progress(text),
+    response: (text, failed) => {
+      ended(!failed)
+      sink.response(text, failed)
+    },
+    refused: (error) => {
+      ended(false)
+      sink.refused(error)
+    },
+    cancelled: () => {
+      ended(false)
+      sink.cancelled()
+    },
+  }
+}
+
+function empty(message: Message): SharedAnswer {
+  return { kind: 'result', text: buildResultText(message.idText, '{}') }
+}
+
+function refused(message: string): SharedAnswer {
+  return { kind: 'refused', error: { name: 'invalid-request', message } }
+}

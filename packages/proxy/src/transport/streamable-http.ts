@@ -1,0 +1,179 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { WireError } from '../errors.ts'
+import { headerOf, isJsonContent, parseAccept, type Accepted, type FrontDoor } from '../front-door.ts'
+import type { ProxyLimits } from '../limits.ts'
+import { parseText, type Message, type ParsedText } from '../mcp/message.ts'
+import { allowsBatch, isServedRevision, legacyRevisions } from '../mcp/revision.ts'
+import type { ProxyLog } from '../proxy-config.ts'
+import { receiveBody } from '../receive-body.ts'
+import { sendEmpty, sendError, sendMethodNotAllowed } from '../respond.ts'
+import type { Session } from '../session/session.ts'
+import { PostAnswer } from './post-answer.ts'
+import type { SseStreams } from './sse-stream.ts'
+import type { StdioBridge } from './stdio-bridge.ts'
+
+/** What the front door stands before. */
+export interface FrontDoorParts {
+  readonly bridge: StdioBridge
+  readonly streams: SseStreams
+  readonly limits: ProxyLimits
+  readonly log: ProxyLog
+}
+
+/** The server side of Streamable HTTP, on the exact path `/mcp`. */
+export function createStreamableFront(parts: FrontDoorParts): FrontDoor {
+  return {
+    handle(req, res, { path }) {
+      if (path !== '/mcp') return false
+      const version = headerOf(req, 'mcp-protocol-version')
+      if (req.method === 'POST') post({ ...parts, req, res, version })
+      else if (version !== undefined && !isServedRevision(version)) sendError(res, unsupportedVersion(version))
+      else if (req.method === 'GET') get(parts, req, res)
+      else if (req.method === 'DELETE') end(parts, req, res)
+      else sendMethodNotAllowed(res, 'GET, POST, DELETE')
+      return true
+    },
+  }
+}
+
+/** One POST under way. */
+interface Post extends FrontDoorParts {
+  readonly req: IncomingMessage
+  readonly res: ServerResponse
+  readonly version: string | undefined
+}
+
+function get({ bridge, streams }: FrontDoorParts, req: IncomingMessage, res: ServerResponse): void {
+  const session = knownSession(bridge, req, res)
+  if (session === undefined) return
+  const accept = headerOf(req, 'accept')
+  if (accept !== undefined && !accept.includes('*/*') && !parseAccept(accept).events) {
+    return sendError(res, { name: 'not-acceptable', message: 'Not Acceptable: a GET is answered as text/event-stream' })
+  }
+  // The client that reconnects knows better than we do that its old stream is dead.
+  session.stream?.end()
+  const stream = streams.open(res)
+  session.stream = stream
+  res.flushHeaders()
+  res.once('close', () => {
+    if (session.stream === stream) session.stream = undefined
+    bridge.sessions.get(session.id)
+  })
+}
+
+function end({ bridge }: FrontDoorParts, req: IncomingMessage, res: ServerResponse): void {
+  const session = knownSession(bridge, req, res)
+  if (session === undefined) return
+  bridge.endSession(session)
+  sendEmpty(res, 204)
+}
+
+function knownSession(bridge: StdioBridge, req: IncomingMessage, res: ServerResponse): Session | undefined {
+  const id = headerOf(req, 'mcp-session-id')
+  if (id === undefined) {
+    sendError(res, { name: 'session-required', message: 'Bad Request: Mcp-Session-Id header is required' })
+    return undefined
+  }
+  const session = bridge.sessions.get(id)
+  if (session === undefined) sendError(res, unknownSession)
+  return session
+}
+
+function post(request: Post): void {
+  const { req, res, limits, log } = request
+  if (!isJsonContent(req.headers['content-type'])) {
+    const message = 'Unsupported Media Type: Content-Type must be application/json'
+    return sendError(res, { name: 'media-type-unsupported', message })
+  }
+  const accepted = parseAccept(req.headers.accept)
+  if (!accepted.json && !accepted.events) {
+    const message = 'Not Acceptable: the client must accept application/json or text/event-stream'
+    return sendError(res, { name: 'not-acceptable', message })
+  }
+  receiveBody(request, { limitBytes: limits.bodyBytes, log }, (text) => take(request, accepted, parseText(text)))
+}
+
+function take(request: Post, accepted: Accepted, parsed: ParsedText): void {
+  const { res, version } = request
+  const idText = parsed.kind === 'message' ? parsed.message.idText : ''
+  if (version !== undefined && !isServedRevision(version)) return sendError(res, unsupportedVersion(version), idText)
+  if (parsed.kind === 'invalid') return sendError(res, { name: parsed.name, message: parsed.reason }, parsed.idText)
+  if (parsed.kind === 'batch') return takeBatch(request, accepted, parsed.items)
+  takeMessage(request, accepted, parsed.message)
+}
+
+function takeMessage(request: Post, accepted: Accepted, message: Message): void {
+  const { req, res, bridge, streams, limits } = request
+  const sessionId = headerOf(req, 'mcp-session-id')
+  const session = sessionId === undefined ? undefined : bridge.sessions.get(sessionId)
+  if (message.kind !== 'request') {
+    bridge.notify(session, message)
+    return sendEmpty(res, 202)
+  }
+  const isInitialize = message.method === 'initialize'
+  if (sessionId !== undefined && session === undefined && !isInitialize) {
+    return sendError(res, unknownSession, message.idText)
+  }
+  const answer = new PostAnswer(res, { accepted, streams, streamAfterMs: limits.streamAfterMs })
+  if (isInitialize) initialize(bridge, message, answer)
+  else bridge.request(session, message, answer.sinkFor(message.idText))
+}
+
+function initialize(bridge: StdioBridge, message: Message, answer: PostAnswer): void {
+  bridge.initialize(message, {
+    accepted: (text, protocolVersion) => {
+      const session = bridge.openSession()
+      if (session === undefined) {
+        return answer.refuse({ name: 'too-many-sessions', message: 'Too many sessions' }, message.idText)
+      }
+      session.protocolVersion = protocolVersion
+      answer.respond(text, { 'Mcp-Session-Id': session.id })
+    },
+    refused: (error) => answer.refuse(error, message.idText),
+  })
+}
+
+function takeBatch(request: Post, accepted: Accepted, items: readonly string[]): void {
+  const { req, res, bridge, streams, limits } = request
+  const session = bridge.sessions.get(headerOf(req, 'mcp-session-id') ?? '')
+  if (session === undefined || !allowsBatch(session.protocolVersion)) {
+    return sendError(res, { name: 'batch-refused', message: 'Invalid Request: batches are not supported' })
+  }
+  if (items.length === 0 || items.length > limits.batchItems) {
+    const message = `Invalid Request: a batch has 1 to ${limits.batchItems} messages`
+    return sendError(res, { name: 'batch-refused', message })
+  }
+  const parsed = items.map((item) => parseText(item))
+  const answered = parsed.filter((item) => item.kind !== 'message' || item.message.kind === 'request')
+  for (const item of parsed) {
+    if (item.kind === 'message' && item.message.kind !== 'request') bridge.notify(session, item.message)
+  }
+  if (answered.length === 0) return sendEmpty(res, 202)
+  const options = { accepted, streams, streamAfterMs: limits.streamAfterMs, batchSize: answered.length }
+  const answer = new PostAnswer(res, options)
+  for (const item of answered) takeBatchItem(bridge, session, { item, answer })
+}
+
+function takeBatchItem(bridge: StdioBridge, session: Session, part: { item: ParsedText; answer: PostAnswer }): void {
+  const { item, answer } = part
+  if (item.kind === 'invalid') return answer.refuse({ name: item.name, message: item.reason }, item.idText)
+  if (item.kind === 'batch') return answer.refuse(nestedBatch, '')
+  const { message } = item
+  if (message.method !== 'initialize') return bridge.request(session, message, answer.sinkFor(message.idText))
+  answer.refuse(
+    { name: 'invalid-request', message: 'Invalid Request: initialize must not be in a batch' },
+    message.idText,
+  )
+}
+
+const unknownSession: WireError = { name: 'session-unknown', message: 'Session not found' }
+const nestedBatch: WireError = { name: 'invalid-request', message: 'Invalid Request: a batch inside a batch' }
+
+function unsupportedVersion(requested: string): WireError {
+  const supported = [...legacyRevisions]
+  return {
+    name: 'version-unsupported',
+    message: `Bad Request: unsupported protocol version (supported versions: ${supported.join(', ')})`,
+    data: { supported, requested: requested.slice(0, 100) },
+  }
+}

@@ -1,0 +1,13 @@
+/** Every default maximum of the runner, with its reason. Times are milliseconds. */
+export const runnerLimits = {
+  /** How often a supervisor checks that the status file still says what it knows. */
+  ownershipCheckMs: 2_000,
+  /** How often the size of the proxy log is looked at. */
+  logCheckMs: 30_000,
+  /** In-flight calls get this part of a stop to finish. */
+  drainMs: 3_000,
+  /** Writing a status while ending. */
+  finalWriteMs: 5_000,
+  /** Ending the server of a failed start. */
+  failedStartStopMs: 5_000,
+} as const

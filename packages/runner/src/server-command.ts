@@ -1,0 +1,66 @@
+import {
+  sourceOf,
+  ensurePackage,
+  type DeploySpec,
+  type PackageInstaller,
+  type PackageKind,
+  type RunConfig,
+} from '@thv/core'
+
+/** What the runner must know of this machine to start a server. */
+export interface ServerCommandDeps {
+  installers: (kind: PackageKind) => Promise<PackageInstaller>
+  /** Builds the whole environment of a server from what its config adds. */
+  buildEnvironment: (extra: Record<string, string>, searchPath: string | undefined) => Record<string, string>
+  /** Working directory of servers that come from a package. */
+  packageDirectory: string
+}
+
+/** Everything of a {@link DeploySpec} that follows from the run config. */
+export type ServerCommand = Omit<DeploySpec, 'onOutput'>
+
+/** Resolves what to execute: the cached package (installed again if it was pruned) or the local command. */
+export async function buildServerCommand(
+  deps: ServerCommandDeps,
+  config: RunConfig,
+  signal: AbortSignal,
+): Promise<ServerCommand> {
+  const args = config.cmd_args ?? []
+  const source = sourceOf(config)
+  const common = { name: config.name, transport: config.transport }
+  if ('command' in source) {
+    const { executable, workingDirectory, searchPath } = source.command
+    return {
+      ...common,
+      command: [executable, ...args],
+      workingDirectory,
+      environment: deps.buildEnvironment(serverEnvironment(config), searchPath),
+    }
+  }
+  const installed = await ensurePackage(deps, config, () => {}, signal)
+  const [executable, ...leading] = installed?.command ?? ['']
+  return {
+    ...common,
+    command: [executable, ...leading, ...args],
+    workingDirectory: deps.packageDirectory,
+    environment: deps.buildEnvironment({ ...installed?.environment, ...serverEnvironment(config) }, undefined),
+  }
+}
+
+/**
+ * What a server learns about its transport: spec/local 3.4. `PORT` is added because
+ * most Node servers read nothing else. What the user set wins.
+ */
+export function serverEnvironment(config: RunConfig): Record<string, string> {
+  const told: Record<string, string> = { MCP_TRANSPORT: config.transport }
+  if (config.transport !== 'stdio') {
+    const port = String(config.target_port ?? 0)
+    Object.assign(told, {
+      MCP_PORT: port,
+      FASTMCP_PORT: port,
+      PORT: port,
+      MCP_HOST: config.target_host ?? '127.0.0.1',
+    })
+  }
+  return { ...told, ...config.env_vars }
+}

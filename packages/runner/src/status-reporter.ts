@@ -1,0 +1,155 @@
+import {
+  applyEvent,
+  changeStatus,
+  stoppedRecord,
+  ThvError,
+  type ChangeStatusDeps,
+  type ProcessIdentity,
+  type StatusEvent,
+  type StatusExtension,
+  type StatusRecord,
+} from '@thv/core'
+import { runnerLimits } from './limits.ts'
+
+/** What is written beside the status itself. */
+export interface ReportedDetails {
+  context?: string
+  extension?: Partial<StatusExtension>
+}
+
+/** Whether a supervisor still has the word over its workload. */
+export type Ownership = 'ours' | 'taken' | 'deleted'
+
+/**
+ * The one writer of a running workload's status. It writes only while the record
+ * names this process as its owner, so a supervisor that was given up for dead
+ * cannot overwrite its successor.
+ */
+export class StatusReporter {
+  readonly #deps: ChangeStatusDeps
+  readonly #name: string
+  readonly #self: ProcessIdentity
+  #last: StatusRecord | undefined
+  #relinquished = false
+
+  constructor(deps: ChangeStatusDeps, name: string, self: ProcessIdentity) {
+    this.#deps = deps
+    this.#name = name
+    this.#self = self
+  }
+
+  /**
+   * Makes this process the owner. Resolves to the record it took over (its `server`
+   * may still live). `workload-busy` when another supervisor lives.
+   */
+  async claim(signal: AbortSignal): Promise<StatusRecord | undefined> {
+    let previous: StatusRecord | undefined
+    this.#last = await changeStatus(
+      this.#deps,
+      this.#name,
+      ({ record, ownerAlive }) => {
+        previous = record
+        const owner = record?.thv?.owner?.pid ?? record?.process_id
+        if (ownerAlive && record !== undefined && record.process_id !== 0 && owner !== this.#self.pid) {
+          throw new ThvError('workload-busy', `'${this.#name}' already has a supervisor (pid ${owner})`, {
+            hint: `stop it with 'thv stop ${this.#name}'`,
+          })
+        }
+        const now = this.#deps.clock.now()
+        const stamp = now.toISOString()
+        const base: StatusRecord = record ?? { status: 'starting', created_at: stamp, updated_at: stamp, process_id: 0 }
+        const next = applyEvent(base, 'launch', now, {
+          processId: this.#self.pid,
+          extension: { owner: this.#self, restarts: 0 },
+        })
+        if (next?.thv === undefined) {
+          throw new ThvError('workload-busy', `'${this.#name}' is being removed`, { hint: 'wait, then run it again' })
+        }
+        const { server: _server, stop_deadline: _deadline, last_stderr: _stderr, ...kept } = next.thv
+        return { ...next, thv: kept }
+      },
+      signal,
+    )
+    return previous
+  }
+
+  /** Moves the status; a no-op when the record is no longer ours or the move is illegal (a stop is under way). */
+  async report(event: StatusEvent, details: ReportedDetails, signal: AbortSignal): Promise<void> {
+    await this.#change((record, now) => applyEvent(record, event, now, details), signal)
+  }
+
+  /** The last word: `stopped`, with nothing left to own. */
+  async reportStopped(): Promise<void> {
+    await this.#change(stoppedRecord, AbortSignal.timeout(runnerLimits.finalWriteMs))
+  }
+
+  /** The last word after a failure: `error`, with nothing left to own. */
+  async reportError(context: string, lastStderr: string[]): Promise<void> {
+    await this.#change((record, now) => {
+      const failed = applyEvent(record, 'fail', now, { context, processId: 0, extension: { last_stderr: lastStderr } })
+      if (failed?.thv === undefined) return failed
+      const { owner: _owner, server: _server, stop_deadline: _deadline, ...kept } = failed.thv
+      return { ...failed, thv: kept }
+    }, AbortSignal.timeout(runnerLimits.finalWriteMs))
+  }
+
+  /** From now on nothing is written: the workload is another's, or deleted. */
+  relinquish(): void {
+    this.#relinquished = true
+  }
+
+  /** When a stop that is under way must be over, if one was announced. */
+  async stopDeadline(): Promise<Date | undefined> {
+    const record = await this.#deps.statuses.read(this.#name).catch(() => undefined)
+    const deadline = record?.thv?.stop_deadline
+    return deadline === undefined ? undefined : new Date(deadline)
+  }
+
+  /**
+   * Looks whether the file still says what this process knows; a file that was lost
+   * or damaged is written again, because a running server that no list shows is a lie.
+   */
+  async verify(isSaved: () => Promise<boolean>, signal: AbortSignal): Promise<Ownership> {
+    let verdict: Ownership = 'ours'
+    const saved = await isSaved()
+    await changeStatus(
+      this.#deps,
+      this.#name,
+      ({ record, ownerAlive }) => {
+        if (record === undefined) {
+          if (!saved) verdict = 'deleted'
+          return saved ? this.#last : undefined
+        }
+        if (record.thv?.owner?.pid === this.#self.pid && record.thv.owner.started === this.#self.started) {
+          this.#last = record
+          return undefined
+        }
+        // ToolHive rewrites the file without our keys: the pid still says whose it is.
+        if (record.thv?.owner === undefined && record.process_id === this.#self.pid) return undefined
+        if (ownerAlive || record.status === 'stopped' || record.status === 'removing') verdict = 'taken'
+        return undefined
+      },
+      signal,
+    )
+    return verdict
+  }
+
+  async #change(
+    change: (record: StatusRecord, now: Date) => StatusRecord | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (this.#relinquished) return
+    const result = await changeStatus(
+      this.#deps,
+      this.#name,
+      ({ record }) => {
+        // A damaged or lost file says nothing; what we know is the truth.
+        const current = record ?? this.#last
+        if (current === undefined || current.process_id !== this.#self.pid) return undefined
+        return change(current, this.#deps.clock.now())
+      },
+      signal,
+    )
+    if (result !== undefined) this.#last = result
+  }
+}

@@ -1,0 +1,221 @@
+import {
+  decideRestart,
+  effectiveProxyMode,
+  loadStartable,
+  messageOf,
+  ThvError,
+  type ChangeStatusDeps,
+  type Deployment,
+  type RunConfig,
+  type RunConfigStore,
+  type ServerExit,
+  type WorkloadRuntime,
+} from '@thv/core'
+import type { Proxy, ProxyConfig } from '@thv/proxy'
+import { endServer } from './end-server.ts'
+import { runnerLimits } from './limits.ts'
+import { buildServerCommand, type ServerCommand, type ServerCommandDeps } from './server-command.ts'
+import { StatusReporter } from './status-reporter.ts'
+import { watchOwnership } from './watch-ownership.ts'
+
+/** Where the supervisor tells what it does; lines end up in the proxy log. */
+export type Log = ProxyConfig['log']
+
+/** What a supervisor needs of the outside. */
+export interface SuperviseDeps extends ChangeStatusDeps, ServerCommandDeps {
+  configs: RunConfigStore
+  runtime: WorkloadRuntime
+  createProxy: (config: ProxyConfig) => Proxy
+  proxyLimits: NonNullable<ProxyConfig['limits']>
+  /** Receives each line of the server's own output. */
+  writeServerLine: (line: string) => void
+  log: Log
+  /** In [0, 1). */
+  random: () => number
+}
+
+/** How a supervision ended: asked to, or because the server cannot be kept running. */
+export type SuperviseResult = 'stopped' | 'failed'
+
+/** What the loop carries around. */
+export interface Supervision {
+  deps: SuperviseDeps
+  config: RunConfig
+  reporter: StatusReporter
+  proxy: Proxy
+  /** Aborts when the supervision must end: asked to, or ownership lost. */
+  signal: AbortSignal
+}
+
+/**
+ * Runs one workload until the signal aborts: takes ownership, opens the proxy,
+ * starts the server, keeps it running (restarts with back-off), and tells the truth
+ * about it in the status file. `onServing` is called each time the server has
+ * answered. A first start that fails is not tried again: whoever asked is waiting
+ * for the reason.
+ */
+export async function supervise(
+  deps: SuperviseDeps,
+  name: string,
+  onServing: (config: RunConfig) => void,
+  signal: AbortSignal,
+): Promise<SuperviseResult> {
+  const config = await loadStartable(deps, name)
+  const reporter = new StatusReporter(deps, name, await deps.processes.self())
+  const previous = await reporter.claim(signal)
+  const lost = new AbortController()
+  const proxy = deps.createProxy(proxyConfigOf(deps, config))
+  const supervision = { deps, config, reporter, proxy, signal: AbortSignal.any([signal, lost.signal]) }
+  const stopWatching = watchOwnership(supervision, lost)
+  try {
+    if (previous?.thv?.server !== undefined) await deps.processes.reap(previous.thv.server, signal)
+    await proxy.start(signal)
+    deps.log('info', 'proxy is listening', { port: config.port, host: config.host })
+    const command = await buildServerCommand(deps, config, signal)
+    return await keepRunning(supervision, command, onServing)
+  } catch (error) {
+    if (supervision.signal.aborted) return await finish(supervision)
+    deps.log('error', 'the workload failed', { error: messageOf(error) })
+    await reporter.reportError(messageOf(error), error instanceof ThvError ? [...error.detail] : [])
+    return 'failed'
+  } finally {
+    stopWatching()
+    await proxy.close(runnerLimits.drainMs)
+  }
+}
+
+/** Deploys, serves, and restarts until told to end (`stopped`) or out of attempts (`failed`). */
+async function keepRunning(
+  supervision: Supervision,
+  command: ServerCommand,
+  onServing: (config: RunConfig) => void,
+): Promise<SuperviseResult> {
+  const { deps, config, reporter, signal } = supervision
+  let attempts = 0
+  for (;;) {
+    const startedMs = deps.clock.monotonicMs()
+    const firstStart = attempts === 0
+    const end = await serveOnce(supervision, command, { restarts: attempts, onServing, firstStart })
+    if (end === 'stopped') return await finish(supervision)
+    const decision = decideRestart(attempts, deps.clock.monotonicMs() - startedMs, deps.random())
+    if (!decision.restart) {
+      deps.log('error', 'the server keeps crashing', { reason: end.reason })
+      await reporter.reportError(`the server keeps crashing: ${end.reason}`, end.stderr)
+      return 'failed'
+    }
+    attempts = decision.attempt
+    const context = `${end.reason}, restarting (attempt ${attempts})`
+    deps.log('warn', 'the server will be restarted', {
+      reason: end.reason,
+      attempt: attempts,
+      delayMs: decision.delayMs,
+    })
+    await reporter.report('exit', { context, extension: { restarts: attempts, last_stderr: end.stderr } }, signal)
+    supervision.proxy.detach(end.reason)
+    await deps.clock.sleep(decision.delayMs, signal)
+    deps.log('info', 'restarting the server', { name: config.name })
+  }
+}
+
+/** Why one run of a server ended without being asked to. */
+interface Crash {
+  reason: string
+  stderr: string[]
+}
+
+async function serveOnce(
+  supervision: Supervision,
+  command: ServerCommand,
+  run: { restarts: number; onServing: (config: RunConfig) => void; firstStart: boolean },
+): Promise<Crash | 'stopped'> {
+  const { deps, config, reporter, signal } = supervision
+  const deployment = await deps.runtime.deploy({ ...command, onOutput: deps.writeServerLine }, signal)
+  try {
+    deps.log('info', 'server started', { pid: deployment.process.pid })
+    await reporter.report('launch', { extension: { server: deployment.process } }, signal)
+    await attach(supervision, deployment)
+    const startedAt = deps.clock.now().toISOString()
+    await reporter.report('ready', { extension: { started_at: startedAt, restarts: run.restarts } }, signal)
+    run.onServing(config)
+    const exit = await exitOrAbort(deployment, signal)
+    if (exit === 'aborted') {
+      await endServer(supervision, deployment)
+      return 'stopped'
+    }
+    return { reason: describeExit(exit), stderr: deployment.lastStderr() }
+  } catch (error) {
+    const stderr = deployment.lastStderr()
+    await deployment.stop(runnerLimits.failedStartStopMs)
+    if (signal.aborted) return 'stopped'
+    const reason = messageOf(error)
+    if (run.firstStart) throw new ThvError('server-exited', reason, { detail: stderr, cause: error })
+    return { reason, stderr }
+  }
+}
+
+/** The handshake; a server that dies meanwhile ends the wait at once. */
+async function attach(supervision: Supervision, deployment: Deployment): Promise<void> {
+  const died = new AbortController()
+  const watch = abortOnExit(deployment, died)
+  const signal = AbortSignal.any([supervision.signal, died.signal])
+  try {
+    await supervision.proxy.attach(backendOf(supervision.config, deployment), signal)
+  } catch (error) {
+    // Output is drained before `exited` resolves, so give the real reason a moment to arrive.
+    await Promise.race([watch, supervision.deps.clock.sleep(250, supervision.signal)])
+    if (died.signal.aborted) throw new ThvError('server-exited', messageOf(died.signal.reason), { cause: error })
+    throw error
+  }
+}
+
+async function abortOnExit(deployment: Deployment, died: AbortController): Promise<void> {
+  const exit = await deployment.exited
+  died.abort(new ThvError('server-exited', describeExit(exit)))
+}
+
+function backendOf(config: RunConfig, deployment: Deployment): Parameters<Proxy['attach']>[0] {
+  if (config.transport === 'stdio') {
+    if (deployment.stdio === undefined) throw new ThvError('internal', 'the runtime gave no pipe to a stdio server')
+    return { kind: 'stdio', ...deployment.stdio }
+  }
+  const host = config.target_host ?? '127.0.0.1'
+  return { kind: 'http', origin: `http://${host}:${config.target_port ?? 0}`, transport: config.transport }
+}
+
+async function finish(supervision: Supervision): Promise<SuperviseResult> {
+  await supervision.reporter.reportStopped()
+  supervision.deps.log('info', 'stopped')
+  return 'stopped'
+}
+
+function proxyConfigOf(deps: SuperviseDeps, config: RunConfig): ProxyConfig {
+  return {
+    name: config.name,
+    listen: { host: config.host === '' ? '127.0.0.1' : config.host, port: config.port },
+    backend: config.transport === 'stdio' ? 'stdio' : 'http',
+    mode: effectiveProxyMode(config.transport, config.proxy_mode),
+    ...(config.allowed_origins === undefined ? {} : { allowedOrigins: config.allowed_origins }),
+    limits: deps.proxyLimits,
+    log: deps.log,
+  }
+}
+
+function describeExit(exit: ServerExit): string {
+  if (exit.signal !== null) return `the server was killed by ${exit.signal}`
+  return exit.code === 0 ? 'the server ended by itself' : `the server exited with code ${exit.code ?? 'unknown'}`
+}
+
+/** Leaves no listener behind: a supervision sees many exits but only one abort. */
+async function exitOrAbort(deployment: Deployment, signal: AbortSignal): Promise<ServerExit | 'aborted'> {
+  let onAbort = (): void => {}
+  const aborted = new Promise<'aborted'>((resolve) => {
+    onAbort = () => resolve('aborted')
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort, { once: true })
+  })
+  try {
+    return await Promise.race([deployment.exited, aborted])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
