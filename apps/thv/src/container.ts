@@ -11,11 +11,13 @@ import type {
   RunWorkloadDeps,
   StartWorkloadDeps,
 } from '@thv/core'
+import { readFile, realpath } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { resolve } from 'node:path'
+import { prepareLogDirectory } from './prepare-log-directory.ts'
 import { resolveCommand } from './resolve-command.ts'
 import { selfCommand } from './self-command.ts'
-import type { Supervision, SupervisionOptions } from './wire-supervision.ts'
+import type { Supervision, SupervisionOptions } from './supervision.ts'
 import { createUserFiles, type UserFiles } from './user-files.ts'
 
 type Adapters = typeof AdaptersModule
@@ -80,9 +82,9 @@ export function createContainer(environment: Container['environment'] = process.
     return createPackageInstaller(kind, { cacheDirectory: (await directories()).cache, environment })
   }
   const workloads = once(async (): Promise<RunWorkloadDeps & StartWorkloadDeps> => {
-    const { createDetachedSupervisorLauncher, createSystemClock, prepareLogDirectories } = await adapters()
+    const { createDetachedSupervisorLauncher, createSystemClock } = await adapters()
     const logFiles = await logs()
-    await prepareLogDirectories(await dataDirectory())
+    await prepareLogDirectory(await dataDirectory())
     return {
       ...(await reading()),
       groups: await groups(),
@@ -116,7 +118,7 @@ export function createContainer(environment: Container['environment'] = process.
       const { wireSupervision } = await import('./wire-supervision.ts')
       return await wireSupervision(container, name, options)
     },
-    normalizeRunConfig: async (value) => (await adapters()).normaliseRunConfigValue(value),
+    normalizeRunConfig: async (value) => (isRecord(value) ? (await adapters()).normaliseRunConfig(value) : value),
     writeExport: async (path, text) => await (await adapters()).writeAtomically(resolve(path), text),
     checkDesktop: async () => await checkDesktop(await adapters(), environment),
   }
@@ -125,12 +127,19 @@ export function createContainer(environment: Container['environment'] = process.
 
 async function checkDesktop(adapters: Adapters, environment: Container['environment']): Promise<void> {
   if (isOn(environment['TOOLHIVE_SKIP_DESKTOP_CHECK'])) return
-  await adapters.assertDesktopAlignment({
+  const conflict = await adapters.checkDesktopAlignment({
     home: homedir(),
     platform: process.platform,
     localAppData: environment['LOCALAPPDATA'],
     runningExecutable: process.argv[1] ?? '',
+    readFile: async (path) => await readFile(path, 'utf8'),
+    realpath: async (path) => await realpath(path),
   })
+  if (conflict !== undefined) throw adapters.desktopConflictError(conflict)
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function isOn(value: string | undefined): boolean {

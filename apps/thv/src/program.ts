@@ -19,33 +19,45 @@ export function parseInvocation(argv: readonly string[], write: (text: string) =
   const own = dashes < 0 ? [...argv] : argv.slice(0, dashes)
   const rest = dashes < 0 ? undefined : argv.slice(dashes + 1)
   let found: Omit<Invocation, 'debug'> | undefined
-  const program = newCommand('thv', write)
+  const withheld: string[] = []
+  const streams = { writeOut: write, writeErr: (text: string) => void withheld.push(text) }
+  const program = newCommand('thv', streams)
     .description('Runs MCP servers behind a supervised proxy, and tells the truth about them.')
     .helpCommand('help [command]', 'show help for a command')
   const choose = (spec: CommandSpec, input: CommandInput): void => {
     found = { spec, input }
   }
   for (const spec of commands)
-    program.addCommand(register(spec, { write, choose, rest }), { hidden: spec.hidden === true })
+    program.addCommand(register(spec, { streams, choose, rest }), { hidden: spec.hidden === true })
   try {
     program.parse(own, { from: 'user' })
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
     // Help that was asked for exits with 0; help shown for want of a command is still help.
-    if (error.exitCode === 0 || error.code === 'commander.help') return undefined
+    if (error.exitCode === 0) return undefined
+    if (error.code === 'commander.help') {
+      write(withheld.join(''))
+      return undefined
+    }
     throw new ThvError('invalid-argument', error.message.replace(/^error: /, ''), { hint: helpHint(own), cause: error })
   }
   return found === undefined ? undefined : { ...found, debug: own.includes('--debug') }
 }
 
+/** Where commander writes; errors are withheld because we word them ourselves. */
+interface Streams {
+  writeOut: (text: string) => void
+  writeErr: (text: string) => void
+}
+
 interface Registration {
-  write: (text: string) => void
+  streams: Streams
   choose: (spec: CommandSpec, input: CommandInput) => void
   rest: string[] | undefined
 }
 
 function register(spec: CommandSpec, registration: Registration): Command {
-  const command = newCommand(spec.name, registration.write).description(spec.summary)
+  const command = newCommand(spec.name, registration.streams).description(spec.summary)
   for (const alias of spec.aliases ?? []) command.alias(alias)
   for (const argument of spec.arguments ?? []) command.argument(argument.name, argument.summary)
   for (const option of spec.options ?? []) command.addOption(buildOption(option))
@@ -71,10 +83,10 @@ function register(spec: CommandSpec, registration: Registration): Command {
   return command
 }
 
-function newCommand(name: string, write: (text: string) => void): Command {
+function newCommand(name: string, streams: Streams): Command {
   return new Command(name)
     .exitOverride()
-    .configureOutput({ writeOut: write, writeErr: () => {} })
+    .configureOutput(streams)
     .addOption(new Option('--debug', 'log more, and show where errors come from'))
     .showSuggestionAfterError()
     .helpOption('-h, --help', 'show help')

@@ -5,25 +5,8 @@ import { createProxy } from '@thv/proxy'
 import { runnerLimits, type SuperviseDeps } from '@thv/runner'
 import type { Container } from './container.ts'
 import { selfCommand } from './self-command.ts'
+import type { Level, Supervision, SupervisionOptions } from './supervision.ts'
 import { slogLine } from './slog-line.ts'
-
-type Level = 'debug' | 'info' | 'warn' | 'error'
-
-/** How a supervision is wired. */
-export interface SupervisionOptions {
-  debug: boolean
-  /** stdout and stderr of this process are the proxy log: a detached supervisor. */
-  ownsProxyLog?: boolean
-  /** Also told what happens, for a terminal. */
-  tell?: (level: Level, message: string) => void
-}
-
-/** The wiring of one supervision, and its end. */
-export interface Supervision {
-  deps: SuperviseDeps
-  /** Flushes the logs; bounded. */
-  close: () => Promise<void>
-}
 
 /** Connects the runner with this machine. */
 export async function wireSupervision(
@@ -32,13 +15,11 @@ export async function wireSupervision(
   options: SupervisionOptions,
 ): Promise<Supervision> {
   const adapters = await container.adapters()
-  const { data } = await container.directories()
-  await adapters.prepareLogDirectories(data)
   const logs = await container.logs()
-  const serverLog = adapters.createRotatingLog(logs.serverLog(name))
-  const proxyLog = options.ownsProxyLog === true ? undefined : adapters.createRotatingLog(logs.proxyLog(name))
+  const serverLog = adapters.createRotatingLog({ path: logs.serverLog(name) })
+  const proxyLog = options.ownsProxyLog === true ? undefined : adapters.createRotatingLog({ path: logs.proxyLog(name) })
   const rotation = setInterval(() => {
-    if (options.ownsProxyLog === true) void adapters.rotateByCopy(logs.proxyLog(name))
+    if (options.ownsProxyLog === true) void adapters.rotateByCopy({ path: logs.proxyLog(name), fd: process.stderr.fd })
   }, runnerLimits.logCheckMs)
   rotation.unref()
   const log = (level: Level, message: string, fields?: Record<string, unknown>): void => {

@@ -18,17 +18,19 @@ export function receiveBody(
   if (Number(req.headers['content-length'] ?? 0) > limitBytes) return refuse(req, res, limitBytes)
   let chunks: Buffer[] = []
   let bytes = 0
+  let isRefused = false
   req.on('data', (chunk: Buffer) => {
     bytes += chunk.length
     if (bytes <= limitBytes) chunks.push(chunk)
-    else if (chunks.length > 0) {
+    else if (!isRefused) {
+      isRefused = true
       chunks = []
       refuse(req, res, limitBytes)
     }
   })
   req.on('error', () => res.destroy())
   req.on('end', () => {
-    if (bytes > limitBytes) return
+    if (isRefused) return
     const [first] = chunks
     const body = chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks)
     try {

@@ -1,6 +1,6 @@
 import { limits, type Deployment } from '@thv/core'
 import { runnerLimits } from './limits.ts'
-import type { Supervision } from './supervise.ts'
+import type { Supervision } from './supervision.ts'
 
 /**
  * Ends the server politely within the time the stop was given: first the calls in

@@ -1,2 +1,3 @@
 export { runnerLimits } from './limits.ts'
-export { supervise, type Log, type SuperviseDeps, type SuperviseResult } from './supervise.ts'
+export { supervise } from './supervise.ts'
+export type { Log, SuperviseDeps, SuperviseResult } from './supervision.ts'

@@ -1,6 +1,6 @@
 import { isThvError, messageOf } from '@thv/core'
 import { runnerLimits } from './limits.ts'
-import type { Supervision } from './supervise.ts'
+import type { Supervision } from './supervision.ts'
 
 /**
  * Checks now and then that the workload is still ours to run; aborts `lost` when

@@ -14,12 +14,12 @@ export function createPackageCache(options: { cacheDirectory: string }): Package
       const found: CachedPackage[] = []
       for (const kind of packageKinds) {
         const directory = kindDirectory(cacheDirectory, kind)
-        for (const name of (await readdir(directory).catch(() => [])).sort()) {
+        for (const name of await readdir(directory).catch(() => [])) {
           const entry = await describe(join(directory, name))
           if (entry !== undefined && entryDirectory(cacheDirectory, entry) === entry.path) found.push(entry)
         }
       }
-      return found
+      return found.sort((a, b) => a.path.localeCompare(b.path))
     },
     async prune(keep, signal) {
       const removed: CachedPackage[] = []

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { assertWorkloadName, systemCodeOf, type LogFiles } from '@thv/core'
 import { removeFile } from './remove-file.ts'
 import { stateError } from './state-error.ts'
+import { sweepTemporaries } from './temporary-file.ts'
 
 // The last `.log` counts: a workload may be called `a.log`.
 const logName = /^(.+)\.log(?:\.\d{1,3})?$/s
@@ -41,6 +42,8 @@ export function createLogFiles(options: { dataDirectory: string }): LogFiles {
 /** Removes the logs of the wanted names; what is not named like a log of a workload stays. */
 async function removeLogs(directory: string, isWanted: (name: string) => boolean): Promise<string[]> {
   const removed: string[] = []
+  // A rotation that was killed left a whole log under a temporary name.
+  await sweepTemporaries(directory)
   for (const file of await filesIn(directory)) {
     const name = logName.exec(file)?.[1]
     if (name === undefined || !isWorkloadName(name) || !isWanted(name)) continue

@@ -57,10 +57,12 @@ async function copyAndEmpty(source: FileHandle, log: OwnedLog): Promise<boolean>
   try {
     copy = await open(temporary, 'wx', 0o600)
     const piece = Buffer.allocUnsafe(stateLimits.logCopyBytes)
-    for (;;) {
+    // Only up to the size of now: chasing a busy writer to the end might never end.
+    for (let left = fstatSync(source.fd).size; left > 0;) {
       const { bytesRead } = await source.read(piece, 0, piece.length, null)
       if (bytesRead === 0) break
       await copy.appendFile(piece.subarray(0, bytesRead))
+      left -= bytesRead
     }
     await shiftBackups(log.path, backups)
     if (backups > 0) await rename(temporary, `${log.path}.1`)

@@ -1,7 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { assertRunConfig, runConfigSchemaVersion } from './run-config.ts'
-import { assertSupportedRunConfig } from '../use-cases/check-run-config.ts'
 
 const minimal = {
   schema_version: runConfigSchemaVersion,
@@ -51,23 +50,6 @@ describe('run configs', () => {
         } catch (error) {
           expect(error).toMatchObject({ name: 'ThvError' })
         }
-      }),
-    )
-  })
-
-  it('refuses what it would have to ignore, naming every key', () => {
-    const config: unknown = {
-      ...minimal,
-      isolate_network: true,
-      secrets: ['A,target=B'],
-      volumes: [],
-      stateless: false,
-    }
-    assertRunConfig(config, 'x')
-    expect(() => assertSupportedRunConfig(config)).toThrow(
-      expect.objectContaining({
-        code: 'run-config-unsupported',
-        hint: "remove 'secrets', 'isolate_network' if the server may run without",
       }),
     )
   })

@@ -1,9 +1,12 @@
+import { setMaxListeners } from 'node:events'
 import { describe, expect, test, vi } from 'vitest'
 import type { StatusRecord } from '../domain/workload-status.ts'
 import type { ContractSetUp } from './contract-setting.ts'
 import type { StatusStore } from './state-store.ts'
 
 const { signal } = new AbortController()
+// Thirty updates wait on it at once, which Node would take for a leak.
+setMaxListeners(0, signal)
 
 /** What every {@link StatusStore} does, whatever it keeps records in. */
 export function testStatusStore(adapter: string, setUp: ContractSetUp<StatusStore>): void {

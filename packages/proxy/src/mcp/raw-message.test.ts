@@ -8,7 +8,7 @@ const stringText = fc.oneof(
   fc.string({ unit: 'grapheme' }).map((text) => JSON.stringify(text)),
   fc
     .string()
-    .map((text) => `"${[...text].map((c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`).join('')}"`),
+    .map((text) => `"${Array.from(text, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`).join('')}"`),
   fc.constantFrom('"\\\\"', '"\\""', '"\\\\\\""', '"{"', '"]"', '"a\\/b"'),
 )
 const scalarText = fc.oneof(

@@ -67,11 +67,14 @@ export async function post(
 }
 
 function parseBody(response: TestResponse): Wire {
-  if (String(response.headers['content-type']).startsWith('text/event-stream')) {
-    const events = new SseParser(1e8).push(response.text)
-    return JSON.parse(events.at(-1)?.data ?? '{}') as Wire
-  }
-  return response.text.startsWith('{') || response.text.startsWith('[') ? (JSON.parse(response.text) as Wire) : {}
+  const isStream = String(response.headers['content-type']).startsWith('text/event-stream')
+  const text = isStream ? (new SseParser(1e8).push(response.text).at(-1)?.data ?? '{}') : response.text
+  return /^[{[]/.test(text) ? parseWire(text) : {}
+}
+
+function parseWire(text: string): Wire {
+  const message: Wire = JSON.parse(text)
+  return message
 }
 
 /** Initialises a session and returns its id. */
@@ -116,7 +119,7 @@ export class EventReader {
   async message(): Promise<Wire> {
     const event = await this.next()
     if (event === undefined) throw new Error('the stream ended')
-    return JSON.parse(event.data) as Wire
+    return parseWire(event.data)
   }
 
   close(): void {

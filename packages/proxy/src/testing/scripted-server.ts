@@ -48,7 +48,7 @@ export function createScriptedServer(protocolVersion = '2025-11-25'): ScriptedSe
     },
     write: (line) => void output.write(`${line}\n`),
     send: (message) => server.write(JSON.stringify({ jsonrpc: '2.0', ...message })),
-    answer: (request, result) => server.send({ id: request.id!, result }),
+    answer: (request, result) => server.send({ id: request.id ?? -1, result }),
     seen(fits) {
       const known = server.received.find(fits)
       if (known !== undefined) return Promise.resolve(known)
@@ -81,7 +81,7 @@ export function createScriptedServer(protocolVersion = '2025-11-25'): ScriptedSe
     for (const line of lines) take(line)
   })
   function take(line: string): void {
-    const message = JSON.parse(line) as Wire
+    const message: Wire = JSON.parse(line)
     server.lines.push(line)
     server.received.push(message)
     for (const watcher of watchers) watcher(message)

@@ -14,7 +14,7 @@ export interface ServerLinkDeps {
   readonly log: ProxyLog
   notified(message: Message): void
   /** A server is ready; called before the calls that waited are sent. */
-  attached(connection: ServerConnection): void
+  attached(connection: ServerConnection, handshake: Handshake, isFirst: boolean): void
 }
 
 /** Someone who needs a ready server: exactly one of both is called. */
@@ -33,6 +33,7 @@ export class ServerLink {
   readonly #waiters = new Set<Waiter>()
   #connection: ServerConnection | undefined
   #handshake: Handshake | undefined
+  #wasAttached = false
   #isClosed = false
 
   constructor(deps: ServerLinkDeps) {
@@ -121,7 +122,8 @@ export class ServerLink {
   }
 
   #release(connection: ServerConnection, handshake: Handshake): void {
-    this.#deps.attached(connection)
+    this.#deps.attached(connection, handshake, !this.#wasAttached)
+    this.#wasAttached = true
     for (const waiter of this.#waiters) {
       clearTimeout(waiter.timer)
       waiter.ready(connection, handshake)

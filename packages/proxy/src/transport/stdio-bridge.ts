@@ -10,6 +10,7 @@ import type { Session } from '../session/session.ts'
 import { SessionTable } from '../session/session-table.ts'
 import { Subscriptions } from '../session/subscriptions.ts'
 import { Call, type CallSink } from './call.ts'
+import type { Handshake } from './server-handshake.ts'
 import { ServerLink } from './server-link.ts'
 import { SharedState } from './shared-state.ts'
 import { encodeSseMessage } from './sse-codec.ts'
@@ -36,7 +37,10 @@ export class StdioBridge {
     this.#link = new ServerLink({
       ...options,
       notified: (message) => this.#publish(message),
-      attached: (connection) => this.#shared.restore(connection),
+      attached: (connection, handshake, isFirst) => {
+        this.#shared.restore(connection)
+        if (!isFirst) this.#publishLists(handshake)
+      },
     })
     this.#shared = new SharedState({ sessions: this.sessions, subscriptions: this.#subscriptions, link: this.#link })
   }
@@ -171,6 +175,15 @@ export class StdioBridge {
         return deliver(this.sessions.values(), message.text)
       default:
         return this.#publishUnknown(message)
+    }
+  }
+
+  #publishLists({ resultText }: Handshake): void {
+    // A restarted server may be another version of it, so what clients remember of its lists may be wrong.
+    for (const list of ['tools', 'prompts', 'resources']) {
+      const span = findValue(resultText, 0, ['capabilities', list, 'listChanged'])
+      if (span === undefined || resultText.slice(span.start, span.end) !== 'true') continue
+      deliver(this.sessions.values(), `{"jsonrpc":"2.0","method":"notifications/${list}/list_changed"}`)
     }
   }
 

@@ -29,8 +29,8 @@ export class TransparentForwarder {
   readonly #log: ProxyLog
   readonly #waiters = new Set<Waiter>()
   readonly #open = new Set<ServerResponse>()
+  readonly #streams = new Set<ServerResponse>()
   #backend: HttpBackend | undefined
-  #streams = 0
   #isClosed = false
 
   constructor(options: { name: string; limits: ProxyLimits; log: ProxyLog }) {
@@ -41,12 +41,12 @@ export class TransparentForwarder {
 
   /** Requests forwarded or waiting, without event streams. */
   get inFlight(): number {
-    return this.#open.size - this.#streams + this.#waiters.size
+    return this.#open.size - this.#streams.size + this.#waiters.size
   }
 
   /** Open event streams. */
   get streams(): number {
-    return this.#streams
+    return this.#streams.size
   }
 
   /** Whether a backend is ready. */
@@ -89,7 +89,7 @@ export class TransparentForwarder {
 
   /** Ends the streams that would otherwise hold up the end of the listener. */
   endStreams(): void {
-    for (const res of this.#open) if (isEventStream(res)) res.destroy()
+    for (const res of this.#streams) res.destroy()
   }
 
   /** Gives everything up. */
@@ -136,7 +136,7 @@ export class TransparentForwarder {
     this.#open.add(res)
     res.once('close', () => {
       this.#open.delete(res)
-      if (isEventStream(res)) this.#streams -= 1
+      this.#streams.delete(res)
     })
     backend.pool.dispatch(
       {
@@ -164,13 +164,13 @@ export class TransparentForwarder {
         // An informational response is between the backend and us.
         if (status < 200) return
         const kept = buildResponseHeaders(headers)
-        if (backend.transport === 'sse' && String(headers['content-type']).startsWith('text/event-stream')) {
-          rewriter = this.#rewriter(backend, host)
+        if (String(headers['content-type']).startsWith('text/event-stream')) {
+          if (!res.destroyed) this.#streams.add(res)
+          if (backend.transport === 'sse') rewriter = this.#rewriter(backend, host)
           delete kept['content-length']
         }
         res.writeHead(status, kept)
         res.flushHeaders()
-        if (isEventStream(res)) this.#streams += 1
       },
       onResponseData: (controller, chunk) => {
         const bytes = rewriter === undefined ? chunk : rewriter.push(chunk)
@@ -208,10 +208,6 @@ export class TransparentForwarder {
       data: { outcome: 'not-sent', backend: this.#name },
     }
   }
-}
-
-function isEventStream(res: ServerResponse): boolean {
-  return res.headersSent && String(res.getHeader('content-type')).startsWith('text/event-stream')
 }
 
 function withoutEncodings(headers: readonly string[]): string[] {

@@ -1,0 +1,26 @@
+import { expect, it } from 'vitest'
+import { assertRunConfig, runConfigSchemaVersion } from '../domain/run-config.ts'
+import { assertSupportedRunConfig } from './check-run-config.ts'
+
+it('a config that asks for what would have to be ignored is refused, naming every key', () => {
+  const config: unknown = {
+    schema_version: runConfigSchemaVersion,
+    name: 'a',
+    image: '',
+    transport: 'stdio',
+    host: '',
+    port: 1,
+    permission_profile: null,
+    isolate_network: true,
+    secrets: ['A,target=B'],
+    volumes: [],
+    stateless: false,
+  }
+  assertRunConfig(config, 'x')
+  expect(() => assertSupportedRunConfig(config)).toThrow(
+    expect.objectContaining({
+      code: 'run-config-unsupported',
+      hint: "remove 'secrets', 'isolate_network' if the server may run without",
+    }),
+  )
+})

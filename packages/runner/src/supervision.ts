@@ -1,0 +1,33 @@
+import type { ChangeStatusDeps, RunConfig, RunConfigStore, WorkloadRuntime } from '@thv/core'
+import type { Proxy, ProxyConfig } from '@thv/proxy'
+import type { ServerCommandDeps } from './server-command.ts'
+import type { StatusReporter } from './status-reporter.ts'
+
+/** Where the supervisor tells what it does; lines end up in the proxy log. */
+export type Log = ProxyConfig['log']
+
+/** What a supervisor needs of the outside. */
+export interface SuperviseDeps extends ChangeStatusDeps, ServerCommandDeps {
+  configs: RunConfigStore
+  runtime: WorkloadRuntime
+  createProxy: (config: ProxyConfig) => Proxy
+  proxyLimits: NonNullable<ProxyConfig['limits']>
+  /** Receives each line of the server's own output. */
+  writeServerLine: (line: string) => void
+  log: Log
+  /** In [0, 1). */
+  random: () => number
+}
+
+/** How a supervision ended: asked to, or because the server cannot be kept running. */
+export type SuperviseResult = 'stopped' | 'failed'
+
+/** What the loop carries around. */
+export interface Supervision {
+  deps: SuperviseDeps
+  config: RunConfig
+  reporter: StatusReporter
+  proxy: Proxy
+  /** Aborts when the supervision must end: asked to, or ownership lost. */
+  signal: AbortSignal
+}
