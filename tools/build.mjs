@@ -25,6 +25,14 @@ import { isMainModule, root } from './repository.mjs'
 const keepChunksMs = 7 * 24 * 60 * 60 * 1000
 const thv = join(root, 'apps', 'thv')
 
+/** What only a supervisor or an MCP client needs; it stays in chunks of its own. */
+const heavy = /(?:mcp-|wire-supervision|supervisor|supervise-here|packages.(?:proxy|runner))/
+const always =
+  /(?:packages.(?:core|adapters)|apps.thv.src|node_modules.(?:commander|string-width|get-east-asian-width|strip-ansi|ansi-regex))/
+
+/** Loading a file costs Node more than parsing it, so what every command needs is one chunk. */
+const chunkGroups = [{ name: 'cli', test: (id) => always.test(id) && !heavy.test(id) }]
+
 /** Whether apps/thv/dist was built from the sources as they are now, at this commit. */
 export function isBuilt() {
   const output = join(thv, 'dist')
@@ -71,6 +79,7 @@ async function bundle(input, directory, { app, sourcemap }) {
       format: 'esm',
       minify: false,
       sourcemap,
+      codeSplitting: { groups: chunkGroups },
       entryFileNames: '[name]-[hash].js',
       chunkFileNames: '[name]-[hash].js',
     })

@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events'
+
 /** How the process was asked to end. */
 export interface ExitSignal {
   signal: AbortSignal
@@ -15,6 +17,8 @@ const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
  */
 export function watchExitSignals(): ExitSignal {
   const controller = new AbortController()
+  // Many waits of one command share it; that is no leak.
+  setMaxListeners(0, controller.signal)
   let seen = 0
   const ask = (name: string): void => {
     seen += 1

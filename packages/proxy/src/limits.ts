@@ -47,6 +47,8 @@ export const proxyLimits = {
   headersTimeoutMs: 10_000,
   /** Whole request; spec/local 4.1. */
   receiveTimeoutMs: 30_000,
+  /** Between two looks for requests over these two times. */
+  connectionCheckMs: 5_000,
   /** Idle connection; spec/local 4.1. */
   idleConnectionMs: 120_000,
   /** TCP connections of clients at a time. */

@@ -35,6 +35,8 @@ export class Listener {
         headersTimeout: limits.headersTimeoutMs,
         requestTimeout: limits.receiveTimeoutMs,
         keepAliveTimeout: limits.idleConnectionMs,
+        // Node looks every 30 s by default, which would make the two limits above mean up to 30 s more.
+        connectionsCheckingInterval: limits.connectionCheckMs,
         noDelay: true,
       },
       (req, res) => this.#admit(req, res),

@@ -1,6 +1,7 @@
 import {
   applyEvent,
   changeStatus,
+  messageOf,
   stoppedRecord,
   ThvError,
   type ChangeStatusDeps,
@@ -10,6 +11,7 @@ import {
   type StatusRecord,
 } from '@thv/core'
 import { runnerLimits } from './limits.ts'
+import type { Log } from './supervision.ts'
 
 /** What is written beside the status itself. */
 export interface ReportedDetails {
@@ -26,13 +28,15 @@ export type Ownership = 'ours' | 'taken' | 'deleted'
  * cannot overwrite its successor.
  */
 export class StatusReporter {
-  readonly #deps: ChangeStatusDeps
+  readonly #deps: ChangeStatusDeps & { log: Log }
   readonly #name: string
   readonly #self: ProcessIdentity
   #last: StatusRecord | undefined
   #relinquished = false
+  /** The last report that could not be written (a full disk, a lock that was held too long). */
+  #unwritten: ((record: StatusRecord, now: Date) => StatusRecord | undefined) | undefined
 
-  constructor(deps: ChangeStatusDeps, name: string, self: ProcessIdentity) {
+  constructor(deps: ChangeStatusDeps & { log: Log }, name: string, self: ProcessIdentity) {
     this.#deps = deps
     this.#name = name
     this.#self = self
@@ -73,9 +77,21 @@ export class StatusReporter {
     return previous
   }
 
-  /** Moves the status; a no-op when the record is no longer ours or the move is illegal (a stop is under way). */
+  /**
+   * Moves the status; a no-op when the record is no longer ours or the move is illegal
+   * (a stop is under way). A write that fails is made up for by {@link verify}: a
+   * server is not ended because a disk is full.
+   */
   async report(event: StatusEvent, details: ReportedDetails, signal: AbortSignal): Promise<void> {
-    await this.#change((record, now) => applyEvent(record, event, now, details), signal)
+    const change = (record: StatusRecord, now: Date) => applyEvent(record, event, now, details)
+    this.#unwritten = undefined
+    try {
+      await this.#change(change, signal)
+    } catch (error) {
+      if (signal.aborted) throw error
+      this.#unwritten = change
+      this.#deps.log('warn', 'the status could not be written and will be tried again', { error: messageOf(error) })
+    }
   }
 
   /** The last word: `stopped`, with nothing left to own. */
@@ -131,6 +147,10 @@ export class StatusReporter {
       },
       signal,
     )
+    if (verdict === 'ours' && this.#unwritten !== undefined) {
+      await this.#change(this.#unwritten, signal)
+      this.#unwritten = undefined
+    }
     return verdict
   }
 

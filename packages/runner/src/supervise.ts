@@ -79,8 +79,8 @@ async function keepRunning(
       attempt: attempts,
       delayMs: decision.delayMs,
     })
-    await reporter.report('exit', { context, extension: { restarts: attempts, last_stderr: end.stderr } }, signal)
     supervision.proxy.detach(end.reason)
+    await reporter.report('exit', { context, extension: { restarts: attempts, last_stderr: end.stderr } }, signal)
     await deps.clock.sleep(decision.delayMs, signal)
     deps.log('info', 'restarting the server', { name: config.name })
   }

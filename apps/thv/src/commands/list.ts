@@ -2,6 +2,7 @@ import { listWorkloads, type ListFilter, type Workload } from '@thv/core'
 import type { CommandContext, CommandInput } from '../command.ts'
 import { flagOption, listOption, textOption } from '../options.ts'
 import { goTime } from '../output/go-time.ts'
+import { decorateStatus } from '../output/decorate-status.ts'
 import { renderTable } from '../output/table.ts'
 import { printable } from '../output/style.ts'
 import { parseLabels } from './parse-labels.ts'
@@ -25,21 +26,13 @@ function renderText(workloads: readonly Workload[]): string {
   const rows = workloads.map((workload) => [
     workload.name,
     printable(workload.package),
-    decorate(workload.status),
+    decorateStatus(workload.status),
     workload.url,
     String(workload.port),
     workload.group ?? '',
     goTime(workload.created_at),
   ])
   return renderTable(['NAME', 'PACKAGE', 'STATUS', 'URL', 'PORT', 'GROUP', 'CREATED'], rows)
-}
-
-/** The three decorated statuses of spec/local 6.4; tests of the field look for the bare word in it. */
-export function decorate(status: Workload['status']): string {
-  if (status === 'unauthenticated') return '⚠️  unauthenticated'
-  if (status === 'auth_retrying') return '🔄 auth_retrying'
-  if (status === 'policy_stopped') return '🚫 policy_stopped'
-  return status
 }
 
 function mcpServers(workloads: readonly Workload[]): unknown {

@@ -1,9 +1,9 @@
 import { getWorkload, zeroTime, type Workload } from '@thv/core'
 import type { CommandContext, CommandInput } from '../command.ts'
 import { textOption } from '../options.ts'
+import { decorateStatus } from '../output/decorate-status.ts'
 import { formatUptime, goTime } from '../output/go-time.ts'
 import { printable } from '../output/style.ts'
-import { decorate } from './list.ts'
 
 /** `thv status NAME`: one workload with its reason, isolation and last words. */
 export async function statusCommand(context: CommandContext, input: CommandInput): Promise<void> {
@@ -15,7 +15,7 @@ export async function statusCommand(context: CommandContext, input: CommandInput
   }
   const pairs: [string, string | undefined][] = [
     ['Name', workload.name],
-    ['Status', decorate(workload.status)],
+    ['Status', decorateStatus(workload.status)],
     ['Reason', workload.status_context],
     ['Package', workload.package],
     ['URL', workload.url],

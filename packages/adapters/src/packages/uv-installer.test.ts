@@ -6,7 +6,8 @@ import { hasTool } from './fixtures/required-tool.ts'
 import { removeTemporaryDirectories, temporaryDirectory } from './fixtures/temporary.ts'
 import { createPackageCache } from './package-cache.ts'
 import { parseEntryPoints } from './python-metadata.ts'
-import { choosePythonScript, createUvInstaller, isExactPythonVersion, requirement, uvFailure } from './uv-installer.ts'
+import { choosePythonScript, createUvInstaller, isExactPythonVersion, requirement } from './uv-installer.ts'
+import { uvFailure } from './uv-failure.ts'
 
 removeTemporaryDirectories()
 const never = new AbortController().signal

@@ -1,3 +1,4 @@
+import { markerVariable } from './marker.ts'
 import { processLimits } from './process-limits.ts'
 
 /**
@@ -5,23 +6,35 @@ import { processLimits } from './process-limits.ts'
  * session of its own that blocks on a pipe whose other end only the supervisor
  * holds. However the supervisor dies, the kernel closes that end.
  *
- * Arguments: marker, then the reaper's command. Input, line by line:
+ * Input, line by line:
+ *   marker, number of words of the reaper's command, each word
  *   `<group> <started>`  the server exists; answered by `ready`
  *   `done`               the tree is gone, leave without killing
  *   end of file          the supervisor is dead: kill the tree
+ *
+ * At the end of file the group is stopped first: stopped processes neither fork nor
+ * exit, so parent links stay true until the reaper has looked. When there is no Node
+ * any more or it fails, the group is killed by number, and everyone else by marker
+ * where /proc shows environments.
+ *
+ * Nothing comes by arguments, and nothing in the command line says `thv`: otherwise a
+ * `pkill -9 -f thv` would kill supervisor and guard together and leave the server.
  *
  * The guard is outside the server's group, so a server that kills or stops its own
  * group does not take its guard along.
  */
 export const guardScript = `
 trap '' HUP INT QUIT TERM PIPE TSTP TTIN TTOU
-marker=$1
-shift
+read -r marker && read -r count || exit 0
+while [ $count -gt 0 ]; do
+  IFS= read -r part || exit 0
+  set -- "$@" "$part"
+  count=$((count - 1))
+done
 read -r group started || exit 0
 echo ready
 read -r word
 [ "$word" = done ] && exit 0
-# Stopped processes neither fork nor exit, so parent links stay true until the reaper has looked.
 kill -STOP "-$group" 2>/dev/null
 "$@" "$marker" "$group" "$started" </dev/null >/dev/null 2>&1 &
 reaper=$!
@@ -32,10 +45,9 @@ while [ $turn -lt ${processLimits.reaperTenths} ] && kill -0 $reaper 2>/dev/null
 done
 kill -KILL $reaper 2>/dev/null
 wait $reaper 2>/dev/null && exit 0
-# No Node, or it failed: the group by number, everyone else by marker where /proc shows environments.
 kill -KILL "-$group" 2>/dev/null
 if [ -r /proc/self/environ ]; then
-  for file in $(grep -lsaF "THV_WORKLOAD_MARKER=$marker" /proc/[0-9]*/environ 2>/dev/null); do
+  for file in $(grep -lsaF "${markerVariable}=$marker" /proc/[0-9]*/environ 2>/dev/null); do
     pid=\${file#/proc/}
     kill -KILL "\${pid%/environ}" 2>/dev/null
   done

@@ -5,6 +5,9 @@ import { guardScript } from './guard-script.ts'
 import { processLimits } from './process-limits.ts'
 import { waitAtMost } from './wait-at-most.ts'
 
+/** How a guard shows up in a process list. */
+export const guardName = 'server-guard'
+
 /** The watcher of one server; see {@link guardScript}. */
 export interface Guard {
   /** Tells the guard whom to kill; resolves when it has said that it watches. */
@@ -21,7 +24,8 @@ export interface Guard {
  * reaper from starting.
  */
 export async function startGuard(marker: string, reaperCommand: readonly string[]): Promise<Guard> {
-  const child = spawn('/bin/sh', ['-c', guardScript, 'thv-guard', marker, ...reaperCommand], {
+  if (reaperCommand.some((word) => word.includes('\n'))) throw failed('its command has a line break')
+  const child = spawn('/bin/sh', ['-c', guardScript, guardName], {
     detached: true,
     cwd: '/',
     env: { PATH: '/usr/bin:/bin:/usr/sbin:/sbin' },
@@ -40,6 +44,7 @@ export async function startGuard(marker: string, reaperCommand: readonly string[
   await once(child, 'spawn').catch((error: unknown) => {
     throw failed(messageOf(error), error)
   })
+  stdin.write([marker, reaperCommand.length, ...reaperCommand, ''].join('\n'))
   return {
     async watch(leader, signal) {
       const ready = once(stdout, 'data', { signal })

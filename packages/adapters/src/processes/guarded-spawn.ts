@@ -40,7 +40,7 @@ export async function spawnGuarded(request: SpawnRequest, signal: AbortSignal): 
   let child: ChildProcessWithoutNullStreams | undefined
   try {
     signal.throwIfAborted()
-    child = spawn('/bin/sh', ['-c', serverScript(request.environment), 'thv-server', ...request.command], {
+    child = spawn('/bin/sh', ['-c', serverScript(request.environment), 'server', ...request.command], {
       // A session of its own: the pid is also the number of the group.
       detached: true,
       cwd: request.workingDirectory,

@@ -9,6 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { limits, type Deployment, type DeploySpec, type ServerProcess } from '@thv/core'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { fixtureCommand, nodeCommand, stubbornTree } from './fixtures/commands.ts'
+import { guardName } from './guard.ts'
 import { createProcessList } from './process-list.ts'
 import { createProcessRuntime } from './process-runtime.ts'
 import { createProcessTable } from './process-table.ts'
@@ -81,7 +82,7 @@ async function guards(parent = process.pid): Promise<number[]> {
   const found = []
   for (const one of await list.all(undefined)) {
     if (one.parent !== parent || one.dead) continue
-    if ((await list.commandLine(one.pid)).includes('thv-guard')) found.push(one.pid)
+    if ((await list.commandLine(one.pid)).endsWith(` ${guardName}`)) found.push(one.pid)
   }
   return found
 }
@@ -111,6 +112,14 @@ describe.runIf(posix)('the death of a supervisor', { timeout: 40_000 }, () => {
     expect(watchers).toHaveLength(1)
     supervisor.kill('SIGKILL')
     expect(await allGone([...tree, ...watchers])).toEqual([])
+  })
+
+  it('by a kill of everything called thv does not spare the server', async () => {
+    const { supervisor, tree } = await startSupervisor(stubbornTree)
+    const [guard = 0] = await guards(supervisor.pid)
+    expect(await createProcessList().commandLine(guard)).not.toContain('thv')
+    supervisor.kill('SIGKILL')
+    expect(await allGone(tree)).toEqual([])
   })
 
   it('takes the tree along also when the reaper cannot be started', async () => {

@@ -51,7 +51,9 @@ describe('the identity of a process', () => {
 
   it.runIf(process.platform === 'linux')('of a zombie is none', async () => {
     // The shell's child ends at once, and the shell has become `sleep`, which never collects it.
-    const parent = spawn('/bin/sh', ['-c', 'true & echo $!; exec sleep 30'], { stdio: ['ignore', 'pipe', 'ignore'] })
+    const parent = spawn('/bin/sh', ['-c', 'sleep 0.2 & echo $!; exec sleep 30'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
     started.push(parent)
     const pid = Number(String((await once(parent.stdout, 'data'))[0]))
     await expect.poll(async () => await table.identify(pid)).toBeUndefined()

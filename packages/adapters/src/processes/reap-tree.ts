@@ -36,10 +36,14 @@ export async function reapTree(server: ServerProcess, options: ReapOptions): Pro
       ...(options.groupIsOurs === undefined ? {} : { groupIsOurs: options.groupIsOurs }),
     })
     if (found.length === 0) return seen.size
-    for (const one of found) {
-      seen.add(`${one.pid} ${one.started}`)
-      kill(one, options.systemRoot ?? 'C:\\Windows')
-    }
+    for (const one of found) seen.add(`${one.pid} ${one.started}`)
+    await Promise.all(
+      found.map(async (one) => {
+        // Looking at everyone takes a while in which a number may have got a new owner.
+        if ((await list.one(one.pid))?.started !== one.started) return
+        kill(one, one.pid === server.group, options.systemRoot ?? 'C:\\Windows')
+      }),
+    )
     if (performance.now() > deadline) {
       const pids = found.map((one) => one.pid).join(', ')
       throw new ThvError('stop-timeout', `processes of the server do not die: ${pids}`, {
@@ -50,14 +54,15 @@ export async function reapTree(server: ServerProcess, options: ReapOptions): Pro
   }
 }
 
-function kill(one: ProcessEntry, systemRoot: string): void {
+function kill(one: ProcessEntry, leadsTheGroup: boolean, systemRoot: string): void {
   if (platform() === 'win32') {
     const command = killTreeCommand(systemRoot, one.pid)
     execFile(command.file, [...command.args], { env: command.environment, windowsHide: true }, () => {})
     return
   }
   try {
-    process.kill(one.pid, 'SIGKILL')
+    // The group at once, because its members may fork faster than they are killed one by one.
+    process.kill(leadsTheGroup && one.group === one.pid ? -one.pid : one.pid, 'SIGKILL')
   } catch {
     // Gone since the look, or of another user: the next look tells.
   }

@@ -1,4 +1,4 @@
-import { rename } from 'node:fs/promises'
+import { lstat, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { assertWorkloadName, limits, ThvError } from '@thv/core'
 import type { StatusChange, StatusRecord, StatusStore } from '@thv/core'
@@ -103,7 +103,9 @@ async function giveWay(name: string, path: string, found: Found & { kind: 'unusa
 /** Keeps the first broken version: later ones are likely its consequence. */
 async function keepCopy(path: string, bytes: Uint8Array): Promise<boolean> {
   try {
-    await createExclusively(corruptedPath(path), bytes, false)
+    // A list that is repeated every second must not write to the disk every second.
+    const copied = await lstat(corruptedPath(path)).catch(() => undefined)
+    if (copied === undefined) await createExclusively(corruptedPath(path), bytes, false)
     return true
   } catch {
     return false

@@ -86,7 +86,7 @@ async function tolerate<T>(
   try {
     return await load()
   } catch (error) {
-    if (!isThvError(error) || error.kind === 'denied') throw error
+    if (!isThvError(error)) throw error
     problems.push({ file, reason: messageOf(error) })
     return undefined
   }

@@ -48,7 +48,9 @@ export async function stopWorkload(
 
 /** The record of a workload that was stopped on purpose. */
 export function stoppedRecord(record: StatusRecord, now: Date): StatusRecord | undefined {
-  const stopped = applyEvent(record, 'stopped', now, { processId: 0 })
+  // A supervisor may be ended by a signal of the system, with no stop announced before.
+  const stopping = applyEvent(record, 'stop', now) ?? record
+  const stopped = applyEvent(stopping, 'stopped', now, { processId: 0 })
   if (stopped?.thv === undefined) return stopped
   const { owner: _owner, server: _server, stop_deadline: _deadline, restarts: _restarts, ...kept } = stopped.thv
   return { ...stopped, thv: kept }

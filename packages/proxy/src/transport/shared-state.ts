@@ -52,7 +52,9 @@ export class SharedState {
   /** `resources/unsubscribe`. */
   unsubscribe(session: Session | undefined, message: Message, sink: CallSink): SharedAnswer {
     const uri = param(message, 'uri')
-    if (session === undefined || typeof uri !== 'string') return { kind: 'forward', sink }
+    if (typeof uri !== 'string') return { kind: 'forward', sink }
+    // Forwarded, it would end the subscription of somebody else.
+    if (session === undefined) return refused('resources/unsubscribe needs a session')
     return this.#subscriptions.remove(session, uri) ? { kind: 'forward', sink } : empty(message)
   }
 

@@ -187,6 +187,23 @@ describe('server notifications', () => {
   })
 })
 
+describe('a client without a session', () => {
+  it('cannot change what sessions asked the server for', async () => {
+    const { port, server } = await setUp()
+    const headers = { 'mcp-session-id': await initialize(port) }
+    await post(port, { id: 1, method: 'resources/subscribe', params: { uri: 'u' } }, headers)
+    await post(port, { id: 2, method: 'logging/setLevel', params: { level: 'info' } }, headers)
+    const before = server.received.length
+    const answers = [
+      await post(port, { id: 3, method: 'resources/unsubscribe', params: { uri: 'u' } }),
+      await post(port, { id: 4, method: 'resources/subscribe', params: { uri: 'v' } }),
+      await post(port, { id: 5, method: 'logging/setLevel', params: { level: 'emergency' } }),
+    ]
+    expect(answers.map(({ json }) => json.error?.code)).toEqual([-32600, -32600, undefined])
+    expect(server.received.length).toBe(before)
+  })
+})
+
 describe('server requests', () => {
   it('get a pong for a ping and -32601 for anything that needs a client', async () => {
     const { server } = await setUp()

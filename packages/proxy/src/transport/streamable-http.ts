@@ -115,13 +115,15 @@ function takeMessage(request: Post, accepted: Accepted, message: Message): void 
     return sendError(res, unknownSession, message.idText)
   }
   const answer = new PostAnswer(res, { accepted, streams, streamAfterMs: limits.streamAfterMs })
-  if (isInitialize) initialize(bridge, message, answer)
+  if (isInitialize) initialize(request, message, answer)
   else bridge.request(session, message, answer.sinkFor(message.idText))
 }
 
-function initialize(bridge: StdioBridge, message: Message, answer: PostAnswer): void {
+function initialize({ bridge, res }: Post, message: Message, answer: PostAnswer): void {
   bridge.initialize(message, {
     accepted: (text, protocolVersion) => {
+      // Nobody would ever use or end the session of a client that left while it waited.
+      if (res.destroyed) return
       const session = bridge.openSession()
       if (session === undefined) {
         return answer.refuse({ name: 'too-many-sessions', message: 'Too many sessions' }, message.idText)

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import { afterEach, describe, expect, it } from 'vitest'
+import type { ProxyLimits } from '../limits.ts'
 import { fetchText, openEvents, openResponse, post } from '../testing/http-client.ts'
 import { never, startProxy, type ProxyFixture } from '../testing/proxy-fixture.ts'
 import { rewriteEndpoint } from './endpoint-rewriter.ts'
@@ -23,8 +24,8 @@ async function backend(handler: RequestListener): Promise<string> {
   return `http://127.0.0.1:${typeof bound === 'object' && bound !== null ? bound.port : 0}`
 }
 
-async function front(): Promise<ProxyFixture> {
-  const fixture = await startProxy({ config: { backend: 'http' }, limits: { attachTimeoutMs: 300, backendWaitMs: 50 } })
+async function front(limits: Partial<ProxyLimits> = {}): Promise<ProxyFixture> {
+  const fixture = await startProxy({ config: { backend: 'http' }, limits: { backendWaitMs: 50, ...limits } })
   fixtures.push(fixture)
   return fixture
 }
@@ -73,7 +74,7 @@ describe('an HTTP backend', () => {
   })
 
   it('that never answers makes attach time out', async () => {
-    const { proxy } = await front()
+    const { proxy } = await front({ attachTimeoutMs: 300 })
     const attaching = proxy.attach({ kind: 'http', origin: 'http://127.0.0.1:9', transport: 'sse' }, never)
     await expect(attaching).rejects.toMatchObject({ code: 'attach-timeout' })
   })
@@ -175,6 +176,17 @@ describe('an HTTP backend', () => {
     proxy.detach('gone')
     const { status, json } = await post(port, { id: 1, method: 'a' })
     expect([status, json.error?.data?.['outcome']]).toEqual([503, 'not-sent'])
+  })
+})
+
+describe('a request that comes before the backend', () => {
+  it('waits with its body and is forwarded on attach', async () => {
+    const { proxy, port } = await front({ backendWaitMs: 5_000 })
+    const waiting = fetchText({ port, method: 'POST', path: '/x', body: 'kept' })
+    while (proxy.stats().inFlight === 0) await new Promise((resolve) => setImmediate(resolve))
+    const origin = await backend(answering((req, body, res) => void res.end(`${req.url} ${body}`)))
+    await proxy.attach({ kind: 'http', origin, transport: 'streamable-http' }, never)
+    expect((await waiting).text).toBe('/x kept')
   })
 })
 

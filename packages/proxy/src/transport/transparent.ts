@@ -4,7 +4,7 @@ import { ProxyError, type WireError } from '../errors.ts'
 import { buildRequestHeaders, buildResponseHeaders } from '../header-rules.ts'
 import type { ProxyLimits } from '../limits.ts'
 import type { BackendInfo, FrontMode, ProxyLog } from '../proxy-config.ts'
-import { sendError } from '../respond.ts'
+import { sendError, sendFault } from '../respond.ts'
 import { EndpointRewriter } from './endpoint-rewriter.ts'
 import { probeBackend } from './http-probe.ts'
 
@@ -115,7 +115,12 @@ export class TransparentForwarder {
   #release(): void {
     for (const { req, res, timer } of this.#waiters) {
       clearTimeout(timer)
-      if (!res.destroyed) this.handle(req, res)
+      if (res.destroyed) continue
+      try {
+        this.handle(req, res)
+      } catch (error) {
+        sendFault(res, error, this.#log)
+      }
     }
     this.#waiters.clear()
   }

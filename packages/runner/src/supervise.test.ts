@@ -1,0 +1,237 @@
+import { PassThrough } from 'node:stream'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { createWorkload, deleteWorkload, limits, type Deployment, type ServerExit } from '@thv/core'
+import { createFakeMachine, selfPid, type FakeMachine } from '@thv/core/fakes'
+import type { BackendConnection, Proxy } from '@thv/proxy'
+import { supervise } from './supervise.ts'
+import type { SuperviseDeps } from './supervision.ts'
+
+/** One server that the fake runtime started. */
+interface FakeServer {
+  exit: (exit: ServerExit) => void
+  stopped: boolean
+}
+
+/** What a test steers. */
+interface Stage {
+  machine: FakeMachine
+  deps: SuperviseDeps
+  servers: FakeServer[]
+  attached: BackendConnection[]
+  detached: string[]
+  proxyClosed: boolean
+  /** Replaces the handshake. */
+  attach: (signal: AbortSignal) => Promise<void>
+  /** Called when a server was started. */
+  onDeploy: (server: FakeServer) => void
+  controller: AbortController
+}
+
+let stage: Stage
+
+beforeEach(async () => {
+  stage = createStage()
+  const request = { source: 'npx://pkg', args: [], environment: {}, labels: {}, name: 'a' }
+  await createWorkload(stage.machine.deps, { request }, () => {}, stage.controller.signal)
+})
+
+describe('supervising', () => {
+  it('reports running only after the server has answered, and stopped after the end', async () => {
+    const seen: string[] = []
+    stage.attach = async () => {
+      seen.push(stage.machine.statuses.get('a')!.status)
+    }
+    const result = await run(() => {
+      seen.push(stage.machine.statuses.get('a')!.status)
+      stage.controller.abort()
+    })
+    expect(result).toBe('stopped')
+    expect(seen).toEqual(['starting', 'running'])
+    expect(stage.servers.map((server) => server.stopped)).toEqual([true])
+    expect(stage.machine.statuses.get('a')).toMatchObject({ status: 'stopped', process_id: 0 })
+    expect(stage.proxyClosed).toBe(true)
+  })
+
+  it('a first start that fails is not tried again and keeps the last stderr lines', async () => {
+    stage.attach = async () => {
+      stage.servers.at(-1)!.exit({ code: 3, signal: null })
+      await new Promise(() => {})
+    }
+    stage.attach = rejectWhenAborted(stage.attach)
+    expect(await run(() => {})).toBe('failed')
+    expect(stage.servers).toHaveLength(1)
+    expect(stage.machine.statuses.get('a')).toMatchObject({
+      status: 'error',
+      status_context: 'the server exited with code 3',
+      thv: { last_stderr: ['last words'] },
+    })
+  })
+
+  it('a crash after serving restarts the server and says so', async () => {
+    let served = 0
+    const contexts: (string | undefined)[] = []
+    const result = await run(() => {
+      served += 1
+      if (served === 3) stage.controller.abort()
+      else {
+        stage.servers.at(-1)!.exit({ code: null, signal: 'SIGSEGV' })
+        contexts.push(stage.machine.statuses.get('a')?.status_context)
+      }
+    })
+    expect(result).toBe('stopped')
+    expect(stage.servers).toHaveLength(3)
+    expect(stage.detached).toEqual(['the server was killed by SIGSEGV', 'the server was killed by SIGSEGV'])
+  })
+
+  it('a crash loop ends in error with the reason', async () => {
+    const result = await run(() => stage.servers.at(-1)!.exit({ code: 1, signal: null }))
+    expect(result).toBe('failed')
+    expect(stage.servers).toHaveLength(limits.restartAttempts + 1)
+    expect(stage.machine.statuses.get('a')).toMatchObject({
+      status: 'error',
+      status_context: 'the server keeps crashing: the server exited with code 1',
+      process_id: 0,
+    })
+  })
+
+  it('a second supervisor refuses to run beside a living one', async () => {
+    const record = stage.machine.statuses.get('a')!
+    stage.machine.alive.set(555, 'other')
+    const owner = { pid: 555, started: 'other' }
+    stage.machine.statuses.set('a', { ...record, status: 'running', process_id: 555, thv: { owner } })
+    await expect(run(() => {})).rejects.toMatchObject({ code: 'workload-busy' })
+    expect(stage.servers).toEqual([])
+  })
+
+  it('kills what a dead predecessor left before it starts its own server', async () => {
+    const record = stage.machine.statuses.get('a')!
+    const server = { pid: 9, started: 'x', group: 9, marker: 'm' }
+    stage.machine.statuses.set('a', { ...record, thv: { ...record.thv, server } })
+    stage.onDeploy = () => expect(stage.machine.reaped).toEqual([server])
+    await run(() => stage.controller.abort())
+    expect(stage.servers).toHaveLength(1)
+  })
+
+  it('a stop during the back-off ends at once', async () => {
+    const { clock } = stage.machine.deps
+    stage.deps.clock = {
+      ...clock,
+      sleep: async (ms, signal) => {
+        if (stage.detached.length > 0) stage.controller.abort(new Error('asked to stop'))
+        await clock.sleep(ms, signal)
+      },
+    }
+    expect(await run(() => stage.servers.at(-1)!.exit({ code: 1, signal: null }))).toBe('stopped')
+    expect(stage.machine.statuses.get('a')?.status).toBe('stopped')
+  })
+
+  it('a workload that is removed meanwhile is not brought back by the last words', async () => {
+    stage.machine.onSigterm = () => stage.controller.abort()
+    const ended = run(() => {
+      void deleteWorkload(stage.machine.deps, 'a', {}, new AbortController().signal)
+    })
+    expect(await ended).toBe('stopped')
+    stage.machine.alive.delete(selfPid)
+    await expect.poll(() => stage.machine.statuses.has('a')).toBe(false)
+  })
+})
+
+async function run(onServing: () => void) {
+  return await supervise(stage.deps, 'a', onServing, stage.controller.signal)
+}
+
+function createStage(): Stage {
+  const machine = createFakeMachine()
+  const created: Stage = {
+    machine,
+    servers: [],
+    attached: [],
+    detached: [],
+    proxyClosed: false,
+    attach: async () => {},
+    onDeploy: () => {},
+    controller: new AbortController(),
+    deps: {
+      ...machine.deps,
+      runtime: { kind: 'process', deploy: async () => deploy(created) },
+      createProxy: () => createFakeProxy(created),
+      proxyLimits: {},
+      buildEnvironment: (extra) => extra,
+      packageDirectory: '/',
+      writeServerLine: () => {},
+      log: () => {},
+      random: () => 0.5,
+    },
+  }
+  machine.alive.set(selfPid, 'self')
+  return created
+}
+
+function deploy(created: Stage): Deployment {
+  let settle: (exit: ServerExit) => void = () => {}
+  const exited = new Promise<ServerExit>((resolve) => {
+    settle = resolve
+  })
+  const server: FakeServer = { exit: settle, stopped: false }
+  created.servers.push(server)
+  created.onDeploy(server)
+  return {
+    process: { pid: 42, started: 's', group: 42, marker: 'm' },
+    stdio: { input: new PassThrough(), output: new PassThrough() },
+    exited,
+    lastStderr: () => ['last words'],
+    stop: async () => {
+      server.stopped = true
+      settle({ code: 0, signal: null })
+    },
+  }
+}
+
+function createFakeProxy(created: Stage): Proxy {
+  return {
+    address: { host: '127.0.0.1', port: 1 },
+    start: async () => {},
+    attach: async (backend, signal) => {
+      created.attached.push(backend)
+      await rejectWhenAborted(created.attach)(signal)
+      return { serverName: 's', serverVersion: '1', protocolVersion: '2025-11-25' }
+    },
+    detach: (reason) => {
+      created.detached.push(reason)
+    },
+    close: async () => {
+      created.proxyClosed = true
+    },
+    stats: () => ({ sessions: 0, inFlight: 0, streams: 0 }),
+  }
+}
+
+function rejectWhenAborted(action: (signal: AbortSignal) => Promise<void>): (signal: AbortSignal) => Promise<void> {
+  return async (signal) => {
+    const aborted = new Promise<never>((_resolve, reject) => {
+      signal.addEventListener('abort', () => reject(new Error('aborted')), { once: true })
+    })
+    await Promise.race([action(signal), aborted])
+  }
+}
+
+it('a status that cannot be written does not end the server, and is made up for', async () => {
+  const { statuses } = stage.machine.deps
+  let full = false
+  stage.deps.statuses = {
+    ...statuses,
+    update: async (name, change, signal) => {
+      if (full) throw new Error('no space left')
+      return await statuses.update(name, change, signal)
+    },
+  }
+  stage.attach = async () => {
+    full = true
+  }
+  const ended = run(() => {
+    full = false
+  })
+  await expect.poll(() => stage.machine.statuses.get('a')?.status, { timeout: 5_000 }).toBe('running')
+  stage.controller.abort()
+  expect(await ended).toBe('stopped')
+})
