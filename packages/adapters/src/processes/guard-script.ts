@@ -55,6 +55,9 @@ fi
 exit 1
 `
 
+/** Busybox has a `setpriv` without this option, hence the trial before it is used. */
+const parentDeath = '/usr/bin/setpriv --pdeathsig KILL'
+
 /**
  * What becomes the server. It waits for one line, sent only when the guard has
  * said that it watches: if the supervisor dies before, this reads end of file and
@@ -62,6 +65,10 @@ exit 1
  *
  * What thv opens itself is never inherited; descriptors that its own caller left open are
  * closed as far as a shell can name them.
+ *
+ * Where the system's `setpriv` knows it (util-linux on Linux), the kernel is asked to
+ * kill the server at the death of its parent: a second wall for the case that
+ * supervisor and guard are killed in the same instant.
  *
  * POSIX lets `read` take no byte beyond the line, so the server's input is untouched.
  * Variables that a shell adds by itself are removed again, unless the server was given them.
@@ -72,6 +79,9 @@ export function serverScript(environment: Readonly<Record<string, string>>): str
 read -r thv_word && [ "$thv_word" = go ] || exit 1
 unset thv_word ${added.join(' ')}
 exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
+if ${parentDeath} /bin/sh -c : 2>/dev/null; then
+  exec ${parentDeath} "$@"
+fi
 exec "$@"
 `
 }

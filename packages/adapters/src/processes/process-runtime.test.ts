@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, readlink, realpath, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -121,6 +122,18 @@ describe.runIf(posix)('the death of a supervisor', { timeout: 40_000 }, () => {
     supervisor.kill('SIGKILL')
     expect(await allGone(tree)).toEqual([])
   })
+
+  it.runIf(linux && existsSync('/usr/bin/setpriv'))(
+    'and of its guard in the same instant ends a deaf server',
+    async () => {
+      const { supervisor, server } = await startSupervisor(stubbornTree)
+      const [guard = 0] = await guards(supervisor.pid)
+      process.kill(guard, 'SIGKILL')
+      supervisor.kill('SIGKILL')
+      expect(await allGone([server.pid])).toEqual([])
+      await createProcessTable().reap(server, never)
+    },
+  )
 
   it('takes the tree along also when the reaper cannot be started', async () => {
     const { supervisor, tree } = await startSupervisor(stubbornTree, ['/does/not/exist'])
