@@ -27,8 +27,7 @@ const thv = join(root, 'apps', 'thv')
 
 /** What only a supervisor or an MCP client needs; it stays in chunks of its own. */
 const heavy = /(?:mcp-|wire-supervision|supervisor|supervise-here|packages.(?:proxy|runner))/
-const always =
-  /(?:packages.(?:core|adapters)|apps.thv.src|node_modules.(?:commander|string-width|get-east-asian-width|strip-ansi|ansi-regex))/
+const always = /(?:packages.(?:core|adapters)|apps.thv.src|node_modules.commander)/
 
 /** Loading a file costs Node more than parsing it, so what every command needs is one chunk. */
 const chunkGroups = [{ name: 'cli', test: (id) => always.test(id) && !heavy.test(id) }]

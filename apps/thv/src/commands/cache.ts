@@ -20,7 +20,7 @@ export async function cacheListCommand(context: CommandContext, input: CommandIn
     formatBytes(cached.bytes),
     cached.lastUsed.toISOString(),
   ])
-  context.output.line(renderTable(['PACKAGE', 'SIZE', 'LAST USED'], rows))
+  context.output.line(await renderTable(['PACKAGE', 'SIZE', 'LAST USED'], rows))
 }
 
 /** `thv cache prune`: what a saved workload was resolved to stays, unless `--all`. */

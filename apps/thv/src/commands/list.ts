@@ -19,10 +19,10 @@ export async function listCommand(context: CommandContext, input: CommandInput):
   const format = textOption(input, 'format')
   if (format === 'json') output.json(workloads)
   else if (format === 'mcpservers') output.json(mcpServers(workloads))
-  else output.line(workloads.length === 0 ? nothingFound(group) : renderText(workloads))
+  else output.line(workloads.length === 0 ? nothingFound(group) : await renderText(workloads))
 }
 
-function renderText(workloads: readonly Workload[]): string {
+async function renderText(workloads: readonly Workload[]): Promise<string> {
   const rows = workloads.map((workload) => [
     workload.name,
     printable(workload.package),
@@ -32,7 +32,7 @@ function renderText(workloads: readonly Workload[]): string {
     workload.group ?? '',
     goTime(workload.created_at),
   ])
-  return renderTable(['NAME', 'PACKAGE', 'STATUS', 'URL', 'PORT', 'GROUP', 'CREATED'], rows)
+  return await renderTable(['NAME', 'PACKAGE', 'STATUS', 'URL', 'PORT', 'GROUP', 'CREATED'], rows)
 }
 
 function mcpServers(workloads: readonly Workload[]): unknown {

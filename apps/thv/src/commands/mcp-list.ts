@@ -28,7 +28,7 @@ export async function mcpListCommand(context: CommandContext, input: CommandInpu
   }
   for (const kind of wanted) {
     context.output.line(`${kind.toUpperCase()}:`)
-    context.output.line(renderEntries(kind, found[kind] ?? []))
+    context.output.line(await renderEntries(kind, found[kind] ?? []))
   }
 }
 
@@ -58,7 +58,7 @@ async function listAll(session: McpSession, kind: Kind): Promise<Entry[]> {
   return entries
 }
 
-function renderEntries(kind: Kind, entries: readonly Entry[]): string {
+async function renderEntries(kind: Kind, entries: readonly Entry[]): Promise<string> {
   if (entries.length === 0) return `  (no ${kind})`
   const uri = kind === 'resources'
   const rows = entries.map((entry) => [
@@ -66,7 +66,7 @@ function renderEntries(kind: Kind, entries: readonly Entry[]): string {
     ...(uri ? [cell(entry['uri']), cell(entry['mimeType'])] : []),
     cell(entry['description']),
   ])
-  return renderTable(uri ? ['NAME', 'URI', 'MIME TYPE', 'DESCRIPTION'] : ['NAME', 'DESCRIPTION'], rows)
+  return await renderTable(uri ? ['NAME', 'URI', 'MIME TYPE', 'DESCRIPTION'] : ['NAME', 'DESCRIPTION'], rows)
 }
 
 function cell(value: unknown): string {

@@ -22,9 +22,9 @@ describe('output', () => {
     expect(formatUptime(ms)).toBe(text)
   })
 
-  it('aligns columns by what a terminal shows', () => {
+  it('aligns columns by what a terminal shows', async () => {
     expect(
-      renderTable(
+      await renderTable(
         ['A', 'B'],
         [
           ['日本', 'x'],
