@@ -6,7 +6,9 @@ import { createOutput } from './output/output.ts'
 import { renderError } from './output/render-error.ts'
 import { isThvError } from '@thv/core'
 
-await main(process.argv.slice(2))
+// Not awaited here: chunks that are loaded later import from the chunk this module is in,
+// and would wait for a module that waits for them.
+void main(process.argv.slice(2))
 
 async function main(argv: string[]): Promise<void> {
   if (argv[0] === '__reap') {
