@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process'
-import { mkdir, open, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { constants } from 'node:fs'
+import { access, open, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { listWorkloads, messageOf } from '@thv/core'
+import { listWorkloads, messageOf, systemCodeOf } from '@thv/core'
 import type { Container } from './container.ts'
 
 const execute = promisify(execFile)
@@ -147,10 +148,18 @@ async function shellWorks(): Promise<boolean> {
   }
 }
 
+/** A directory that does not exist yet is fine when it could be created. */
 async function probeDirectory(directory: string): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: 0o750 })
-  const probe = join(directory, `.doctor-${process.pid}`)
-  const file = await open(probe, 'wx', 0o600)
-  await file.close()
-  await rm(probe)
+  try {
+    const probe = join(directory, `.doctor-${process.pid}`)
+    const file = await open(probe, 'wx', 0o600)
+    await file.close()
+    await rm(probe)
+  } catch (error) {
+    if (systemCodeOf(error) !== 'ENOENT' || dirname(directory) === directory) throw error
+    await access(dirname(directory), constants.W_OK).catch(async (problem: unknown) => {
+      if (systemCodeOf(problem) !== 'ENOENT') throw problem
+      await probeDirectory(dirname(directory))
+    })
+  }
 }

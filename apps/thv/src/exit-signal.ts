@@ -26,6 +26,12 @@ export function watchExitSignals(): ExitSignal {
     controller.abort(new Error(`received ${name}`))
   }
   for (const name of signals) process.on(name, ask)
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      // The reader has gone (`| head`): nothing is left to say, and following a log has no end otherwise.
+      if (error.code === 'EPIPE') controller.abort(new Error('the output was closed'))
+    })
+  }
   if (process.connected) {
     process.on('disconnect', () => {
       controller.abort(new Error('the parent process is gone'))

@@ -17,7 +17,7 @@ async function main(argv: string[]): Promise<void> {
   }
   const exit = watchExitSignals()
   const container = createContainer()
-  const name = supervisedName(argv)
+  const name = supervisedName(argv, container.environment)
   if (name !== undefined) {
     const { runSupervisor } = await import('./supervisor.ts')
     const debug = argv.includes('--debug') || container.debugWanted
@@ -31,7 +31,7 @@ async function main(argv: string[]): Promise<void> {
 type Setup = { exit: ReturnType<typeof watchExitSignals>; container: ReturnType<typeof createContainer> }
 
 async function runCommand(argv: string[], { exit, container }: Setup): Promise<number> {
-  const output = createOutput(process, process.env)
+  const output = createOutput(process, container.environment)
   let debug = container.debugWanted || argv.includes('--debug')
   try {
     const { parseInvocation } = await import('./program.ts')
@@ -55,8 +55,8 @@ async function runCommand(argv: string[], { exit, container }: Setup): Promise<n
 }
 
 /** Of `start NAME --foreground` in a detached process: that one needs no command line library. */
-function supervisedName(argv: readonly string[]): string | undefined {
-  if (process.env['TOOLHIVE_DETACHED'] !== '1') return undefined
+function supervisedName(argv: readonly string[], environment: Setup['container']['environment']): string | undefined {
+  if (environment['TOOLHIVE_DETACHED'] !== '1') return undefined
   return argv[0] === 'start' && argv.includes('--foreground') ? argv[1] : undefined
 }
 

@@ -88,7 +88,12 @@ export class ThvError extends Error {
 
 /** Whether a value is a {@link ThvError}, also one of another copy of this module. */
 export function isThvError(value: unknown): value is ThvError {
-  return value instanceof Error && 'code' in value && String(value.code) in errorKinds && 'hint' in value
+  return value instanceof Error && 'code' in value && isErrorCode(value.code) && 'hint' in value
+}
+
+/** Whether a value read from outside is a code of the catalogue. */
+export function isErrorCode(value: unknown): value is ErrorCode {
+  return typeof value === 'string' && Object.hasOwn(errorKinds, value)
 }
 
 /** The message of whatever was thrown, for a sentence of our own. */

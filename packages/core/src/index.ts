@@ -1,5 +1,14 @@
 export { Diagnostics, type Problem } from './diagnostics.ts'
-export { errorKinds, isThvError, messageOf, systemCodeOf, ThvError, type ErrorCode, type ErrorKind } from './errors.ts'
+export {
+  errorKinds,
+  isErrorCode,
+  isThvError,
+  messageOf,
+  systemCodeOf,
+  ThvError,
+  type ErrorCode,
+  type ErrorKind,
+} from './errors.ts'
 export { limits } from './limits.ts'
 export { parseEnvironmentFile, parseEnvironmentVariable } from './domain/environment.ts'
 export { parseGoDuration } from './domain/go-duration.ts'

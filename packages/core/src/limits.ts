@@ -19,12 +19,14 @@ export const limits = {
   statusLockMs: 1_000,
   /** Everything else: spec/local 0.3. */
   lockMs: 5_000,
-  /** From spawn of the supervisor to `running`; a slow npm server needs 2 s. */
-  startMs: 60_000,
+  /** From spawn of the supervisor to `running`: longer than the proxy's own limit, so that its reason arrives. */
+  startMs: 75_000,
   /** Polite part of a stop, the reference's `stop --timeout` default. */
   stopMs: 30_000,
-  /** Between the polite signal and the firm one inside a stop. */
-  terminateGraceMs: 5_000,
+  /** Of the time for a stop, what is kept for the firm end after SIGTERM. */
+  killReserveMs: 1_000,
+  /** A removal asks politely too, but nobody waits for the answer of what goes away. */
+  deleteMs: 5_000,
   /** Between end of input and SIGTERM; servers that obey the protocol exit on end of input. */
   endOfInputGraceMs: 1_500,
   /** Last stderr lines that stay with the state. */

@@ -10,6 +10,7 @@ import {
   type StatusExtension,
   type StatusRecord,
 } from '@thv/core'
+import type { Failure } from './failure.ts'
 import { runnerLimits } from './limits.ts'
 import type { Log } from './supervision.ts'
 
@@ -69,7 +70,7 @@ export class StatusReporter {
         if (next?.thv === undefined) {
           throw new ThvError('workload-busy', `'${this.#name}' is being removed`, { hint: 'wait, then run it again' })
         }
-        const { server: _server, stop_deadline: _deadline, last_stderr: _stderr, ...kept } = next.thv
+        const { server: _server, stop_deadline: _deadline, last_stderr: _stderr, error_code: _code, ...kept } = next.thv
         return { ...next, thv: kept }
       },
       signal,
@@ -100,9 +101,13 @@ export class StatusReporter {
   }
 
   /** The last word after a failure: `error`, with nothing left to own. */
-  async reportError(context: string, lastStderr: string[]): Promise<void> {
+  async reportError({ context, code, stderr }: Failure): Promise<void> {
     await this.#change((record, now) => {
-      const failed = applyEvent(record, 'fail', now, { context, processId: 0, extension: { last_stderr: lastStderr } })
+      const failed = applyEvent(record, 'fail', now, {
+        context,
+        processId: 0,
+        extension: { last_stderr: [...stderr], error_code: code },
+      })
       if (failed?.thv === undefined) return failed
       const { owner: _owner, server: _server, stop_deadline: _deadline, ...kept } = failed.thv
       return { ...failed, thv: kept }

@@ -10,6 +10,7 @@ import {
 } from '@thv/core'
 import type { Proxy, ProxyConfig } from '@thv/proxy'
 import { endServer } from './end-server.ts'
+import { failureOf } from './failure.ts'
 import { runnerLimits } from './limits.ts'
 import { buildServerCommand, type ServerCommand } from './server-command.ts'
 import { StatusReporter } from './status-reporter.ts'
@@ -45,7 +46,7 @@ export async function supervise(
   } catch (error) {
     if (supervision.signal.aborted) return await finish(supervision)
     deps.log('error', 'the workload failed', { error: messageOf(error) })
-    await reporter.reportError(messageOf(error), error instanceof ThvError ? [...error.detail] : [])
+    await reporter.reportError(failureOf(error))
     return 'failed'
   } finally {
     stopWatching()
@@ -69,7 +70,8 @@ async function keepRunning(
     const decision = decideRestart(attempts, deps.clock.monotonicMs() - startedMs, deps.random())
     if (!decision.restart) {
       deps.log('error', 'the server keeps crashing', { reason: end.reason })
-      await reporter.reportError(`the server keeps crashing: ${end.reason}`, end.stderr)
+      const context = `the server keeps crashing: ${end.reason}`
+      await reporter.reportError({ context, code: 'server-crash-loop', stderr: end.stderr })
       return 'failed'
     }
     attempts = decision.attempt
@@ -117,7 +119,7 @@ async function serveOnce(
     await deployment.stop(runnerLimits.failedStartStopMs)
     if (signal.aborted) return 'stopped'
     const reason = messageOf(error)
-    if (run.firstStart) throw new ThvError('server-exited', reason, { detail: stderr, cause: error })
+    if (run.firstStart) throw new ThvError(failureOf(error).code, reason, { detail: stderr, cause: error })
     return { reason, stderr }
   }
 }

@@ -1,6 +1,5 @@
 import {
   assertRunConfig,
-  assertSupportedRunConfig,
   createWorkload,
   deleteWorkload,
   isPackageArgument,
@@ -25,6 +24,9 @@ import { servingLine } from '../output/serving-line.ts'
 export async function runCommand(context: CommandContext, input: CommandInput): Promise<number> {
   const { container, output, signal } = context
   const run = await readInput(context, input)
+  if ('request' in run && run.request.proxyMode === 'sse') {
+    output.note('warning: proxy mode sse is deprecated; streamable-http is what clients of today speak')
+  }
   const deps = await container.workloads()
   if (!flagOption(input, 'foreground')) {
     const config = await runWorkload(deps, run, output.progress, signal)
@@ -148,7 +150,6 @@ async function loadConfigFile(context: CommandContext, file: string): Promise<Ru
   }
   const normal = await context.container.normalizeRunConfig(config)
   assertRunConfig(normal, `'${file}'`)
-  assertSupportedRunConfig(normal)
   return normal
 }
 

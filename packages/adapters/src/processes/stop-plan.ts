@@ -35,7 +35,7 @@ export function createStopPlan(subject: StopSubject): (withinMs: number) => Prom
     const rest = withinMs - (performance.now() - begun)
     if (rest <= 0 || !(await isAlive(subject))) return
     terminate(subject)
-    await waitUntilEmpty(subject, Math.min(limits.terminateGraceMs, rest / 2))
+    await waitUntilEmpty(subject, rest - Math.min(limits.killReserveMs, rest / 4))
   }
 }
 

@@ -1,4 +1,4 @@
-import { limits, workloadStatuses, type ProcessIdentity, type ServerProcess } from '@thv/core'
+import { isErrorCode, limits, workloadStatuses, type ProcessIdentity, type ServerProcess } from '@thv/core'
 import type { StatusExtension, StatusRecord, WorkloadStatus } from '@thv/core'
 import { isJsonObject, type JsonObject } from './parse-state-json.ts'
 import { parseRepairedObject } from './repair-json.ts'
@@ -47,12 +47,16 @@ function extensionOf(raw: JsonObject): StatusExtension {
   const since = timeOf(raw['since'])
   const started = timeOf(raw['started_at'])
   const restarts = countOf(raw['restarts'])
+  const stopDeadline = timeOf(raw['stop_deadline'])
+  const errorCode = raw['error_code']
   const stderr = raw['last_stderr']
   if (owner !== undefined) found.owner = owner
   if (server !== undefined) found.server = server
   if (since !== undefined) found.since = since
   if (started !== undefined) found.started_at = started
   if (restarts !== undefined) found.restarts = restarts
+  if (stopDeadline !== undefined) found.stop_deadline = stopDeadline
+  if (isErrorCode(errorCode)) found.error_code = errorCode
   if (Array.isArray(stderr)) {
     const lines = stderr.filter((line) => typeof line === 'string').slice(-limits.stderrLines)
     found.last_stderr = lines.map((line) => line.slice(0, limits.stderrLineLength))

@@ -11,7 +11,7 @@ import {
   type WorkloadStatus,
 } from './workload-status.ts'
 
-const events: StatusEvent[] = ['launch', 'ready', 'exit', 'give-up', 'fail', 'stop', 'stopped', 'delete']
+const events: StatusEvent[] = ['launch', 'ready', 'exit', 'fail', 'stop', 'stopped', 'delete']
 
 function record(status: WorkloadStatus, context?: string): StatusRecord {
   const base = { status, created_at: 'c', updated_at: 'u', process_id: 1 }

@@ -1,3 +1,5 @@
+import type { ErrorCode } from '../errors.ts'
+
 /** Every status a workload can have: spec/local 2.1. */
 export const workloadStatuses = [
   'running',
@@ -61,12 +63,14 @@ export interface StatusExtension {
   restarts?: number
   /** When a stop must be over, RFC 3339: set by `stop --timeout`, obeyed by the supervisor. */
   stop_deadline?: string
+  /** Code of the error that ended it, with status `error`. */
+  error_code?: ErrorCode
   /** The server's last stderr lines at its last exit. */
   last_stderr?: string[]
 }
 
 /** Events that move a status; see {@link nextStatus}. */
-export type StatusEvent = 'launch' | 'ready' | 'exit' | 'give-up' | 'fail' | 'stop' | 'stopped' | 'delete'
+export type StatusEvent = 'launch' | 'ready' | 'exit' | 'fail' | 'stop' | 'stopped' | 'delete'
 
 /**
  * The transition table. Absence means the event is illegal in that status:
@@ -79,7 +83,6 @@ const transitions: Record<WorkloadStatus, Partial<Record<StatusEvent, WorkloadSt
   starting: {
     ready: 'running',
     exit: 'starting',
-    'give-up': 'error',
     fail: 'error',
     stop: 'stopping',
     delete: 'removing',

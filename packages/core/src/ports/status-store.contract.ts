@@ -122,6 +122,8 @@ const full: StatusRecord = {
     since: '2026-08-21T10:00:30Z',
     started_at: '2026-08-21T10:00:30Z',
     restarts: 2,
+    stop_deadline: '2026-08-21T10:00:30Z',
+    error_code: 'server-exited',
     last_stderr: ['first', '\u001b[31msecond\u001b[0m', ''],
   },
 }

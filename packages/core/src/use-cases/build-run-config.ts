@@ -89,6 +89,11 @@ export function defaultName(request: RunRequest): string {
 }
 
 function addOptional(config: RunConfig, request: RunRequest): void {
+  if (request.proxyMode !== undefined && config.transport !== 'stdio') {
+    throw new ThvError('invalid-flag-combination', `a proxy mode has no meaning for a ${config.transport} server`, {
+      hint: 'leave --proxy-mode out: what the server speaks is passed through',
+    })
+  }
   if (request.proxyMode !== undefined) config.proxy_mode = request.proxyMode
   else if (config.transport === 'stdio') config.proxy_mode = 'streamable-http'
   if (request.allowedOrigins !== undefined && request.allowedOrigins.length > 0) {
@@ -120,9 +125,10 @@ async function addSource(
   const installer = await deps.installers(source.kind)
   progress(`resolving ${formatPackage(source)}`)
   const resolved = await installer.resolve(source, signal)
-  await installer.install(resolved, progress, signal)
+  const installed = await installer.install(resolved, progress, signal)
   config.image = formatPackage(resolved)
-  config.thv = { runtime: 'process', package: resolved }
+  // Some checksums are known only to whoever installed.
+  config.thv = { runtime: 'process', package: installed.resolved }
 }
 
 /**

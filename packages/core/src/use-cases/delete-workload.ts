@@ -14,7 +14,7 @@ export async function deleteWorkload(
   options: { timeoutMs?: number },
   signal: AbortSignal,
 ): Promise<void> {
-  const timeoutMs = options.timeoutMs ?? limits.stopMs
+  const timeoutMs = options.timeoutMs ?? limits.deleteMs
   const owner = await announce(deps, name, { event: 'delete', timeoutMs }, signal)
   if (owner === 'absent' && !(await hasAnything(deps, name))) throw workloadNotFound(name)
   if (owner !== 'absent') {

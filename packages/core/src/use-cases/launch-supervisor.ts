@@ -98,11 +98,15 @@ async function judge(
     return undefined
   }
   if (assessed.status === 'running' || assessed.status === 'auth_retrying') return record
+  if (assessed.status === 'stopping' || assessed.status === 'stopped') {
+    throw new ThvError('cancelled', `'${name}' was stopped while it started`, { hint: `run 'thv start ${name}'` })
+  }
   throw startFailed(name, record, assessed.context)
 }
 
 function startFailed(name: string, record: StatusRecord, context: string | undefined): ThvError {
-  return new ThvError('server-exited', `'${name}' did not start: ${context ?? `it is ${record.status}`}`, {
+  const code = record.thv?.error_code ?? 'server-exited'
+  return new ThvError(code, `'${name}' did not start: ${context ?? `it is ${record.status}`}`, {
     hint: `see 'thv logs ${name}' and 'thv logs ${name} --proxy'`,
     detail: record.thv?.last_stderr ?? [],
   })

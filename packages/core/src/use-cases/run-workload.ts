@@ -6,6 +6,7 @@ import type { ProgressListener } from '../ports/package-installer.ts'
 import type { RunConfigStore } from '../ports/state-store.ts'
 import { buildRunConfig, defaultName, requireGroup, type BuildRunConfigDeps } from './build-run-config.ts'
 import { changeStatus, firstRecord } from './change-status.ts'
+import { assertSupportedRunConfig } from './check-run-config.ts'
 import { deleteWorkload } from './delete-workload.ts'
 import { ensurePackage } from './ensure-package.ts'
 import { launchAndWait, type LaunchDeps } from './launch-supervisor.ts'
@@ -71,6 +72,7 @@ async function prepare(
 ): Promise<RunConfig> {
   if ('request' in input) return await buildRunConfig(deps, input.request, progress, signal)
   const { config } = input
+  assertSupportedRunConfig(config)
   if (config.port === 0) config.port = await deps.ports.findFree(config.host)
   else if (!(await deps.ports.isFree(config.port, config.host))) {
     throw new ThvError('port-in-use', `the proxy port ${config.port} of the run config is not available`, {
@@ -113,10 +115,13 @@ async function hasConfig(deps: RunWorkloadDeps, name: string): Promise<boolean> 
 }
 
 async function restore(deps: RunWorkloadDeps, name: string, previous: StatusRecord | undefined): Promise<void> {
+  const owner = await deps.processes.self()
   await changeStatus(
     deps,
     name,
-    ({ record }) => (record?.status === 'starting' && record.process_id === 0 ? (previous ?? 'delete') : undefined),
+    // Also when a stop was announced meanwhile: what was never launched leaves no trace.
+    ({ record }) =>
+      record?.process_id === 0 && record.thv?.owner?.pid === owner.pid ? (previous ?? 'delete') : undefined,
     AbortSignal.timeout(5_000),
   )
 }

@@ -3,6 +3,7 @@ import type { PackageKind } from '../domain/package-source.ts'
 import type { RunConfig } from '../domain/run-config.ts'
 import type { PackageInstaller, ProgressListener } from '../ports/package-installer.ts'
 import { ThvError } from '../errors.ts'
+import { limits } from '../limits.ts'
 import type { PortAllocator } from '../ports/port-allocator.ts'
 import type { RunConfigStore } from '../ports/state-store.ts'
 import { applyEvent, changeStatus, firstRecord } from './change-status.ts'
@@ -11,6 +12,10 @@ import { ensurePackage } from './ensure-package.ts'
 import { launchAndWait, waitUntilServing, type LaunchDeps } from './launch-supervisor.ts'
 import { workloadNotFound } from './list-workloads.ts'
 import { stopWorkload } from './stop-workload.ts'
+import { isOwnerAlive } from './workload-view.ts'
+
+/** How often to look whether a stop is over. */
+const endPollMs = 50
 
 /** What {@link startWorkload} needs. */
 export interface StartWorkloadDeps extends LaunchDeps {
@@ -30,7 +35,12 @@ export async function startWorkload(
   signal: AbortSignal,
 ): Promise<void> {
   const config = await loadStartable(deps, name)
-  const verdict = await claimStart(deps, name, signal)
+  let verdict = await claimStart(deps, name, signal)
+  if (verdict === 'stopping') {
+    await waitUntilEnded(deps, name, signal)
+    verdict = await claimStart(deps, name, signal)
+  }
+  if (verdict === 'stopping') throw busy(name)
   if (verdict === 'running') return
   if (verdict === 'starting') {
     await waitUntilServing(deps, name, signal)
@@ -67,13 +77,28 @@ export async function loadStartable(deps: { configs: RunConfigStore }, name: str
   return config
 }
 
-async function claimStart(
-  deps: StartWorkloadDeps,
-  name: string,
-  signal: AbortSignal,
-): Promise<'running' | 'starting' | 'claimed'> {
+/** What is to be done for a start: nothing, wait for it, wait for the end of a stop, or launch. */
+type StartVerdict = 'running' | 'starting' | 'stopping' | 'claimed'
+
+/** Waits until a stop that another command has asked for is over. */
+async function waitUntilEnded(deps: StartWorkloadDeps, name: string, signal: AbortSignal): Promise<void> {
+  const deadline = deps.clock.monotonicMs() + limits.startMs
+  while (deps.clock.monotonicMs() < deadline) {
+    const record = await deps.statuses.read(name)
+    if (record === undefined || !(await isOwnerAlive(deps.processes, name, record))) return
+    await deps.clock.sleep(endPollMs, signal)
+  }
+}
+
+function busy(name: string): ThvError {
+  return new ThvError('workload-busy', `'${name}' is being stopped or removed by another command`, {
+    hint: 'try again when that is over',
+  })
+}
+
+async function claimStart(deps: StartWorkloadDeps, name: string, signal: AbortSignal): Promise<StartVerdict> {
   const owner = await deps.processes.self()
-  let verdict: 'running' | 'starting' | 'claimed' = 'claimed'
+  let verdict: StartVerdict = 'claimed'
   await changeStatus(
     deps,
     name,
@@ -82,7 +107,7 @@ async function claimStart(
       const { status } = assessStatus(name, record, ownerAlive)
       if (ownerAlive && (status === 'running' || status === 'auth_retrying' || status === 'unauthenticated'))
         verdict = 'running'
-      else if (ownerAlive) verdict = 'starting'
+      else if (ownerAlive) verdict = status === 'starting' ? 'starting' : 'stopping'
       if (verdict !== 'claimed') return undefined
       // The dead owner's status may forbid a launch (a removal that was cut off): the workload is still saved, so it may.
       const from = { ...record, status: status === 'removing' ? ('error' as const) : status }

@@ -52,7 +52,14 @@ export function stoppedRecord(record: StatusRecord, now: Date): StatusRecord | u
   const stopping = applyEvent(record, 'stop', now) ?? record
   const stopped = applyEvent(stopping, 'stopped', now, { processId: 0 })
   if (stopped?.thv === undefined) return stopped
-  const { owner: _owner, server: _server, stop_deadline: _deadline, restarts: _restarts, ...kept } = stopped.thv
+  const {
+    owner: _owner,
+    server: _server,
+    stop_deadline: _deadline,
+    restarts: _restarts,
+    error_code: _code,
+    ...kept
+  } = stopped.thv
   return { ...stopped, thv: kept }
 }
 

@@ -3,6 +3,7 @@ import type { Dispatcher, Pool } from 'undici'
 import { ProxyError } from '../errors.ts'
 import type { ProxyLimits } from '../limits.ts'
 import { isRecord, parseText } from '../mcp/message.ts'
+import { proxyIdentity } from '../mcp/identity.ts'
 import { newestRevision } from '../mcp/revision.ts'
 import type { BackendInfo, FrontMode } from '../proxy-config.ts'
 import { SseParser, type SseEvent } from './sse-codec.ts'
@@ -43,7 +44,7 @@ export async function probeBackend(options: ProbeOptions): Promise<BackendInfo> 
 }
 
 async function probeStreamable({ pool, limits }: ProbeOptions, signal: AbortSignal): Promise<BackendInfo> {
-  const params = { protocolVersion: newestRevision, capabilities: {}, clientInfo: { name: 'thv', version: '0.1.0' } }
+  const params = { protocolVersion: newestRevision, capabilities: {}, clientInfo: proxyIdentity }
   const response = await pool.request({
     path: '/mcp',
     method: 'POST',

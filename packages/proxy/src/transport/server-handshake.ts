@@ -1,6 +1,7 @@
 import { ProxyError } from '../errors.ts'
 import { isRecord, parseText, type Message } from '../mcp/message.ts'
 import { findValue } from '../mcp/raw-message.ts'
+import { proxyIdentity } from '../mcp/identity.ts'
 import { newestRevision } from '../mcp/revision.ts'
 import type { BackendInfo } from '../proxy-config.ts'
 import { Call } from './call.ts'
@@ -19,7 +20,7 @@ export interface Handshake {
  * @throws ProxyError `handshake-failed`, `attach-timeout`, `server-gone`
  */
 export async function shakeHands(connection: ServerConnection): Promise<Handshake> {
-  const params = { protocolVersion: newestRevision, capabilities: {}, clientInfo: { name: 'thv', version: '0.1.0' } }
+  const params = { protocolVersion: newestRevision, capabilities: {}, clientInfo: proxyIdentity }
   const response = await ask(connection, 'initialize', JSON.stringify(params))
   const handshake = readHandshake(response)
   connection.notify('{"jsonrpc":"2.0","method":"notifications/initialized"}')
