@@ -63,14 +63,28 @@ function environmentBuilder(adapters: Awaited<ReturnType<Container['adapters']>>
     })
 }
 
-/** Environment overrides of the data plane: spec/local 0.5. A value that is no duration is ignored with a warning. */
+/** Environment overrides of the data plane: spec/local 0.5, and ours. */
 function proxyLimitsOf(environment: Container['environment'], log: SuperviseDeps['log']): SuperviseDeps['proxyLimits'] {
-  const text = environment['TOOLHIVE_PROXY_REQUEST_TIMEOUT']
-  if (text === undefined || text === '') return {}
+  const requestTimeoutMs = durationOf(environment, 'TOOLHIVE_PROXY_REQUEST_TIMEOUT', log)
+  const laneIdleMs = durationOf(environment, 'THV_LANE_IDLE_TIMEOUT', log)
+  return {
+    ...(requestTimeoutMs === undefined ? {} : { requestTimeoutMs }),
+    ...(laneIdleMs === undefined ? {} : { laneIdleMs }),
+  }
+}
+
+/** A duration of the environment. A value that is none is ignored with a warning. */
+function durationOf(
+  environment: Container['environment'],
+  name: string,
+  log: SuperviseDeps['log'],
+): number | undefined {
+  const text = environment[name]
+  if (text === undefined || text === '') return undefined
   try {
-    return { requestTimeoutMs: parseGoDuration(text) }
+    return parseGoDuration(text)
   } catch {
-    log('warn', 'TOOLHIVE_PROXY_REQUEST_TIMEOUT is not a duration and is ignored', { value: text })
-    return {}
+    log('warn', `${name} is not a duration and is ignored`, { value: text })
+    return undefined
   }
 }

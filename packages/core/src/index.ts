@@ -98,4 +98,4 @@ export { launchAndWait, waitUntilServing } from './use-cases/launch-supervisor.t
 export { createWorkload, runWorkload, type RunInput, type RunWorkloadDeps } from './use-cases/run-workload.ts'
 export type { RunRequest } from './use-cases/run-request.ts'
 export { loadStartable, restartWorkload, startWorkload, type StartWorkloadDeps } from './use-cases/start-workload.ts'
-export { stoppedRecord, stopWorkload, type StopWorkloadDeps } from './use-cases/stop-workload.ts'
+export { reapServers, stoppedRecord, stopWorkload, type StopWorkloadDeps } from './use-cases/stop-workload.ts'

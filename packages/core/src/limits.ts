@@ -33,6 +33,8 @@ export const limits = {
   stderrLines: 20,
   /** One kept stderr line is cut here. */
   stderrLineLength: 2_000,
+  /** Recorded server processes of single clients; the proxy allows fewer. */
+  laneRecords: 128,
   /** Restart back-off: first delay, cap, attempts in a row; spec/local 2.10 allows 10. */
   restartInitialMs: 500,
   restartMaxMs: 60_000,

@@ -37,6 +37,21 @@ export const proxyLimits = {
   backendWaitMs: 30_000,
   /** Handshake with a server or readiness of an HTTP backend; a slow npm server needs seconds. */
   attachTimeoutMs: 60_000,
+  /** Server processes for clients that a server may ask something, at a time; each is a whole server. */
+  lanes: 32,
+  /** Start and handshake of one of them; as the handshake of the first. */
+  laneOpenMs: 60_000,
+  /** One without call, stream or open question is ended, and started again for the next call. */
+  laneIdleMs: 10 * 60_000,
+  /** One that ended by itself this often within the time is not started again until it is over. */
+  laneCrashes: 5,
+  laneCrashWindowMs: 60_000,
+  /** Requests of one server that its client has not answered. */
+  openQuestions: 100,
+  /** Wait of such a request for a stream to send it on. */
+  questionWaitMs: 30_000,
+  /** A client without answer and without progress; behind it sits a person who reads. */
+  questionMs: 10 * 60_000,
   /** A call without answer and without progress; spec/local 4.4. */
   requestTimeoutMs: 60_000,
   /** A call that takes longer is answered as an event stream, if the client can read one. */

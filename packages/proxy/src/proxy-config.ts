@@ -30,6 +30,22 @@ export interface ProxyConfig {
   allowedOrigins?: readonly string[]
   limits?: Partial<ProxyLimits>
   log: ProxyLog
+  /**
+   * Starts one more process of the same stdio server, for one client that
+   * declares elicitation, sampling or roots. Without it such clients share the
+   * attached server, whose requests to clients are refused.
+   */
+  openLane?: (signal: AbortSignal) => Promise<ServerLane>
+}
+
+/** A server process for one client. */
+export interface ServerLane {
+  input: Writable
+  output: Readable
+  /** Resolves with the reason when the process has ended. Never rejects. */
+  ended: Promise<string>
+  /** Ends the process. Idempotent, bounded in time; resolves when nothing of it lives. */
+  close(): Promise<void>
 }
 
 /** A living server: its standard streams, or the origin of its HTTP endpoint. */

@@ -28,7 +28,8 @@ interface Plane {
   /** Regular housekeeping. */
   sweep(): void
   endStreams(): void
-  close(): void
+  /** Ends what is left, waiting for servers of its own at most so long. */
+  close(withinMs: number): Promise<void>
 }
 
 class OneProxy implements Proxy {
@@ -111,13 +112,14 @@ class OneProxy implements Proxy {
 
   async #close(deadlineMs: number): Promise<void> {
     this.#started = 'closed'
+    const began = performance.now()
     clearInterval(this.#sweeper)
     const closed = this.#listener.close(deadlineMs)
     await idle(this.#plane, deadlineMs)
     // Only now: over the old SSE transport the answers of calls in flight come on these streams.
     this.#plane.endStreams()
     await closed
-    this.#plane.close()
+    await this.#plane.close(Math.max(0, deadlineMs - (performance.now() - began)))
   }
 
   #handle(req: IncomingMessage, res: ServerResponse): void {
@@ -138,7 +140,7 @@ class OneProxy implements Proxy {
   #stdioPlane(): Plane {
     const { name, mode, log } = this.#config
     const limits = this.#limits
-    const bridge = new StdioBridge({ name, limits, log })
+    const bridge = new StdioBridge({ name, limits, log, openLane: this.#config.openLane })
     const streams = new SseStreams(limits, log)
     const parts = { bridge, streams, limits, log, authority: () => `${this.#address.host}:${this.#address.port}` }
     const front: FrontDoor = mode === 'sse' ? createLegacySseFront(parts) : createStreamableFront(parts)
@@ -159,9 +161,10 @@ class OneProxy implements Proxy {
       endStreams: () => {
         for (const session of bridge.sessions.values()) session.stream?.end()
       },
-      close: () => {
-        bridge.close()
+      close: async (withinMs) => {
+        const closed = bridge.close(withinMs)
         streams.close()
+        await closed
       },
     }
   }
@@ -189,6 +192,6 @@ function createHttpPlane(options: ConstructorParameters<typeof TransparentForwar
     handle: (req, res) => forwarder.handle(req, res),
     sweep: () => undefined,
     endStreams: () => forwarder.endStreams(),
-    close: () => forwarder.close(),
+    close: async () => forwarder.close(),
   }
 }

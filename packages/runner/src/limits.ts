@@ -6,6 +6,8 @@ export const runnerLimits = {
   logCheckMs: 30_000,
   /** In-flight calls get this part of a stop to finish. */
   drainMs: 3_000,
+  /** Ending the server of one client: end of input, SIGTERM and SIGKILL. */
+  laneStopMs: 5_000,
   /** Writing a status while ending. */
   finalWriteMs: 5_000,
   /** Ending the server of a failed start. */

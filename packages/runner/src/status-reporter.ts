@@ -6,6 +6,7 @@ import {
   ThvError,
   type ChangeStatusDeps,
   type ProcessIdentity,
+  type ServerProcess,
   type StatusEvent,
   type StatusExtension,
   type StatusRecord,
@@ -44,7 +45,7 @@ export class StatusReporter {
   }
 
   /**
-   * Makes this process the owner. Resolves to the record it took over (its `server`
+   * Makes this process the owner. Resolves to the record it took over (its servers
    * may still live). `workload-busy` when another supervisor lives.
    */
   async claim(signal: AbortSignal): Promise<StatusRecord | undefined> {
@@ -70,8 +71,7 @@ export class StatusReporter {
         if (next?.thv === undefined) {
           throw new ThvError('workload-busy', `'${this.#name}' is being removed`, { hint: 'wait, then run it again' })
         }
-        const { server: _server, stop_deadline: _deadline, last_stderr: _stderr, error_code: _code, ...kept } = next.thv
-        return { ...next, thv: kept }
+        return { ...next, thv: withoutPast(next.thv) }
       },
       signal,
     )
@@ -95,6 +95,14 @@ export class StatusReporter {
     }
   }
 
+  /** Notes which processes of the server live for single clients, so that a successor can find them. */
+  async recordLanes(lanes: readonly ServerProcess[], signal: AbortSignal): Promise<void> {
+    await this.#change((record) => {
+      const { lanes: _lanes, ...kept } = record.thv ?? {}
+      return { ...record, thv: lanes.length === 0 ? kept : { ...kept, lanes: [...lanes] } }
+    }, signal)
+  }
+
   /** The last word: `stopped`, with nothing left to own. */
   async reportStopped(): Promise<void> {
     await this.#change(stoppedRecord, AbortSignal.timeout(runnerLimits.finalWriteMs))
@@ -109,7 +117,7 @@ export class StatusReporter {
         extension: { last_stderr: [...stderr], error_code: code },
       })
       if (failed?.thv === undefined) return failed
-      const { owner: _owner, server: _server, stop_deadline: _deadline, ...kept } = failed.thv
+      const { owner: _owner, server: _server, lanes: _lanes, stop_deadline: _deadline, ...kept } = failed.thv
       return { ...failed, thv: kept }
     }, AbortSignal.timeout(runnerLimits.finalWriteMs))
   }
@@ -177,4 +185,17 @@ export class StatusReporter {
     )
     if (result !== undefined) this.#last = result
   }
+}
+
+/** What a predecessor left in the record is not true of its successor. */
+function withoutPast(extension: StatusExtension): StatusExtension {
+  const {
+    server: _server,
+    lanes: _lanes,
+    stop_deadline: _deadline,
+    last_stderr: _stderr,
+    error_code: _code,
+    ...kept
+  } = extension
+  return kept
 }

@@ -3,14 +3,17 @@ import {
   effectiveProxyMode,
   loadStartable,
   messageOf,
+  reapServers,
   ThvError,
   type Deployment,
   type RunConfig,
   type ServerExit,
 } from '@thv/core'
 import type { Proxy, ProxyConfig } from '@thv/proxy'
-import { endServer } from './end-server.ts'
-import { failureOf } from './failure.ts'
+import { describeExit } from './describe-exit.ts'
+import { endServers } from './end-servers.ts'
+import { failureOf, type Failure } from './failure.ts'
+import { Lanes } from './lanes.ts'
 import { runnerLimits } from './limits.ts'
 import { buildServerCommand, type ServerCommand } from './server-command.ts'
 import { StatusReporter } from './status-reporter.ts'
@@ -34,20 +37,21 @@ export async function supervise(
   const reporter = new StatusReporter(deps, name, await deps.processes.self())
   const previous = await reporter.claim(signal)
   const lost = new AbortController()
-  const proxy = deps.createProxy(proxyConfigOf(deps, config))
-  const supervision = { deps, config, reporter, proxy, signal: AbortSignal.any([signal, lost.signal]) }
+  const lanes = new Lanes(deps, reporter)
+  const proxy = deps.createProxy(proxyConfigOf(deps, config, lanes))
+  const supervision = { deps, config, reporter, proxy, lanes, signal: AbortSignal.any([signal, lost.signal]) }
   const stopWatching = watchOwnership(supervision, lost)
   try {
-    if (previous?.thv?.server !== undefined) await deps.processes.reap(previous.thv.server, signal)
+    await reapServers(deps, previous, signal)
     await proxy.start(signal)
     deps.log('info', 'proxy is listening', { port: config.port, host: config.host })
     const command = await buildServerCommand(deps, config, signal)
+    lanes.use(command)
     return await keepRunning(supervision, command, onServing)
   } catch (error) {
     if (supervision.signal.aborted) return await finish(supervision)
     deps.log('error', 'the workload failed', { error: messageOf(error) })
-    await reporter.reportError(failureOf(error))
-    return 'failed'
+    return await fail(supervision, failureOf(error))
   } finally {
     stopWatching()
     await proxy.close(runnerLimits.drainMs)
@@ -71,8 +75,7 @@ async function keepRunning(
     if (!decision.restart) {
       deps.log('error', 'the server keeps crashing', { reason: end.reason })
       const context = `the server keeps crashing: ${end.reason}`
-      await reporter.reportError({ context, code: 'server-crash-loop', stderr: end.stderr })
-      return 'failed'
+      return await fail(supervision, { context, code: 'server-crash-loop', stderr: end.stderr })
     }
     attempts = decision.attempt
     const context = `${end.reason}, restarting (attempt ${attempts})`
@@ -110,7 +113,7 @@ async function serveOnce(
     run.onServing(config)
     const exit = await exitOrAbort(deployment, signal)
     if (exit === 'aborted') {
-      await endServer(supervision, deployment)
+      await endServers(supervision, deployment)
       return 'stopped'
     }
     return { reason: describeExit(exit), stderr: deployment.lastStderr() }
@@ -153,13 +156,23 @@ function backendOf(config: RunConfig, deployment: Deployment): Parameters<Proxy[
   return { kind: 'http', origin: `http://${host}:${config.target_port ?? 0}`, transport: config.transport }
 }
 
+/** The first server is given up, and with it the workload: no other process of it may stay. */
+async function fail({ proxy, lanes, reporter }: Supervision, failure: Failure): Promise<SuperviseResult> {
+  await proxy.close(runnerLimits.drainMs)
+  await lanes.close()
+  await reporter.reportError(failure)
+  return 'failed'
+}
+
 async function finish(supervision: Supervision): Promise<SuperviseResult> {
+  if (!supervision.lanes.isEnding) await endServers(supervision, undefined)
   await supervision.reporter.reportStopped()
   supervision.deps.log('info', 'stopped')
   return 'stopped'
 }
 
-function proxyConfigOf(deps: SuperviseDeps, config: RunConfig): ProxyConfig {
+function proxyConfigOf(deps: SuperviseDeps, config: RunConfig, lanes: Lanes): ProxyConfig {
+  const isShared = config.transport !== 'stdio' || config.thv?.lanes === 'shared'
   return {
     name: config.name,
     listen: { host: config.host === '' ? '127.0.0.1' : config.host, port: config.port },
@@ -168,12 +181,8 @@ function proxyConfigOf(deps: SuperviseDeps, config: RunConfig): ProxyConfig {
     ...(config.allowed_origins === undefined ? {} : { allowedOrigins: config.allowed_origins }),
     limits: deps.proxyLimits,
     log: deps.log,
+    ...(isShared ? {} : { openLane: async (signal) => await lanes.open(signal) }),
   }
-}
-
-function describeExit(exit: ServerExit): string {
-  if (exit.signal !== null) return `the server was killed by ${exit.signal}`
-  return exit.code === 0 ? 'the server ended by itself' : `the server exited with code ${exit.code ?? 'unknown'}`
 }
 
 /** Leaves no listener behind: a supervision sees many exits but only one abort. */

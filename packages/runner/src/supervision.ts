@@ -1,5 +1,6 @@
 import type { ChangeStatusDeps, RunConfig, RunConfigStore, WorkloadRuntime } from '@thv/core'
 import type { Proxy, ProxyConfig } from '@thv/proxy'
+import type { Lanes } from './lanes.ts'
 import type { ServerCommandDeps } from './server-command.ts'
 import type { StatusReporter } from './status-reporter.ts'
 
@@ -28,6 +29,7 @@ export interface Supervision {
   config: RunConfig
   reporter: StatusReporter
   proxy: Proxy
+  lanes: Lanes
   /** Aborts when the supervision must end: asked to, or ownership lost. */
   signal: AbortSignal
 }

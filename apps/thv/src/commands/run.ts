@@ -77,6 +77,7 @@ async function readRequest(context: CommandContext, input: CommandInput): Promis
   }
   if (source !== undefined) request.source = source
   addTexts(request, input)
+  if (flagOption(input, 'sharedServer')) request.sharedServer = true
   addPorts(request, input)
   return request
 }

@@ -40,6 +40,10 @@ const runOptions: readonly OptionSpec[] = [
     summary: 'what clients of a stdio server speak (default: streamable-http)',
     choices: ['streamable-http', 'sse'],
   },
+  {
+    flags: '--shared-server',
+    summary: 'one server process for all clients; server questions to clients are refused',
+  },
   { flags: '--host <address>', summary: 'address the proxy listens on (default: 127.0.0.1)' },
   { flags: '--allowed-origins <origin>', summary: 'browser origin that may connect', repeat: true },
   { flags: '--proxy-port <port>', summary: 'port of the proxy (default: any free one)' },

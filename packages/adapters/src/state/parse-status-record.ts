@@ -44,6 +44,7 @@ function extensionOf(raw: JsonObject): StatusExtension {
   const found: StatusExtension = {}
   const owner = identityOf(raw['owner'])
   const server = serverOf(raw['server'])
+  const lanes = raw['lanes']
   const since = timeOf(raw['since'])
   const started = timeOf(raw['started_at'])
   const restarts = countOf(raw['restarts'])
@@ -52,6 +53,10 @@ function extensionOf(raw: JsonObject): StatusExtension {
   const stderr = raw['last_stderr']
   if (owner !== undefined) found.owner = owner
   if (server !== undefined) found.server = server
+  if (Array.isArray(lanes)) {
+    const servers = lanes.slice(0, limits.laneRecords).map((lane) => serverOf(lane))
+    found.lanes = servers.filter((lane) => lane !== undefined)
+  }
   if (since !== undefined) found.since = since
   if (started !== undefined) found.started_at = started
   if (restarts !== undefined) found.restarts = restarts

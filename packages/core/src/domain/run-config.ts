@@ -47,6 +47,11 @@ export interface RunConfigExtension {
   package?: ResolvedPackage
   /** Set for a local command. */
   command?: LocalCommand
+  /**
+   * `shared`: one server process for all clients; what the server asks clients is refused.
+   * Default: a process of its own for each client that declares elicitation, sampling or roots.
+   */
+  lanes?: 'shared'
 }
 
 /** A local command, resolved when the user ran it so that it means the same from any shell later. */
@@ -79,6 +84,10 @@ export function assertRunConfig(value: unknown, origin: string): asserts value i
     throw invalid(origin, "'proxy_mode' is not sse or streamable-http")
   }
   assertStrings(value, origin)
+  const extension = value['thv']
+  if (isRecord(extension) && extension['lanes'] !== undefined && extension['lanes'] !== 'shared') {
+    throw invalid(origin, "'thv.lanes' is not shared")
+  }
 }
 
 function assertStrings(value: Record<string, unknown>, origin: string): void {

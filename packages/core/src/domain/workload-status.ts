@@ -55,6 +55,8 @@ export interface StatusExtension {
    */
   owner?: ProcessIdentity
   server?: ServerProcess
+  /** Further processes of the server, each for one client. */
+  lanes?: ServerProcess[]
   /** When the present status began, RFC 3339. */
   since?: string
   /** When the server was last seen to start, RFC 3339. */

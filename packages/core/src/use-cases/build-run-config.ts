@@ -59,6 +59,7 @@ export async function buildRunConfig(
     config.target_port = request.targetPort ?? (await deps.ports.findFree(config.target_host))
   }
   await addSource({ deps, config, request, progress }, signal)
+  if (request.sharedServer === true && config.thv !== undefined) config.thv.lanes = 'shared'
   return config
 }
 
@@ -92,6 +93,11 @@ function addOptional(config: RunConfig, request: RunRequest): void {
   if (request.proxyMode !== undefined && config.transport !== 'stdio') {
     throw new ThvError('invalid-flag-combination', `a proxy mode has no meaning for a ${config.transport} server`, {
       hint: 'leave --proxy-mode out: what the server speaks is passed through',
+    })
+  }
+  if (request.sharedServer === true && config.transport !== 'stdio') {
+    throw new ThvError('invalid-flag-combination', `a ${config.transport} server is always one process`, {
+      hint: 'leave --shared-server out: it is for stdio servers',
     })
   }
   if (request.proxyMode !== undefined) config.proxy_mode = request.proxyMode

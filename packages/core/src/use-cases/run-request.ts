@@ -18,5 +18,7 @@ export interface RunRequest {
   /** Already merged: files first, then single values. */
   environment: Record<string, string>
   labels: Record<string, string>
+  /** One server process for all clients, whatever they declare. */
+  sharedServer?: boolean
   debug?: boolean
 }

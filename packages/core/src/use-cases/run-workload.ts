@@ -96,8 +96,9 @@ async function reserve(deps: RunWorkloadDeps, name: string, signal: AbortSignal)
       const status = record === undefined ? undefined : assessStatus(name, record, ownerAlive).status
       if (status === undefined ? orphanConfig : status !== 'error') throw workloadExists(name)
       const fresh = firstRecord(deps.clock.now(), { owner })
-      // The dead supervisor's server may still live; its successor kills it before it starts its own.
+      // The dead supervisor's servers may still live; its successor kills them before it starts its own.
       if (record?.thv?.server !== undefined) fresh.thv = { ...fresh.thv, server: record.thv.server }
+      if (record?.thv?.lanes !== undefined) fresh.thv = { ...fresh.thv, lanes: record.thv.lanes }
       return fresh
     },
     signal,

@@ -55,6 +55,7 @@ export function stoppedRecord(record: StatusRecord, now: Date): StatusRecord | u
   const {
     owner: _owner,
     server: _server,
+    lanes: _lanes,
     stop_deadline: _deadline,
     restarts: _restarts,
     error_code: _code,
@@ -107,10 +108,20 @@ export async function endOwner(
   })
 }
 
-/** Kills what is left of a server whose supervisor is dead. */
+/** Kills what is left of the servers whose supervisor is dead. */
 export async function reapLeftovers(deps: ChangeStatusDeps, name: string, signal: AbortSignal): Promise<void> {
-  const record = await deps.statuses.read(name)
-  if (record?.thv?.server !== undefined) await deps.processes.reap(record.thv.server, signal)
+  await reapServers(deps, await deps.statuses.read(name), signal)
+}
+
+/** Kills every server process that a record names, and its tree. */
+export async function reapServers(
+  deps: Pick<ChangeStatusDeps, 'processes'>,
+  record: StatusRecord | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const { server, lanes = [] } = record?.thv ?? {}
+  const all = server === undefined ? lanes : [server, ...lanes]
+  await Promise.all(all.map(async (one) => await deps.processes.reap(one, signal)))
 }
 
 function ownerOf(record: StatusRecord): ProcessIdentity | undefined {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { ServerLink } from '../transport/server-link.ts'
+import type { CallLink } from '../transport/call.ts'
 import type { Session } from './session.ts'
 
 /** The client sessions of one proxy, bounded in number and in idle time. */
@@ -21,11 +21,12 @@ export class SessionTable {
   }
 
   /** A new session, or undefined when the table is full. */
-  create(link: ServerLink): Session | undefined {
+  create(link: CallLink): Session | undefined {
     if (this.#sessions.size >= this.#maximum) return undefined
     const session: Session = {
       id: randomUUID(),
       link,
+      lane: undefined,
       calls: new Map(),
       subscriptions: new Set(),
       protocolVersion: '',

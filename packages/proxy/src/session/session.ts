@@ -1,13 +1,15 @@
 import type { LogLevel } from '../mcp/log-level.ts'
-import type { CallRegister } from '../transport/call.ts'
-import type { ServerLink } from '../transport/server-link.ts'
+import type { CallLink, CallRegister } from '../transport/call.ts'
+import type { Lane } from '../transport/lane.ts'
 import type { SseStream } from '../transport/sse-stream.ts'
 
 /** One client, from `initialize` (or its event stream) to its end. */
 export interface Session {
   readonly id: string
-  /** The way to the server this client talks to. */
-  readonly link: ServerLink
+  /** The way to the server this client talks to: the shared one, or its lane. */
+  link: CallLink
+  /** Set when this client has a server of its own. */
+  lane: Lane | undefined
   /** Calls in flight by the key of the client's id, for cancellation. */
   readonly calls: CallRegister
   /** URIs this client subscribed to. */

@@ -5,12 +5,22 @@ import type { Message } from '../mcp/message.ts'
 export interface CallSink {
   /** A progress notification of this call, with the client's own token. */
   progress(text: string): void
+  /** Another message of the server that belongs to this call. False when the client cannot be reached this way. */
+  related(text: string): boolean
   /** The response, with the client's own id. `failed` when it carries an error. */
   response(text: string, failed: boolean): void
   /** The proxy could not get a response. */
   refused(error: WireError): void
   /** The client cancelled the call; nothing more is to be delivered. */
   cancelled(): void
+}
+
+/** The way of a session's messages to its server. */
+export interface CallLink {
+  send(call: Call): void
+  /** Ends a call without a response, and tells the server when it knows the call. */
+  cancel(call: Call, notification: Message): void
+  notify(line: string): void
 }
 
 /** Calls of one owner by the key of the client's id. */

@@ -85,6 +85,7 @@ function take({ bridge }: LegacySseParts, session: Session, message: Message): v
   if (message.method !== 'initialize') {
     return bridge.request(session, message, {
       progress: send,
+      related: (text) => session.stream?.send(encodeSseMessage(text)) ?? false,
       response: send,
       refused: (error) => send(buildErrorText(error, message.idText)),
       cancelled: () => undefined,
@@ -92,9 +93,13 @@ function take({ bridge }: LegacySseParts, session: Session, message: Message): v
   }
   bridge.initialize(message, {
     accepted: (text, protocolVersion) => {
+      // The stream may have ended, and the session with it, while a server was started.
+      if (bridge.sessions.get(session.id) !== session) return undefined
       session.protocolVersion = protocolVersion
       send(text)
+      return session
     },
+    rejected: send,
     refused: (error) => send(buildErrorText(error, message.idText)),
   })
 }

@@ -10,7 +10,8 @@ import type { SseStream, SseStreams } from './sse-stream.ts'
 export interface PostAnswerOptions {
   readonly accepted: Accepted
   readonly streams: SseStreams
-  readonly streamAfterMs: number
+  /** Silence after which the answer becomes an event stream; undefined for never. */
+  readonly streamAfterMs?: number
   /** Number of requests in a batch; undefined for a single request. */
   readonly batchSize?: number
 }
@@ -18,7 +19,7 @@ export interface PostAnswerOptions {
 /**
  * The answer to one POST. It stays undecided as long as it can: a response that
  * comes first is plain JSON in one write, which costs a third of a stream;
- * progress that comes first, or a long silence, makes it an event stream.
+ * progress or a question that comes first, or a long silence, makes it an event stream.
  */
 export class PostAnswer {
   readonly #res: ServerResponse
@@ -33,7 +34,7 @@ export class PostAnswer {
     this.#res = res
     this.#options = options
     this.#open = options.batchSize ?? 1
-    if (!options.accepted.events) return
+    if (!options.accepted.events || options.streamAfterMs === undefined) return
     this.#timer = setTimeout(() => this.#startStream(), options.streamAfterMs)
     // A client that left needs no stream; its call goes on, as the protocol wants.
     res.once('close', () => clearTimeout(this.#timer))
@@ -42,7 +43,8 @@ export class PostAnswer {
   /** The place for the answers to one of the requests, by the JSON text of its id. */
   sinkFor(idText: string): CallSink {
     return {
-      progress: (text) => this.#progress(text),
+      progress: (text) => void this.#related(text),
+      related: (text) => this.#related(text),
       response: (text) => this.respond(text),
       refused: (error) => this.refuse(error, idText),
       cancelled: () => this.#drop(),
@@ -67,10 +69,10 @@ export class PostAnswer {
     sendError(this.#res, error, idText)
   }
 
-  #progress(text: string): void {
-    if (!this.#options.accepted.events) return
+  #related(text: string): boolean {
+    if (!this.#options.accepted.events) return false
     this.#startStream()
-    this.#stream?.send(encodeSseMessage(text))
+    return this.#stream?.send(encodeSseMessage(text)) ?? false
   }
 
   #drop(): void {

@@ -13,7 +13,11 @@ export interface ServerConnectionDeps {
   readonly log: ProxyLog
   /** A notification that belongs to no call. */
   notified(message: Message): void
-  /** The streams are gone. Called once, after every call in flight was refused. */
+  /** A request of the server, other than `ping`. Without this, it is refused. */
+  asked?(request: Message): void
+  /** Whether the server waits for its client, so that silence of its own is no reason to give a call up. */
+  isHeldUp?(): boolean
+  /** The streams are gone. Called once, before the calls in flight are refused. */
   lost(reason: string): void
 }
 
@@ -89,8 +93,8 @@ export class ServerConnection {
 
   #lose(reason: string): void {
     if (this.#isClosed) return
-    this.close(reason)
     this.#deps.lost(reason)
+    this.close(reason)
   }
 
   #receive(text: string): void {
@@ -126,6 +130,7 @@ export class ServerConnection {
       this.notify(`{"jsonrpc":"2.0","id":${message.idText},"result":{}}`)
       return
     }
+    if (this.#deps.asked !== undefined) return this.#deps.asked(message)
     // The shared connection declared no client capability, so there is nobody to ask.
     this.#deps.log('debug', 'refused a request of the server', { method: message.method })
     const error = JSON.stringify({ code: -32601, message: `Method not found: ${message.method}` })
@@ -142,6 +147,10 @@ export class ServerConnection {
   }
 
   #expire(call: Call): void {
+    if (this.#deps.isHeldUp?.() === true) {
+      call.timer = setTimeout(() => this.#expire(call), this.#deps.limits.requestTimeoutMs)
+      return
+    }
     this.#pending.delete(call.hopId)
     const seconds = this.#deps.limits.requestTimeoutMs / 1000
     const reason = `no answer within ${seconds} s`

@@ -33,6 +33,7 @@ export function ask(connection: Pick<ServerConnection, 'send'>, method: string, 
     connection.send(
       new Call(buildOwnRequest(method, paramsText), {
         progress: () => undefined,
+        related: () => false,
         response: resolve,
         refused: (error) => reject(toProxyError(error)),
         cancelled: () => undefined,
@@ -48,7 +49,8 @@ export function buildOwnRequest(method: string, paramsText: string): Message {
   return parsed.message
 }
 
-function readHandshake(response: string): Handshake {
+/** Reads the answer to `initialize`. Throws ProxyError `handshake-failed` when it is not one. */
+export function readHandshake(response: string): Handshake {
   const parsed = parseText(response)
   const result = parsed.kind === 'message' ? parsed.message.value['result'] : undefined
   const span = findValue(response, 0, ['result'])

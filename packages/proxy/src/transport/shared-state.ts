@@ -120,16 +120,20 @@ export class SharedState {
   }
 }
 
-const ignored: CallSink = {
+/** For requests of the proxy's own whose answer changes nothing. */
+export const ignored: CallSink = {
   progress: () => undefined,
+  related: () => false,
   response: () => undefined,
   refused: () => undefined,
   cancelled: () => undefined,
 }
 
-function watch(sink: CallSink, ended: (isDone: boolean) => void): CallSink {
+/** The same place for answers, and word of whether the server did what it was asked to. */
+export function watch(sink: CallSink, ended: (isDone: boolean) => void): CallSink {
   return {
     progress: (text) => sink.progress(text),
+    related: (text) => sink.related(text),
     response: (text, failed) => {
       ended(!failed)
       sink.response(text, failed)

@@ -1,6 +1,6 @@
 import type { Readable, Writable } from 'node:stream'
 import type { WireError } from '../errors.ts'
-import type { ProxyLimits } from '../limits.ts'
+import { declaresAskableFeature } from '../mcp/client-features.ts'
 import { isLogLevel, passesLevel } from '../mcp/log-level.ts'
 import { buildResultText, idKey, param, paramText, type Message } from '../mcp/message.ts'
 import { applySplices, findValue } from '../mcp/raw-message.ts'
@@ -10,6 +10,9 @@ import type { Session } from '../session/session.ts'
 import { SessionTable } from '../session/session-table.ts'
 import { Subscriptions } from '../session/subscriptions.ts'
 import { Call, type CallSink } from './call.ts'
+import { LaneError } from './lane-error.ts'
+import { LanePool, type LanePoolOptions } from './lane-pool.ts'
+import type { Lane } from './lane.ts'
 import type { Handshake } from './server-handshake.ts'
 import { ServerLink } from './server-link.ts'
 import { SharedState } from './shared-state.ts'
@@ -17,21 +20,26 @@ import { encodeSseMessage } from './sse-codec.ts'
 
 /** Answers to `initialize`; exactly one is called. */
 export interface InitializeSink {
-  accepted(text: string, protocolVersion: string): void
+  /** Returns the session that begins; undefined when its client has left or there is no room for it. */
+  accepted(text: string, protocolVersion: string): Session | undefined
+  /** The client's own server said no, in these words. */
+  rejected(text: string): void
   refused(error: WireError): void
 }
 
-/** Many client sessions over the one message stream of a stdio server. */
+/** Many client sessions over one stdio server, and over one more for each client that servers may ask something. */
 export class StdioBridge {
   readonly sessions: SessionTable
   readonly #link: ServerLink
   readonly #subscriptions: Subscriptions
   readonly #shared: SharedState
+  readonly #lanes: LanePool
   readonly #log: ProxyLog
 
-  constructor(options: { name: string; limits: ProxyLimits; log: ProxyLog }) {
+  constructor(options: LanePoolOptions) {
     const { limits, log } = options
     this.#log = log
+    this.#lanes = new LanePool(options)
     this.sessions = new SessionTable({ maximum: limits.sessions, ttlMs: limits.sessionTtlMs })
     this.#subscriptions = new Subscriptions(limits.subscriptionsPerSession)
     this.#link = new ServerLink({
@@ -47,7 +55,7 @@ export class StdioBridge {
 
   /** Calls sent or waiting. */
   get inFlight(): number {
-    return this.#link.inFlight
+    return this.#link.inFlight + this.#lanes.inFlight
   }
 
   /** Whether a server is ready. */
@@ -64,7 +72,8 @@ export class StdioBridge {
   endSession(session: Session): void {
     if (!this.sessions.delete(session)) return
     session.stream?.end()
-    this.#shared.release(session)
+    if (session.lane === undefined) this.#shared.release(session)
+    else session.lane.close()
   }
 
   /** Ends the sessions that were idle for too long. */
@@ -72,15 +81,17 @@ export class StdioBridge {
     for (const session of this.sessions.idle()) this.endSession(session)
   }
 
-  /** Answers a client's `initialize` from the server's own answer. */
+  /** Answers a client's `initialize` from the server's own answer, or from that of a server of its own. */
   initialize(message: Message, sink: InitializeSink): void {
+    if (this.#lanes.isAvailable && declaresAskableFeature(message)) return void this.#initializeLane(message, sink)
     this.#link.whenReady(
       ({ info, resultText }) => {
         const version = negotiateRevision(param(message, 'protocolVersion'), info.protocolVersion)
         const span = findValue(resultText, 0, ['protocolVersion'])
         const result =
           span === undefined ? resultText : applySplices(resultText, [{ ...span, text: JSON.stringify(version) }])
-        sink.accepted(buildResultText(message.idText, result), version)
+        const session = sink.accepted(buildResultText(message.idText, result), version)
+        if (session !== undefined) this.#bind(session, undefined)
       },
       (error) => sink.refused(error),
     )
@@ -94,6 +105,7 @@ export class StdioBridge {
       case 'resources/subscribe':
       case 'resources/unsubscribe':
       case 'logging/setLevel':
+        if (session?.lane !== undefined) return this.#requestLane(session, session.lane, { message, sink })
         return this.#requestShared(session, message, sink)
       default:
         return this.#forward(session, message, sink)
@@ -102,11 +114,13 @@ export class StdioBridge {
 
   /** Takes a notification or a response of a client. */
   notify(session: Session | undefined, message: Message): void {
-    // The proxy asks clients nothing, so a response answers nothing.
+    if (message.kind === 'notification' && message.method === 'notifications/cancelled') {
+      return this.#cancel(session, message)
+    }
+    if (session?.lane !== undefined) return session.lane.take(message)
+    // The shared server asks clients nothing, so a response answers nothing.
     if (message.kind !== 'notification') return
     switch (message.method) {
-      case 'notifications/cancelled':
-        return this.#cancel(session, message)
       case 'notifications/initialized':
       case 'notifications/roots/list_changed':
       case 'notifications/progress':
@@ -128,9 +142,45 @@ export class StdioBridge {
     this.#link.detach(reason)
   }
 
-  /** Refuses everything in flight. */
-  close(): void {
+  /** The client of a session opened a stream for what belongs to no request. */
+  streamOpened(session: Session): void {
+    session.lane?.streamOpened()
+  }
+
+  /** Refuses everything in flight, and ends the servers of single clients within the time given. */
+  async close(withinMs: number): Promise<void> {
     this.#link.close()
+    await this.#lanes.close(withinMs)
+  }
+
+  async #initializeLane(message: Message, sink: InitializeSink): Promise<void> {
+    const lane = this.#lanes.create(message)
+    try {
+      const { text, protocolVersion } = await lane.open()
+      const session = sink.accepted(text, protocolVersion)
+      if (session === undefined) lane.close()
+      else this.#bind(session, lane)
+    } catch (error) {
+      lane.close()
+      if (!(error instanceof LaneError)) throw error
+      this.#log('warn', 'a client got no server of its own', { reason: error.message })
+      if (error.responseText === undefined) sink.refused(error.wire)
+      else sink.rejected(error.responseText)
+    }
+  }
+
+  /** Over the old SSE transport a client may initialize again, with other capabilities. */
+  #bind(session: Session, lane: Lane | undefined): void {
+    if (session.lane !== lane) session.lane?.close()
+    session.lane = lane
+    session.link = lane ?? this.#link
+    lane?.bind(session)
+  }
+
+  #requestLane(session: Session, lane: Lane, request: { message: Message; sink: CallSink }): void {
+    const sink = lane.watch(request.message, request.sink)
+    if (sink !== undefined) return this.#forward(session, request.message, sink)
+    request.sink.refused({ name: 'invalid-request', message: 'too many subscriptions in this session' })
   }
 
   #requestShared(session: Session | undefined, message: Message, sink: CallSink): void {
@@ -172,7 +222,7 @@ export class StdioBridge {
       case 'notifications/tools/list_changed':
       case 'notifications/prompts/list_changed':
       case 'notifications/resources/list_changed':
-        return deliver(this.sessions.values(), message.text)
+        return deliver(this.#sharers(), message.text)
       default:
         return this.#publishUnknown(message)
     }
@@ -183,22 +233,28 @@ export class StdioBridge {
     for (const list of ['tools', 'prompts', 'resources']) {
       const span = findValue(resultText, 0, ['capabilities', list, 'listChanged'])
       if (span === undefined || resultText.slice(span.start, span.end) !== 'true') continue
-      deliver(this.sessions.values(), `{"jsonrpc":"2.0","method":"notifications/${list}/list_changed"}`)
+      deliver(this.#sharers(), `{"jsonrpc":"2.0","method":"notifications/${list}/list_changed"}`)
     }
   }
 
   #publishLog(message: Message): void {
     const level = param(message, 'level')
     if (!isLogLevel(level)) return
-    for (const session of this.sessions.values()) {
+    for (const session of this.#sharers()) {
       if (session.logLevel !== undefined && passesLevel(level, session.logLevel)) deliver([session], message.text)
     }
   }
 
   #publishUnknown(message: Message): void {
     // It may carry one client's data, and nothing says whose. With one client there is no doubt.
-    if (this.sessions.size === 1) return deliver(this.sessions.values(), message.text)
+    const [only, ...others] = this.#sharers()
+    if (only !== undefined && others.length === 0) return deliver([only], message.text)
     this.#log('debug', 'dropped a notification that names no client', { method: message.method })
+  }
+
+  /** The sessions on the shared server. */
+  *#sharers(): Iterable<Session> {
+    for (const session of this.sessions.values()) if (session.lane === undefined) yield session
   }
 }
 

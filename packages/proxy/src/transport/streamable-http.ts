@@ -55,6 +55,7 @@ function get({ bridge, streams }: FrontDoorParts, req: IncomingMessage, res: Ser
   const stream = streams.open(res)
   session.stream = stream
   res.flushHeaders()
+  bridge.streamOpened(session)
   res.once('close', () => {
     if (session.stream === stream) session.stream = undefined
     bridge.sessions.get(session.id)
@@ -114,23 +115,27 @@ function takeMessage(request: Post, accepted: Accepted, message: Message): void 
   if (sessionId !== undefined && session === undefined && !isInitialize) {
     return sendError(res, unknownSession, message.idText)
   }
+  // The answer to `initialize` carries the session in its head, so the head waits for it.
+  if (isInitialize) return initialize(request, message, new PostAnswer(res, { accepted, streams }))
   const answer = new PostAnswer(res, { accepted, streams, streamAfterMs: limits.streamAfterMs })
-  if (isInitialize) initialize(request, message, answer)
-  else bridge.request(session, message, answer.sinkFor(message.idText))
+  bridge.request(session, message, answer.sinkFor(message.idText))
 }
 
 function initialize({ bridge, res }: Post, message: Message, answer: PostAnswer): void {
   bridge.initialize(message, {
     accepted: (text, protocolVersion) => {
       // Nobody would ever use or end the session of a client that left while it waited.
-      if (res.destroyed) return
+      if (res.destroyed) return undefined
       const session = bridge.openSession()
       if (session === undefined) {
-        return answer.refuse({ name: 'too-many-sessions', message: 'Too many sessions' }, message.idText)
+        answer.refuse({ name: 'too-many-sessions', message: 'Too many sessions' }, message.idText)
+        return undefined
       }
       session.protocolVersion = protocolVersion
       answer.respond(text, { 'Mcp-Session-Id': session.id })
+      return session
     },
+    rejected: (text) => answer.respond(text),
     refused: (error) => answer.refuse(error, message.idText),
   })
 }

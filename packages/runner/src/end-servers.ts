@@ -3,17 +3,20 @@ import { runnerLimits } from './limits.ts'
 import type { Supervision } from './supervision.ts'
 
 /**
- * Ends the server politely within the time the stop was given: first the calls in
- * flight, then the process tree. The status says `stopping` from the start.
+ * Ends the servers politely within the time the stop was given: first the calls in
+ * flight, then all process trees in parallel. The status says `stopping` from the
+ * start. May be called again when nothing is left to end.
  */
-export async function endServer(supervision: Supervision, deployment: Deployment): Promise<void> {
-  const { deps, proxy, reporter } = supervision
+export async function endServers(supervision: Supervision, deployment: Deployment | undefined): Promise<void> {
+  const { deps, proxy, reporter, lanes } = supervision
   await reporter.report('stop', {}, AbortSignal.timeout(runnerLimits.finalWriteMs))
   const deadline = await reporter.stopDeadline()
   const leftMs = deadline === undefined ? limits.stopMs : deadline.getTime() - deps.clock.now().getTime()
   const budgetMs = Math.max(0, Math.min(leftMs, limits.stopMs * 10))
   const drainMs = Math.min(runnerLimits.drainMs, budgetMs / 2)
   const begun = deps.clock.monotonicMs()
+  lanes.limit(budgetMs)
   await proxy.close(drainMs)
-  await deployment.stop(Math.max(0, budgetMs - (deps.clock.monotonicMs() - begun)))
+  const restMs = Math.max(0, budgetMs - (deps.clock.monotonicMs() - begun))
+  await Promise.all([deployment?.stop(restMs), lanes.close()])
 }

@@ -1,0 +1,55 @@
+import { isLogLevel } from '../mcp/log-level.ts'
+import { param, type Message } from '../mcp/message.ts'
+import { Call, type CallSink } from './call.ts'
+import type { ServerConnection } from './server-connection.ts'
+import { buildOwnRequest } from './server-handshake.ts'
+import { ignored, watch } from './shared-state.ts'
+
+/** What a client brought about in the server of its lane, so that the next process of it can be brought there too. */
+export class LaneMemory {
+  readonly #maximum: number
+  readonly #uris = new Set<string>()
+  #level: string | undefined
+  /** The client's own `notifications/initialized`; empty until it came. */
+  #initializedText = ''
+
+  constructor(subscriptionsPerSession: number) {
+    this.#maximum = subscriptionsPerSession
+  }
+
+  /** Remembers that the client ended the handshake. */
+  initialized(notification: Message): void {
+    this.#initializedText = notification.text
+  }
+
+  /** The same sink, remembering what the server did. Undefined when there would be too much to remember. */
+  watch(message: Message, sink: CallSink): CallSink | undefined {
+    const uri = param(message, 'uri')
+    const level = param(message, 'level')
+    if (message.method === 'logging/setLevel' && isLogLevel(level)) {
+      return watch(sink, (isDone) => {
+        if (isDone) this.#level = level
+      })
+    }
+    if (typeof uri !== 'string') return sink
+    if (message.method === 'resources/subscribe') {
+      if (!this.#uris.has(uri) && this.#uris.size >= this.#maximum) return undefined
+      return watch(sink, (isDone) => {
+        if (isDone) this.#uris.add(uri)
+      })
+    }
+    if (message.method === 'resources/unsubscribe') this.#uris.delete(uri)
+    return sink
+  }
+
+  /** Brings a new server process to where the old one was. */
+  restore(connection: ServerConnection): void {
+    if (this.#initializedText !== '') connection.notify(this.#initializedText)
+    if (this.#level !== undefined) tell(connection, 'logging/setLevel', { level: this.#level })
+    for (const uri of this.#uris) tell(connection, 'resources/subscribe', { uri })
+  }
+}
+
+function tell(connection: ServerConnection, method: string, params: Record<string, string>): void {
+  connection.send(new Call(buildOwnRequest(method, JSON.stringify(params)), ignored))
+}

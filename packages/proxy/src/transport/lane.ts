@@ -1,0 +1,310 @@
+import type { WireError } from '../errors.ts'
+import type { ProxyLimits } from '../limits.ts'
+import { param, parseText, replaceParam, type Message } from '../mcp/message.ts'
+import { isServedRevision, newestRevision } from '../mcp/revision.ts'
+import type { ProxyLog, ServerLane } from '../proxy-config.ts'
+import { Call, type CallLink, type CallRegister, type CallSink } from './call.ts'
+import { ClientQuestions, type Sender } from './client-questions.ts'
+import { LaneError, toLaneError } from './lane-error.ts'
+import { LaneMemory } from './lane-memory.ts'
+import { raceAbort } from './race-abort.ts'
+import { ServerConnection, stoppedError } from './server-connection.ts'
+import { readHandshake } from './server-handshake.ts'
+import { encodeSseMessage } from './sse-codec.ts'
+import type { SseStream } from './sse-stream.ts'
+
+/** The part of a session that a lane uses to reach its client. */
+export interface LaneClient {
+  readonly calls: CallRegister
+  readonly stream: SseStream | undefined
+}
+
+/** What a lane needs and reports. */
+export interface LaneDeps {
+  readonly name: string
+  readonly limits: ProxyLimits
+  readonly log: ProxyLog
+  /** Throws LaneError when there are too many. */
+  readonly openServer: (signal: AbortSignal) => Promise<ServerLane>
+  /** The lane was closed. */
+  ended(): void
+}
+
+/** One process of the lane's server. */
+interface Life {
+  readonly connection: ServerConnection
+  readonly server: ServerLane
+  /** Whether the handshake is done. */
+  isReady: boolean
+}
+
+/**
+ * A server connection for one client that lets servers ask it something. The
+ * process behind it ends when the client is idle and may crash; the next call
+ * starts another one, with the same handshake, and the session never notices.
+ */
+export class Lane implements CallLink {
+  readonly #deps: LaneDeps
+  readonly #initialize: Message
+  readonly #questions: ClientQuestions
+  readonly #memory: LaneMemory
+  readonly #waiting = new Set<Call>()
+  readonly #closed = new AbortController()
+  #client: LaneClient | undefined
+  #life: Life | undefined
+  #isReopening = false
+  #crashTimes: number[] = []
+  #lastBusyMs = Date.now()
+  #idleTimer: NodeJS.Timeout | undefined
+
+  constructor(initialize: Message, deps: LaneDeps) {
+    this.#deps = deps
+    this.#initialize = initialize
+    this.#memory = new LaneMemory(deps.limits.subscriptionsPerSession)
+    this.#questions = new ClientQuestions({
+      ...deps,
+      reach: (text, token) => this.#sendFirst(this.#waysForQuestion(token), text),
+      reply: (line) => void this.#life?.connection.notify(line),
+    })
+  }
+
+  /** Calls sent or waiting. */
+  get inFlight(): number {
+    return this.#waiting.size + (this.#life?.connection.inFlight ?? 0)
+  }
+
+  /**
+   * Starts the first server and passes the client's `initialize` on. Resolves to the server's response.
+   * @throws LaneError
+   */
+  async open(): Promise<{ text: string; protocolVersion: string }> {
+    try {
+      const { text } = await this.#start()
+      return { text, protocolVersion: readHandshake(text).info.protocolVersion }
+    } catch (error) {
+      throw toLaneError(error, this.#deps.name)
+    }
+  }
+
+  /** Says whose lane it is. Called once, when the session begins. */
+  bind(client: LaneClient): void {
+    this.#client = client
+    this.#questions.flush()
+    const lookEveryMs = Math.max(1, this.#deps.limits.laneIdleMs / 10)
+    this.#idleTimer = setInterval(() => this.#lookIdle(), lookEveryMs).unref()
+  }
+
+  /** Sends a call now, or as soon as a server is there again. */
+  send(call: Call): void {
+    const { name, limits } = this.#deps
+    if (this.#closed.signal.aborted) return call.refuse(stoppedError(name))
+    this.#lastBusyMs = Date.now()
+    if (this.#life?.isReady === true) {
+      this.#life.connection.send(call)
+      // The answer to this call can become a stream, which may be what a question waits for.
+      return this.#questions.flush()
+    }
+    if (this.#waiting.size >= limits.waitingCalls) return call.refuse(absentError(name, 'too many calls wait for it'))
+    this.#waiting.add(call)
+    if (!this.#isReopening) void this.#reopen()
+  }
+
+  /** Ends a call without a response, and tells the server when it knows the call. */
+  cancel(call: Call, notification: Message): void {
+    if (call.hopId !== 0) return this.#life?.connection.cancel(call, notification)
+    this.#waiting.delete(call)
+    if (call.settle()) call.sink.cancelled()
+  }
+
+  /** Passes a notification of the client on. Without a server it would be about another process's life. */
+  notify(line: string): void {
+    if (this.#life?.isReady === true) this.#life.connection.notify(line)
+  }
+
+  /** Takes a response of the client, or a notification that is about the lane's own state. */
+  take(message: Message): void {
+    this.#lastBusyMs = Date.now()
+    if (message.kind === 'response') return this.#questions.answer(message)
+    if (message.method === 'notifications/progress') return this.#questions.progress(message)
+    if (message.method === 'notifications/initialized') this.#memory.initialized(message)
+    this.notify(message.text)
+  }
+
+  /** The sink for a request that changes the server's state, which is remembered. Undefined when it is too much. */
+  watch(message: Message, sink: CallSink): CallSink | undefined {
+    return this.#memory.watch(message, sink)
+  }
+
+  /** The client opened a stream: what waited for one goes out. */
+  streamOpened(): void {
+    this.#questions.flush()
+  }
+
+  /** Ends the lane with its session. The process ends in the background; the pool waits for it. */
+  close(): void {
+    if (this.#closed.signal.aborted) return
+    this.#closed.abort(new LaneError(stoppedError(this.#deps.name)))
+    clearInterval(this.#idleTimer)
+    this.#endLife('the session ended')
+    for (const call of this.#waiting) call.refuse(absentError(this.#deps.name, 'the session ended'))
+    this.#waiting.clear()
+    this.#deps.ended()
+  }
+
+  async #start(): Promise<{ life: Life; text: string }> {
+    const { limits, openServer } = this.#deps
+    const signal = AbortSignal.any([this.#closed.signal, AbortSignal.timeout(limits.laneOpenMs)])
+    const server = await openServer(signal)
+    const connection: ServerConnection = new ServerConnection(server, {
+      ...this.#deps,
+      notified: (message) => this.#notified(message),
+      asked: (request) => this.#questions.ask(request),
+      isHeldUp: () => this.#questions.size > 0,
+      lost: (reason) => this.#lose(life, reason),
+    })
+    const life: Life = { connection, server, isReady: false }
+    this.#life = life
+    void server.ended.then((reason) => this.#lose(life, reason))
+    connection.open()
+    try {
+      const text = await raceAbort(this.#handshake(connection), signal)
+      if (this.#life !== life) throw new LaneError(absentError(this.#deps.name, 'it stopped during the handshake'))
+      life.isReady = true
+      return { life, text }
+    } catch (error) {
+      if (this.#life === life) this.#endLife('the handshake failed')
+      throw error
+    }
+  }
+
+  /** Sends the client's `initialize` as the client wrote it, and resolves to the server's response. */
+  #handshake(connection: ServerConnection): Promise<string> {
+    const { name } = this.#deps
+    return new Promise((resolve, reject) => {
+      const sink: CallSink = {
+        progress: () => undefined,
+        related: () => false,
+        response: (text, failed) => {
+          if (!failed) return resolve(text)
+          reject(new LaneError(absentError(name, 'it refused to initialize'), { responseText: text }))
+        },
+        // Whatever the words are for a call that ran: those that wait for this one did not.
+        refused: () => reject(new LaneError(absentError(name, 'it did not answer initialize'))),
+        cancelled: () => undefined,
+      }
+      connection.send(new Call(withServedRevision(this.#initialize), sink))
+    })
+  }
+
+  async #reopen(): Promise<void> {
+    const { name, log } = this.#deps
+    this.#isReopening = true
+    try {
+      this.#assertNoCrashLoop()
+      const { life } = await this.#start()
+      log('info', 'started the server of one client again', { name })
+      this.#memory.restore(life.connection)
+      for (const call of this.#waiting) life.connection.send(call)
+    } catch (error) {
+      const { wire } = toLaneError(error, name)
+      // A place that is missing, or a pause after many crashes, says nothing about the server.
+      if (wire.name === 'server-absent') this.#crashTimes.push(Date.now())
+      log('warn', 'the server of one client could not be started again', { name, reason: wire.message })
+      for (const call of this.#waiting) call.refuse(wire)
+    } finally {
+      this.#isReopening = false
+      this.#waiting.clear()
+    }
+  }
+
+  #assertNoCrashLoop(): void {
+    const { name, limits } = this.#deps
+    const since = Date.now() - limits.laneCrashWindowMs
+    this.#crashTimes = this.#crashTimes.filter((time) => time > since)
+    const { length } = this.#crashTimes
+    if (length < limits.laneCrashes) return
+    const why = `it ended by itself ${length} times within ${limits.laneCrashWindowMs / 1000} s`
+    throw new LaneError({ ...absentError(name, why), name: 'server-busy' })
+  }
+
+  #lose(life: Life, reason: string): void {
+    if (this.#life !== life) return
+    // A failed handshake is counted where it is waited for.
+    if (life.isReady) {
+      this.#crashTimes.push(Date.now())
+      this.#deps.log('warn', 'the server of one client ended', { name: this.#deps.name, reason })
+    }
+    this.#endLife(reason)
+  }
+
+  #endLife(reason: string): void {
+    const life = this.#life
+    // First the questions: the calls they came with may be their only way to the client.
+    this.#questions.withdraw(reason)
+    this.#life = undefined
+    life?.connection.close(reason)
+    void life?.server.close()
+  }
+
+  #lookIdle(): void {
+    const isStreaming = this.#client?.stream?.isClosed === false
+    if (isStreaming || this.inFlight > 0 || this.#questions.size > 0) this.#lastBusyMs = Date.now()
+    if (this.#life === undefined || Date.now() - this.#lastBusyMs < this.#deps.limits.laneIdleMs) return
+    this.#deps.log('info', 'ended the idle server of one client', { name: this.#deps.name })
+    this.#endLife('its client was idle')
+  }
+
+  #notified(message: Message): void {
+    if (message.method === 'notifications/cancelled') return this.#questions.cancel(message)
+    this.#sendFirst(this.#waysForNotification(), message.text)
+  }
+
+  #sendFirst(ways: Iterable<Sender>, text: string): Sender | undefined {
+    for (const send of ways) if (send(text)) return send
+    return undefined
+  }
+
+  /**
+   * Streamable HTTP wants a question on the stream of the call it came from. Stdio does not
+   * say which that is; one call in flight leaves no doubt, and a progress token names one.
+   */
+  *#waysForQuestion(token: unknown): Iterable<Sender> {
+    const calls = this.#calls()
+    const origin = calls.length === 1 ? calls[0] : calls.find((call) => call.tokenText !== '' && call.hopId === token)
+    if (origin !== undefined) yield (text) => origin.sink.related(text)
+    yield (text) => this.#sendOnStream(text)
+    // Any stream of the session leads to the right client.
+    for (const call of calls.toReversed()) if (call !== origin) yield (text) => call.sink.related(text)
+  }
+
+  *#waysForNotification(): Iterable<Sender> {
+    yield (text) => this.#sendOnStream(text)
+    const [only, ...others] = this.#calls()
+    if (only !== undefined && others.length === 0) yield (text) => only.sink.related(text)
+  }
+
+  #calls(): Call[] {
+    return [...(this.#client?.calls.values() ?? [])]
+  }
+
+  #sendOnStream(text: string): boolean {
+    return this.#client?.stream?.send(encodeSseMessage(text)) ?? false
+  }
+}
+
+/** A version that the proxy does not know cannot be spoken through it, so the newest known one is asked for. */
+function withServedRevision(initialize: Message): Message {
+  const asked = param(initialize, 'protocolVersion')
+  if (typeof asked === 'string' && isServedRevision(asked)) return initialize
+  const text = replaceParam(initialize, 'protocolVersion', JSON.stringify(newestRevision))
+  const parsed = text === undefined ? undefined : parseText(text)
+  return parsed?.kind === 'message' ? parsed.message : initialize
+}
+
+function absentError(name: string, why: string): WireError {
+  return {
+    name: 'server-absent',
+    message: `The client's own server "${name}" is not running: ${why}; the call was not sent`,
+    data: { outcome: 'not-sent', backend: name },
+  }
+}
