@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { openConnection, openSession } from './mcp-connection.mjs'
 
 const POLL_MS = 2
+const PROOF_MS = 10
 // A refused session may have cost the program a child, so sessions are tried less often than the port.
 const RETRY_MS = 20
 
@@ -20,12 +21,21 @@ export async function waitForFirstAnswer(running, { timeoutMs }) {
 }
 
 async function poll(url, signal) {
-  await retry(async () => (await openConnection(url)).close(), { signal, pauseMs: POLL_MS })
-  const listenedAt = performance.now()
+  const listenedAt = await retry(() => acceptsTwice(url), { signal, pauseMs: POLL_MS })
   const session = await retry(() => callOnce(url), { signal, pauseMs: RETRY_MS })
   const answeredAt = performance.now()
   await session.end()
   return { listenedAt, answeredAt }
+}
+
+/** `thv run` tries its port for an instant before anything serves there, so one accept proves nothing. */
+async function acceptsTwice(url) {
+  const connect = async () => (await openConnection(url)).close()
+  await connect()
+  const listenedAt = performance.now()
+  await delay(PROOF_MS)
+  await connect()
+  return listenedAt
 }
 
 async function callOnce(url) {

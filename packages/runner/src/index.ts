@@ -1,3 +1,4 @@
 export { runnerLimits } from './limits.ts'
+export type { Log } from './log.ts'
 export { supervise } from './supervise.ts'
-export type { Log, SuperviseDeps, SuperviseResult } from './supervision.ts'
+export type { SuperviseDeps, SuperviseResult } from './supervision.ts'

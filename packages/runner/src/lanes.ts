@@ -2,9 +2,9 @@ import { limits, messageOf, ThvError, type Clock, type Deployment, type Workload
 import type { ServerLane } from '@thv/proxy'
 import { describeExit } from './describe-exit.ts'
 import { runnerLimits } from './limits.ts'
+import type { Log } from './log.ts'
 import type { ServerCommand } from './server-command.ts'
 import type { StatusReporter } from './status-reporter.ts'
-import type { Log } from './supervision.ts'
 
 /** What lanes need. */
 export interface LanesDeps {

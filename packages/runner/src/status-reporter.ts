@@ -13,7 +13,7 @@ import {
 } from '@thv/core'
 import type { Failure } from './failure.ts'
 import { runnerLimits } from './limits.ts'
-import type { Log } from './supervision.ts'
+import type { Log } from './log.ts'
 
 /** What is written beside the status itself. */
 export interface ReportedDetails {

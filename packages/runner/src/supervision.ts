@@ -1,11 +1,9 @@
 import type { ChangeStatusDeps, RunConfig, RunConfigStore, WorkloadRuntime } from '@thv/core'
 import type { Proxy, ProxyConfig } from '@thv/proxy'
 import type { Lanes } from './lanes.ts'
+import type { Log } from './log.ts'
 import type { ServerCommandDeps } from './server-command.ts'
 import type { StatusReporter } from './status-reporter.ts'
-
-/** Where the supervisor tells what it does; lines end up in the proxy log. */
-export type Log = ProxyConfig['log']
 
 /** What a supervisor needs of the outside. */
 export interface SuperviseDeps extends ChangeStatusDeps, ServerCommandDeps {
