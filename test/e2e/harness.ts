@@ -53,7 +53,7 @@ export interface ListedWorkload {
 export interface StoredStatus {
   status: string
   process_id: number
-  thv?: { server?: { pid: number; group: number }; restarts?: number }
+  thv?: { server?: { pid: number; group: number }; lanes?: { pid: number }[]; restarts?: number }
 }
 
 /** The package cache is shared by all tests of a run, as it is on a user's machine. */

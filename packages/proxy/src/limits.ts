@@ -41,7 +41,7 @@ export const proxyLimits = {
   lanes: 32,
   /** Start and handshake of one of them; as the handshake of the first. */
   laneOpenMs: 60_000,
-  /** One without call, stream or open question is ended, and started again for the next call. */
+  /** One without call, stream or question to answer is ended, and started again for the next call. */
   laneIdleMs: 10 * 60_000,
   /** One that ended by itself this often within the time is not started again until it is over. */
   laneCrashes: 5,

@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { createWorkload, deleteWorkload, limits, type Deployment, type ServerExit } from '@thv/core'
 import { createFakeMachine, selfPid, type FakeMachine } from '@thv/core/fakes'
-import type { BackendConnection, Proxy } from '@thv/proxy'
+import type { BackendConnection, Proxy, ProxyConfig } from '@thv/proxy'
 import { supervise } from './supervise.ts'
 import type { SuperviseDeps } from './supervision.ts'
 
@@ -20,6 +20,7 @@ interface Stage {
   attached: BackendConnection[]
   detached: string[]
   proxyClosed: boolean
+  proxyConfig: ProxyConfig | undefined
   /** Replaces the handshake. */
   attach: (signal: AbortSignal) => Promise<void>
   /** Called when a server was started. */
@@ -106,10 +107,52 @@ describe('supervising', () => {
   it('kills what a dead predecessor left before it starts its own server', async () => {
     const record = stage.machine.statuses.get('a')!
     const server = { pid: 9, started: 'x', group: 9, marker: 'm' }
-    stage.machine.statuses.set('a', { ...record, thv: { ...record.thv, server } })
-    stage.onDeploy = () => expect(stage.machine.reaped).toEqual([server])
+    const lanes = [{ pid: 10, started: 'x', group: 10, marker: 'n' }]
+    stage.machine.statuses.set('a', { ...record, thv: { ...record.thv, server, lanes } })
+    stage.onDeploy = () => {
+      expect(stage.machine.reaped).toEqual([server, ...lanes])
+      expect(stage.machine.statuses.get('a')?.thv?.lanes).toBeUndefined()
+    }
     await run(() => stage.controller.abort())
     expect(stage.servers).toHaveLength(1)
+  })
+
+  it('opens further processes of the server, names them in the status, and ends them with the workload', async () => {
+    let lanesAtReady: unknown
+    const result = await run(() => {
+      void (async () => {
+        await stage.proxyConfig!.openLane!(new AbortController().signal)
+        await stage.proxyConfig!.openLane!(new AbortController().signal)
+        lanesAtReady = stage.machine.statuses.get('a')?.thv?.lanes?.length
+        stage.controller.abort()
+      })()
+    })
+    expect(result).toBe('stopped')
+    expect(lanesAtReady).toBe(2)
+    expect(stage.servers.map((server) => server.stopped)).toEqual([true, true, true])
+    expect(stage.machine.statuses.get('a')).toMatchObject({ status: 'stopped' })
+    expect(stage.machine.statuses.get('a')?.thv?.lanes).toBeUndefined()
+  })
+
+  it('a crash loop ends the further processes too, before the status says error', async () => {
+    const result = await run(() => {
+      const main = stage.servers.at(-1)!
+      if (stage.servers.length > 1) return main.exit({ code: 1, signal: null })
+      void (async () => {
+        await stage.proxyConfig!.openLane!(new AbortController().signal)
+        main.exit({ code: 1, signal: null })
+      })()
+    })
+    expect(result).toBe('failed')
+    expect(stage.servers[1]?.stopped).toBe(true)
+    expect(stage.machine.statuses.get('a')?.thv?.lanes).toBeUndefined()
+  })
+
+  it('offers no further processes when the workload is pinned to one', async () => {
+    const config = stage.machine.configs.get('a')!
+    stage.machine.configs.set('a', { ...config, thv: { runtime: 'process', ...config.thv, lanes: 'shared' } })
+    await run(() => stage.controller.abort())
+    expect(stage.proxyConfig?.openLane).toBeUndefined()
   })
 
   it('a stop during the back-off ends at once', async () => {
@@ -148,13 +191,17 @@ function createStage(): Stage {
     attached: [],
     detached: [],
     proxyClosed: false,
+    proxyConfig: undefined,
     attach: async () => {},
     onDeploy: () => {},
     controller: new AbortController(),
     deps: {
       ...machine.deps,
       runtime: { kind: 'process', deploy: async () => deploy(created) },
-      createProxy: () => createFakeProxy(created),
+      createProxy: (config) => {
+        created.proxyConfig = config
+        return createFakeProxy(created)
+      },
       proxyLimits: {},
       buildEnvironment: (extra) => extra,
       packageDirectory: '/',

@@ -38,6 +38,7 @@ describe('run configs', () => {
     [{ ...minimal, cmd_args: [1] }],
     [{ ...minimal, env_vars: { A: 1 } }],
     [{ ...minimal, proxy_mode: 'ws' }],
+    [{ ...minimal, thv: { runtime: 'process', lanes: 'none' } }],
   ])('refuses %j', (value) => {
     expect(() => assertRunConfig(value, 'x')).toThrow(expect.objectContaining({ name: 'ThvError' }))
   })

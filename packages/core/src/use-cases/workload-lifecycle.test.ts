@@ -24,6 +24,17 @@ describe('run', () => {
     expect((await getWorkload(machine.deps, 'a')).url).toBe('http://127.0.0.1:12345/mcp')
   })
 
+  it('pins a workload to one shared server on request, and only where there can be more', async () => {
+    const machine = createFakeMachine()
+    const shared = await runWorkload(machine.deps, request({ name: 'a', sharedServer: true }), quiet, never)
+    const free = await runWorkload(machine.deps, request({ name: 'b' }), quiet, never)
+    expect([shared.thv?.lanes, free.thv?.lanes]).toEqual(['shared', undefined])
+    const http = request({ name: 'c', sharedServer: true, transport: 'streamable-http' })
+    await expect(runWorkload(machine.deps, http, quiet, never)).rejects.toMatchObject({
+      code: 'invalid-flag-combination',
+    })
+  })
+
   it('refuses a name that is in use, and changes nothing', async () => {
     const machine = createFakeMachine()
     await runWorkload(machine.deps, request({ name: 'a' }), quiet, never)
@@ -176,11 +187,35 @@ describe('start, stop, restart, delete', () => {
     await runWorkload(machine.deps, request({ name: 'a' }), quiet, never)
     const server = { pid: 7, started: 'x', group: 7, marker: 'm' }
     const record = machine.statuses.get('a')!
-    machine.statuses.set('a', { ...record, thv: { ...record.thv, server } })
+    const lanes = [8, 9].map((pid) => ({ pid, started: 'x', group: pid, marker: `m${pid}` }))
+    machine.statuses.set('a', { ...record, thv: { ...record.thv, server, lanes } })
     machine.alive.delete(1000)
     await stopWorkload(machine.deps, 'a', {}, never)
-    expect(machine.reaped).toEqual([server])
-    expect(machine.statuses.get('a')?.status).toBe('stopped')
+    expect(machine.reaped).toEqual([server, ...lanes])
+    expect(machine.statuses.get('a')).toMatchObject({ status: 'stopped' })
+    expect(Object.keys(machine.statuses.get('a')!.thv!)).not.toContain('lanes')
+  })
+
+  it('running a failed workload again hands on what its dead supervisor left behind', async () => {
+    const machine = createFakeMachine()
+    await runWorkload(machine.deps, request({ name: 'a' }), quiet, never)
+    const lanes = [{ pid: 8, started: 'x', group: 8, marker: 'm' }]
+    const record = machine.statuses.get('a')!
+    machine.statuses.set('a', { ...record, status: 'error', thv: { ...record.thv, lanes } })
+    machine.alive.delete(1000)
+    await runWorkload(machine.deps, request({ name: 'a' }), quiet, never)
+    expect(machine.statuses.get('a')?.thv?.lanes).toEqual(lanes)
+  })
+
+  it('removing reaps the servers of single clients too', async () => {
+    const machine = createFakeMachine()
+    await runWorkload(machine.deps, request({ name: 'a' }), quiet, never)
+    const lanes = [{ pid: 8, started: 'x', group: 8, marker: 'm' }]
+    const record = machine.statuses.get('a')!
+    machine.statuses.set('a', { ...record, thv: { ...record.thv, lanes } })
+    machine.alive.delete(1000)
+    await deleteWorkload(machine.deps, 'a', {}, never)
+    expect(machine.reaped).toEqual(lanes)
   })
 
   it('a removal deletes config and status and can be repeated after an interruption', async () => {

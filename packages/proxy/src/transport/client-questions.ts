@@ -10,9 +10,7 @@ import {
   type Message,
 } from '../mcp/message.ts'
 import type { ProxyLog } from '../proxy-config.ts'
-
-/** A way to the client. False when it leads nowhere any more. */
-export type Sender = (text: string) => boolean
+import type { Sender } from './client-ways.ts'
 
 /** What questions need to travel. */
 export interface ClientQuestionsDeps {
@@ -54,6 +52,11 @@ export class ClientQuestions {
   /** Questions without an answer. */
   get size(): number {
     return this.#open.size
+  }
+
+  /** Whether the client has something to answer. */
+  get isAsking(): boolean {
+    return [...this.#open.values()].some(({ via }) => via !== undefined)
   }
 
   /** Takes a request of the server: to the client now, or as soon as there is a way to it. */

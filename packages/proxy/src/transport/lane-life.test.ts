@@ -45,13 +45,17 @@ describe('an idle lane', () => {
     ])
   })
 
-  it('is none while a stream is open, a call runs or a question waits', async () => {
+  it('is none while a stream is open, a call runs or the client has a question to answer', async () => {
     const { port, lanes } = await setUp({ limits: { laneIdleMs: 400 } })
     const clients = [await connectAsking(port), await connectAsking(port), await connectAsking(port)]
     const stream = await clients[0]!.openStream()
     lanes[1]!.server.on('tools/call', () => undefined)
     const call = clients[1]!.post({ id: 1, method: 'tools/call' })
-    lanes[2]!.server.send({ id: 1, method: 'roots/list' })
+    lanes[2]!.server.on('tools/call', (_request, own) => {
+      own.send({ id: 1, method: 'elicitation/create' })
+      return {}
+    })
+    await (await clients[2]!.call({ id: 1, method: 'tools/call' })).message()
     await new Promise((resolve) => setTimeout(resolve, 1_000))
     expect(lanes.map(({ isClosed }) => isClosed)).toEqual([false, false, false])
     lanes[1]!.server.answer(await lanes[1]!.server.seen(isCall), {})

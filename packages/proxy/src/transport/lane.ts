@@ -1,23 +1,15 @@
 import type { WireError } from '../errors.ts'
 import type { ProxyLimits } from '../limits.ts'
-import { param, parseText, replaceParam, type Message } from '../mcp/message.ts'
-import { isServedRevision, newestRevision } from '../mcp/revision.ts'
+import type { Message } from '../mcp/message.ts'
 import type { ProxyLog, ServerLane } from '../proxy-config.ts'
-import { Call, type CallLink, type CallRegister, type CallSink } from './call.ts'
-import { ClientQuestions, type Sender } from './client-questions.ts'
+import { Call, type CallLink, type CallSink } from './call.ts'
+import { ClientQuestions } from './client-questions.ts'
+import { sendFirst, waysForNotification, waysForQuestion, type LaneClient } from './client-ways.ts'
 import { LaneError, toLaneError } from './lane-error.ts'
 import { LaneMemory } from './lane-memory.ts'
 import { raceAbort } from './race-abort.ts'
 import { ServerConnection, stoppedError } from './server-connection.ts'
-import { readHandshake } from './server-handshake.ts'
-import { encodeSseMessage } from './sse-codec.ts'
-import type { SseStream } from './sse-stream.ts'
-
-/** The part of a session that a lane uses to reach its client. */
-export interface LaneClient {
-  readonly calls: CallRegister
-  readonly stream: SseStream | undefined
-}
+import { readHandshake, withServedRevision } from './server-handshake.ts'
 
 /** What a lane needs and reports. */
 export interface LaneDeps {
@@ -52,6 +44,8 @@ export class Lane implements CallLink {
   readonly #closed = new AbortController()
   #client: LaneClient | undefined
   #life: Life | undefined
+  /** The end of the last process. */
+  #ending: Promise<void> = Promise.resolve()
   #isReopening = false
   #crashTimes: number[] = []
   #lastBusyMs = Date.now()
@@ -63,7 +57,7 @@ export class Lane implements CallLink {
     this.#memory = new LaneMemory(deps.limits.subscriptionsPerSession)
     this.#questions = new ClientQuestions({
       ...deps,
-      reach: (text, token) => this.#sendFirst(this.#waysForQuestion(token), text),
+      reach: (text, token) => sendFirst(waysForQuestion(this.#client, token), text),
       reply: (line) => void this.#life?.connection.notify(line),
     })
   }
@@ -154,6 +148,8 @@ export class Lane implements CallLink {
   async #start(): Promise<{ life: Life; text: string }> {
     const { limits, openServer } = this.#deps
     const signal = AbortSignal.any([this.#closed.signal, AbortSignal.timeout(limits.laneOpenMs)])
+    // Two processes of one client could fight over what is its own, a file for example.
+    await raceAbort(this.#ending, signal)
     const server = await openServer(signal)
     const connection: ServerConnection = new ServerConnection(server, {
       ...this.#deps,
@@ -243,12 +239,12 @@ export class Lane implements CallLink {
     this.#questions.withdraw(reason)
     this.#life = undefined
     life?.connection.close(reason)
-    void life?.server.close()
+    if (life !== undefined) this.#ending = life.server.close()
   }
 
   #lookIdle(): void {
     const isStreaming = this.#client?.stream?.isClosed === false
-    if (isStreaming || this.inFlight > 0 || this.#questions.size > 0) this.#lastBusyMs = Date.now()
+    if (isStreaming || this.inFlight > 0 || this.#questions.isAsking) this.#lastBusyMs = Date.now()
     if (this.#life === undefined || Date.now() - this.#lastBusyMs < this.#deps.limits.laneIdleMs) return
     this.#deps.log('info', 'ended the idle server of one client', { name: this.#deps.name })
     this.#endLife('its client was idle')
@@ -256,49 +252,8 @@ export class Lane implements CallLink {
 
   #notified(message: Message): void {
     if (message.method === 'notifications/cancelled') return this.#questions.cancel(message)
-    this.#sendFirst(this.#waysForNotification(), message.text)
+    sendFirst(waysForNotification(this.#client), message.text)
   }
-
-  #sendFirst(ways: Iterable<Sender>, text: string): Sender | undefined {
-    for (const send of ways) if (send(text)) return send
-    return undefined
-  }
-
-  /**
-   * Streamable HTTP wants a question on the stream of the call it came from. Stdio does not
-   * say which that is; one call in flight leaves no doubt, and a progress token names one.
-   */
-  *#waysForQuestion(token: unknown): Iterable<Sender> {
-    const calls = this.#calls()
-    const origin = calls.length === 1 ? calls[0] : calls.find((call) => call.tokenText !== '' && call.hopId === token)
-    if (origin !== undefined) yield (text) => origin.sink.related(text)
-    yield (text) => this.#sendOnStream(text)
-    // Any stream of the session leads to the right client.
-    for (const call of calls.toReversed()) if (call !== origin) yield (text) => call.sink.related(text)
-  }
-
-  *#waysForNotification(): Iterable<Sender> {
-    yield (text) => this.#sendOnStream(text)
-    const [only, ...others] = this.#calls()
-    if (only !== undefined && others.length === 0) yield (text) => only.sink.related(text)
-  }
-
-  #calls(): Call[] {
-    return [...(this.#client?.calls.values() ?? [])]
-  }
-
-  #sendOnStream(text: string): boolean {
-    return this.#client?.stream?.send(encodeSseMessage(text)) ?? false
-  }
-}
-
-/** A version that the proxy does not know cannot be spoken through it, so the newest known one is asked for. */
-function withServedRevision(initialize: Message): Message {
-  const asked = param(initialize, 'protocolVersion')
-  if (typeof asked === 'string' && isServedRevision(asked)) return initialize
-  const text = replaceParam(initialize, 'protocolVersion', JSON.stringify(newestRevision))
-  const parsed = text === undefined ? undefined : parseText(text)
-  return parsed?.kind === 'message' ? parsed.message : initialize
 }
 
 function absentError(name: string, why: string): WireError {

@@ -1,8 +1,8 @@
 import { ProxyError } from '../errors.ts'
-import { isRecord, parseText, type Message } from '../mcp/message.ts'
+import { isRecord, param, parseText, replaceParam, type Message } from '../mcp/message.ts'
 import { findValue } from '../mcp/raw-message.ts'
 import { proxyIdentity } from '../mcp/identity.ts'
-import { newestRevision } from '../mcp/revision.ts'
+import { isServedRevision, newestRevision } from '../mcp/revision.ts'
 import type { BackendInfo } from '../proxy-config.ts'
 import { Call } from './call.ts'
 import { toProxyError, type ServerConnection } from './server-connection.ts'
@@ -40,6 +40,15 @@ export function ask(connection: Pick<ServerConnection, 'send'>, method: string, 
       }),
     )
   })
+}
+
+/** A version that the proxy does not know cannot be spoken through it, so the newest known one is asked for. */
+export function withServedRevision(initialize: Message): Message {
+  const asked = param(initialize, 'protocolVersion')
+  if (typeof asked === 'string' && isServedRevision(asked)) return initialize
+  const text = replaceParam(initialize, 'protocolVersion', JSON.stringify(newestRevision))
+  const parsed = text === undefined ? undefined : parseText(text)
+  return parsed?.kind === 'message' ? parsed.message : initialize
 }
 
 /** A request that no client sent. */
