@@ -10,7 +10,7 @@ import {
   ElicitRequestSchema,
   ListRootsRequestSchema,
 } from '@modelcontextprotocol/sdk/types.js'
-import { eventually, isAlive, openWorld, type World } from './harness.ts'
+import { eventually, fixture, isAlive, openWorld, type World } from './harness.ts'
 
 /** What a test needs of a client, whichever SDK it is made with. */
 interface TestClient {
@@ -265,4 +265,15 @@ it('a workload pinned to one shared server refuses the questions of it', async (
   expect(await lanes('pinned')).toEqual([])
   expect(client.asked).toEqual([])
   await client.close()
+})
+
+it('a local command gets lanes too', async () => {
+  await world.ok('run', '--name', 'local', '--', ...fixture('stdio-server.mjs'))
+  const [asking, plain] = [
+    await connectV1(await url('local'), { name: 'asking' }),
+    await connectV2(await url('local'), { name: 'plain' }, {}),
+  ]
+  expect(await asking.tools()).toBe(await plain.tools())
+  expect(await lanes('local')).toHaveLength(1)
+  await Promise.all([asking.close(), plain.close()])
 })

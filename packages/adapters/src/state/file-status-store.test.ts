@@ -96,6 +96,11 @@ test('a status of a later version reads as unknown, and the malformed rest is le
   const extension = {
     owner: { pid: 'x', started: 'a' },
     server: { pid: 7, started: 'a', group: 1, marker: 'm' },
+    lanes: [
+      { pid: 7, started: 'a', group: 1, marker: 'm' },
+      'x',
+      { pid: 8, started: 'a', group: 8, marker: 'm', x: 1 },
+    ],
     since: 5,
     started_at: time,
     restarts: -1,
@@ -110,8 +115,19 @@ test('a status of a later version reads as unknown, and the malformed rest is le
     created_at: time,
     updated_at: time,
     process_id: 0,
-    thv: { started_at: time, last_stderr: ['kept', 'x'.repeat(limits.stderrLineLength)] },
+    thv: {
+      lanes: [{ pid: 8, started: 'a', group: 8, marker: 'm' }],
+      started_at: time,
+      last_stderr: ['kept', 'x'.repeat(limits.stderrLineLength)],
+    },
   })
+})
+
+test('of the servers of single clients no more than the maximum are read', async () => {
+  const lane = { pid: 8, started: 'a', group: 8, marker: 'm' }
+  const lanes = Array.from({ length: limits.laneRecords + 5 }, () => lane)
+  const { store } = place(JSON.stringify({ ...record, thv: { lanes } }))
+  expect((await store.read('fetch'))?.thv?.lanes).toHaveLength(limits.laneRecords)
 })
 
 test('10 MB are corrupt without being read, and an update moves them aside', async () => {
@@ -235,6 +251,7 @@ test('every record reads back as it was written', async () => {
     .map((at) => at.toISOString())
   const text = fc.string({ unit: 'binary', maxLength: 50 })
   const pid = fc.integer({ min: 2, max: 4_000_000 })
+  const server = fc.record({ pid, started: text, group: pid, marker: text })
   const records: fc.Arbitrary<StatusRecord> = fc.record(
     {
       status: fc.constantFrom('running', 'stopped', 'error', 'unknown'),
@@ -245,7 +262,8 @@ test('every record reads back as it was written', async () => {
       thv: fc.record(
         {
           owner: fc.record({ pid, started: text }),
-          server: fc.record({ pid, started: text, group: pid, marker: text }),
+          server,
+          lanes: fc.array(server, { maxLength: 3 }),
           since: date,
           started_at: date,
           restarts: fc.nat(),

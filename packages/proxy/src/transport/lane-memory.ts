@@ -1,9 +1,9 @@
 import { isLogLevel } from '../mcp/log-level.ts'
 import { param, type Message } from '../mcp/message.ts'
 import { Call, type CallSink } from './call.ts'
+import { ignored, watchSink } from './call-sinks.ts'
 import type { ServerConnection } from './server-connection.ts'
 import { buildOwnRequest } from './server-handshake.ts'
-import { ignored, watch } from './shared-state.ts'
 
 /** What a client brought about in the server of its lane, so that the next process of it can be brought there too. */
 export class LaneMemory {
@@ -27,14 +27,14 @@ export class LaneMemory {
     const uri = param(message, 'uri')
     const level = param(message, 'level')
     if (message.method === 'logging/setLevel' && isLogLevel(level)) {
-      return watch(sink, (isDone) => {
+      return watchSink(sink, (isDone) => {
         if (isDone) this.#level = level
       })
     }
     if (typeof uri !== 'string') return sink
     if (message.method === 'resources/subscribe') {
       if (!this.#uris.has(uri) && this.#uris.size >= this.#maximum) return undefined
-      return watch(sink, (isDone) => {
+      return watchSink(sink, (isDone) => {
         if (isDone) this.#uris.add(uri)
       })
     }

@@ -5,6 +5,7 @@ import type { Session } from '../session/session.ts'
 import type { SessionTable } from '../session/session-table.ts'
 import type { Subscriptions } from '../session/subscriptions.ts'
 import { Call, type CallSink } from './call.ts'
+import { ignored, watchSink } from './call-sinks.ts'
 import type { ServerConnection } from './server-connection.ts'
 import { buildOwnRequest } from './server-handshake.ts'
 import type { ServerLink } from './server-link.ts'
@@ -42,7 +43,7 @@ export class SharedState {
     if (answer === 'known') return empty(message)
     return {
       kind: 'forward',
-      sink: watch(sink, (isDone) => {
+      sink: watchSink(sink, (isDone) => {
         if (isDone) this.#subscriptions.confirm(uri)
         else this.#subscriptions.remove(session, uri)
       }),
@@ -74,7 +75,7 @@ export class SharedState {
     this.#serverLevel = wanted
     return {
       kind: 'forward',
-      sink: watch(sink, (isDone) => {
+      sink: watchSink(sink, (isDone) => {
         if (isDone) return
         session.logLevel = before
         this.#serverLevel = undefined
@@ -117,35 +118,6 @@ export class SharedState {
     // Without a server there is no state to change, and `restore` will tell the next one.
     if (to === this.#link && this.#link.handshake === undefined) return
     to.send(new Call(buildOwnRequest(method, JSON.stringify(params)), ignored))
-  }
-}
-
-/** For requests of the proxy's own whose answer changes nothing. */
-export const ignored: CallSink = {
-  progress: () => undefined,
-  related: () => false,
-  response: () => undefined,
-  refused: () => undefined,
-  cancelled: () => undefined,
-}
-
-/** The same place for answers, and word of whether the server did what it was asked to. */
-export function watch(sink: CallSink, ended: (isDone: boolean) => void): CallSink {
-  return {
-    progress: (text) => sink.progress(text),
-    related: (text) => sink.related(text),
-    response: (text, failed) => {
-      ended(!failed)
-      sink.response(text, failed)
-    },
-    refused: (error) => {
-      ended(false)
-      sink.refused(error)
-    },
-    cancelled: () => {
-      ended(false)
-      sink.cancelled()
-    },
   }
 }
 

@@ -10,7 +10,7 @@ import type { Session } from '../session/session.ts'
 import { SessionTable } from '../session/session-table.ts'
 import { Subscriptions } from '../session/subscriptions.ts'
 import { Call, type CallSink } from './call.ts'
-import { LaneError } from './lane-error.ts'
+import { toLaneError } from './lane-error.ts'
 import { LanePool, type LanePoolOptions } from './lane-pool.ts'
 import type { Lane } from './lane.ts'
 import type { Handshake } from './server-handshake.ts'
@@ -34,10 +34,12 @@ export class StdioBridge {
   readonly #subscriptions: Subscriptions
   readonly #shared: SharedState
   readonly #lanes: LanePool
+  readonly #name: string
   readonly #log: ProxyLog
 
   constructor(options: LanePoolOptions) {
-    const { limits, log } = options
+    const { name, limits, log } = options
+    this.#name = name
     this.#log = log
     this.#lanes = new LanePool(options)
     this.sessions = new SessionTable({ maximum: limits.sessions, ttlMs: limits.sessionTtlMs })
@@ -162,10 +164,10 @@ export class StdioBridge {
       else this.#bind(session, lane)
     } catch (error) {
       lane.close()
-      if (!(error instanceof LaneError)) throw error
-      this.#log('warn', 'a client got no server of its own', { reason: error.message })
-      if (error.responseText === undefined) sink.refused(error.wire)
-      else sink.rejected(error.responseText)
+      const { message, wire, responseText } = toLaneError(error, this.#name)
+      this.#log('warn', 'a client got no server of its own', { reason: message })
+      if (responseText === undefined) sink.refused(wire)
+      else sink.rejected(responseText)
     }
   }
 

@@ -1,0 +1,30 @@
+import type { CallSink } from './call.ts'
+
+/** For requests of the proxy's own whose answer changes nothing. */
+export const ignored: CallSink = {
+  progress: () => undefined,
+  related: () => false,
+  response: () => undefined,
+  refused: () => undefined,
+  cancelled: () => undefined,
+}
+
+/** The same place for answers, and word of whether the server did what it was asked to. */
+export function watchSink(sink: CallSink, ended: (isDone: boolean) => void): CallSink {
+  return {
+    progress: (text) => sink.progress(text),
+    related: (text) => sink.related(text),
+    response: (text, failed) => {
+      ended(!failed)
+      sink.response(text, failed)
+    },
+    refused: (error) => {
+      ended(false)
+      sink.refused(error)
+    },
+    cancelled: () => {
+      ended(false)
+      sink.cancelled()
+    },
+  }
+}
