@@ -10,7 +10,7 @@ import {
 } from '@thv/core'
 import type { Proxy, ProxyConfig } from '@thv/proxy'
 import { endServer } from './end-server.ts'
-import { failureOf } from './failure.ts'
+import { failureOf, type Failure } from './failure.ts'
 import { runnerLimits } from './limits.ts'
 import { buildServerCommand, type ServerCommand } from './server-command.ts'
 import { StatusReporter } from './status-reporter.ts'
@@ -46,15 +46,16 @@ export async function supervise(
   } catch (error) {
     if (supervision.signal.aborted) return await finish(supervision)
     deps.log('error', 'the workload failed', { error: messageOf(error) })
-    await reporter.reportError(failureOf(error))
-    return 'failed'
+    const failure = failureOf(error)
+    await reporter.reportError(failure)
+    return failure
   } finally {
     stopWatching()
     await proxy.close(runnerLimits.drainMs)
   }
 }
 
-/** Deploys, serves, and restarts until told to end (`stopped`) or out of attempts (`failed`). */
+/** Deploys, serves, and restarts until told to end (`stopped`) or out of attempts (a failure). */
 async function keepRunning(
   supervision: Supervision,
   command: ServerCommand,
@@ -71,8 +72,9 @@ async function keepRunning(
     if (!decision.restart) {
       deps.log('error', 'the server keeps crashing', { reason: end.reason })
       const context = `the server keeps crashing: ${end.reason}`
-      await reporter.reportError({ context, code: 'server-crash-loop', stderr: end.stderr })
-      return 'failed'
+      const failure: Failure = { context, code: 'server-crash-loop', stderr: end.stderr }
+      await reporter.reportError(failure)
+      return failure
     }
     attempts = decision.attempt
     const context = `${end.reason}, restarting (attempt ${attempts})`
