@@ -1,8 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { homedir, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 
 /** The clone's root. */
@@ -29,14 +30,23 @@ export interface World {
   thv(...args: string[]): Promise<CommandResult>
   /** Runs `thv` and throws unless it exits 0; resolves to stdout. */
   ok(...args: string[]): Promise<string>
+  /** Runs `thv` to its end, with a caller of its own kind. */
+  run(args: readonly string[], options: CallerOptions): Promise<CommandResult>
   /** Starts `thv` and hands out the process. */
-  spawn(args: readonly string[], options?: { ipc?: boolean }): ChildProcess
+  spawn(args: readonly string[], options?: CallerOptions & { ipc?: boolean }): ChildProcess
   list(): Promise<ListedWorkload[]>
   status(name: string): Promise<StoredStatus>
   /** Pids of every living process that this world started, however deep. */
   processes(): Promise<number[]>
   /** Removes all workloads and the directory; fails when a process is left. */
   close(): Promise<void>
+}
+
+/** Who calls `thv`, where it differs from the world: variables (undefined takes one away), directory, user. */
+export interface CallerOptions {
+  environment?: Record<string, string | undefined>
+  cwd?: string
+  uid?: number
 }
 
 export interface ListedWorkload {
@@ -47,13 +57,15 @@ export interface ListedWorkload {
   status_context?: string
   package: string
   supervisor_pid?: number
+  restarts?: number
   last_stderr?: string[]
 }
 
 export interface StoredStatus {
   status: string
   process_id: number
-  thv?: { server?: { pid: number; group: number }; lanes?: { pid: number }[]; restarts?: number }
+  status_context?: string
+  thv?: { server?: { pid: number; group: number; marker: string }; lanes?: { pid: number }[]; restarts?: number }
 }
 
 /** The package cache is shared by all tests of a run, as it is on a user's machine. */
@@ -67,6 +79,7 @@ export async function openWorld(options: { cache?: string } = {}): Promise<World
   await mkdir(cache, { recursive: true })
   const environment: Record<string, string> = {
     ...inherited(),
+    ...packageIndexSettings(cache),
     HOME: directory,
     XDG_CONFIG_HOME: join(directory, 'config'),
     XDG_DATA_HOME: join(directory, 'data'),
@@ -80,10 +93,12 @@ export async function openWorld(options: { cache?: string } = {}): Promise<World
     environment,
     spawn: (args, more = {}) =>
       spawn(process.execPath, [program, ...args], {
-        cwd: directory,
-        env: environment,
+        cwd: more.cwd ?? directory,
+        env: { ...environment, ...more.environment },
         stdio: more.ipc === true ? ['ignore', 'pipe', 'pipe', 'ipc'] : ['ignore', 'pipe', 'pipe'],
+        ...(more.uid === undefined ? {} : { uid: more.uid, gid: more.uid }),
       }),
+    run: async (args, options) => await collect(world.spawn(args, options)),
     thv: async (...args) => await collect(world.spawn(args)),
     ok: async (...args) => {
       const result = await world.thv(...args)
@@ -137,6 +152,20 @@ export async function isAlive(pid: number): Promise<boolean> {
 function parse<T>(text: string): T {
   const value: T = JSON.parse(text)
   return value
+}
+
+/** A world has another home, but the package indexes are this machine's, and downloads are kept between runs. */
+function packageIndexSettings(cache: string): Record<string, string> {
+  const home = homedir()
+  const config = process.env['XDG_CONFIG_HOME'] ?? join(home, '.config')
+  const uvConfig = join(config, 'uv/uv.toml')
+  return {
+    npm_config_userconfig: process.env['npm_config_userconfig'] ?? join(home, '.npmrc'),
+    npm_config_cache: join(cache, 'npm'),
+    GOENV: process.env['GOENV'] ?? join(config, 'go/env'),
+    GOMODCACHE: join(cache, 'go-mod'),
+    ...(existsSync(uvConfig) ? { UV_CONFIG_FILE: uvConfig } : {}),
+  }
 }
 
 function inherited(): Record<string, string> {

@@ -28,9 +28,13 @@ export function numberOption(
   if (text === undefined) return undefined
   const value = Number(text)
   if (/^\d+$/.test(text) && value >= bounds.min && value <= bounds.max) return value
-  throw new ThvError('invalid-argument', `${bounds.flag} takes a whole number, not '${text}'`, {
-    hint: `give a number from ${bounds.min} to ${bounds.max}`,
-  })
+  throw new ThvError(
+    'invalid-argument',
+    `${bounds.flag} takes a whole number from ${bounds.min} to ${bounds.max}, not '${text}'`,
+    {
+      hint: 'give a number within these bounds',
+    },
+  )
 }
 
 /** A port number; 0 means "any free one", as ToolHive has it. */

@@ -1,16 +1,16 @@
-import type { RunConfig } from '@thv/core'
-import type { SuperviseResult } from '@thv/runner'
+import { ThvError, type RunConfig } from '@thv/core'
 import type { CommandContext } from './command.ts'
 
 /**
  * Supervises a workload in this process until Ctrl-C, a signal, or the end of the
- * process that started us over an IPC channel.
+ * process that started us over an IPC channel. Throws why the server cannot be kept
+ * running, and the signal's reason when the end came before it ever served.
  */
 export async function superviseHere(
   context: CommandContext,
   name: string,
   onServing: (config: RunConfig) => void,
-): Promise<SuperviseResult> {
+): Promise<void> {
   const { container, output } = context
   const { supervise } = await import('@thv/runner')
   const { deps, close } = await container.supervision(name, {
@@ -20,7 +20,24 @@ export async function superviseHere(
     },
   })
   try {
-    return await supervise(deps, name, onServing, context.signal)
+    let served = false
+    const result = await supervise(
+      deps,
+      name,
+      (config) => {
+        served = true
+        onServing(config)
+      },
+      context.signal,
+    )
+    if (result !== 'stopped') {
+      const message = served ? `'${name}' ended: ${result.context}` : `'${name}' did not start: ${result.context}`
+      throw new ThvError(result.code, message, {
+        hint: `see 'thv logs ${name}' and 'thv logs ${name} --proxy'`,
+        detail: result.stderr,
+      })
+    }
+    if (!served) context.signal.throwIfAborted()
   } finally {
     await close()
   }

@@ -70,6 +70,8 @@ export const proxyLimits = {
   connections: 20_000,
   /** Connections to one HTTP backend; each open event stream holds one. */
   backendConnections: 1_024,
+  /** Of these, what event streams may hold, so that calls always find room. */
+  backendStreams: 768,
   /** First and longest delay between two readiness probes. */
   probeInitialMs: 100,
   probeMaxMs: 2_000,

@@ -1,3 +1,4 @@
+export type { Failure } from './failure.ts'
 export { runnerLimits } from './limits.ts'
 export type { Log } from './log.ts'
 export { supervise } from './supervise.ts'

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import {
   applyEvent,
   changeStatus,
@@ -21,8 +22,11 @@ export interface ReportedDetails {
   extension?: Partial<StatusExtension>
 }
 
-/** Whether a supervisor still has the word over its workload. */
-export type Ownership = 'ours' | 'taken' | 'deleted'
+/**
+ * Whether a supervisor still has the word over its workload; `ended`: a stop or removal
+ * was announced, and whoever announced it may be gone before it could send a signal.
+ */
+export type Ownership = 'ours' | 'taken' | 'deleted' | 'ended'
 
 /**
  * The one writer of a running workload's status. It writes only while the record
@@ -149,12 +153,13 @@ export class StatusReporter {
           if (!saved) verdict = 'deleted'
           return saved ? this.#last : undefined
         }
-        if (record.thv?.owner?.pid === this.#self.pid && record.thv.owner.started === this.#self.started) {
-          this.#last = record
+        if (this.#isOurs(record)) {
+          if (record.status === 'stopping' || record.status === 'removing') verdict = 'ended'
+          // Only this process writes it otherwise: what differs was damaged, or rewritten by a
+          // program that does not know all keys.
+          else if (this.#last !== undefined && !isSame(record, this.#last)) return this.#last
           return undefined
         }
-        // ToolHive rewrites the file without our keys: the pid still says whose it is.
-        if (record.thv?.owner === undefined && record.process_id === this.#self.pid) return undefined
         if (ownerAlive || record.status === 'stopped' || record.status === 'removing') verdict = 'taken'
         return undefined
       },
@@ -165,6 +170,13 @@ export class StatusReporter {
       this.#unwritten = undefined
     }
     return verdict
+  }
+
+  /** ToolHive rewrites the file without our keys: then the pid says whose it is. */
+  #isOurs(record: StatusRecord): boolean {
+    const owner = record.thv?.owner
+    if (owner === undefined) return record.process_id === this.#self.pid
+    return owner.pid === this.#self.pid && owner.started === this.#self.started
   }
 
   async #change(
@@ -198,4 +210,15 @@ function withoutPast(extension: StatusExtension): StatusExtension {
     ...kept
   } = extension
   return kept
+}
+
+/** Whether two records say the same; captured output may have been cut by limits. */
+function isSame(left: StatusRecord, right: StatusRecord): boolean {
+  return isDeepStrictEqual(comparable(left), comparable(right))
+}
+
+function comparable(record: StatusRecord): unknown {
+  const { last_stderr: _stderr, ...extension } = record.thv ?? {}
+  // Through JSON, as on disk: a key that is undefined is a key that is absent.
+  return JSON.parse(JSON.stringify({ ...record, thv: extension }))
 }

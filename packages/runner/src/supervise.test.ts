@@ -59,7 +59,7 @@ describe('supervising', () => {
       await new Promise(() => {})
     }
     stage.attach = rejectWhenAborted(stage.attach)
-    expect(await run(() => {})).toBe('failed')
+    expect(await run(() => {})).toMatchObject({ code: 'server-exited', stderr: ['last words'] })
     expect(stage.servers).toHaveLength(1)
     expect(stage.machine.statuses.get('a')).toMatchObject({
       status: 'error',
@@ -86,7 +86,7 @@ describe('supervising', () => {
 
   it('a crash loop ends in error with the reason', async () => {
     const result = await run(() => stage.servers.at(-1)!.exit({ code: 1, signal: null }))
-    expect(result).toBe('failed')
+    expect(result).toMatchObject({ code: 'server-crash-loop' })
     expect(stage.servers).toHaveLength(limits.restartAttempts + 1)
     expect(stage.machine.statuses.get('a')).toMatchObject({
       status: 'error',
@@ -143,7 +143,7 @@ describe('supervising', () => {
         main.exit({ code: 1, signal: null })
       })()
     })
-    expect(result).toBe('failed')
+    expect(result).toMatchObject({ code: 'server-crash-loop' })
     expect(stage.servers[1]?.stopped).toBe(true)
     expect(stage.machine.statuses.get('a')?.thv?.lanes).toBeUndefined()
   })

@@ -58,7 +58,7 @@ export async function supervise(
   }
 }
 
-/** Deploys, serves, and restarts until told to end (`stopped`) or out of attempts (`failed`). */
+/** Deploys, serves, and restarts until told to end (`stopped`) or out of attempts (a failure). */
 async function keepRunning(
   supervision: Supervision,
   command: ServerCommand,
@@ -161,7 +161,7 @@ async function fail({ proxy, lanes, reporter }: Supervision, failure: Failure): 
   await proxy.close(runnerLimits.drainMs)
   await lanes.close()
   await reporter.reportError(failure)
-  return 'failed'
+  return failure
 }
 
 async function finish(supervision: Supervision): Promise<SuperviseResult> {

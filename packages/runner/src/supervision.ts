@@ -1,5 +1,6 @@
 import type { ChangeStatusDeps, RunConfig, RunConfigStore, WorkloadRuntime } from '@thv/core'
 import type { Proxy, ProxyConfig } from '@thv/proxy'
+import type { Failure } from './failure.ts'
 import type { Lanes } from './lanes.ts'
 import type { Log } from './log.ts'
 import type { ServerCommandDeps } from './server-command.ts'
@@ -19,7 +20,7 @@ export interface SuperviseDeps extends ChangeStatusDeps, ServerCommandDeps {
 }
 
 /** How a supervision ended: asked to, or because the server cannot be kept running. */
-export type SuperviseResult = 'stopped' | 'failed'
+export type SuperviseResult = 'stopped' | Failure
 
 /** What the loop carries around. */
 export interface Supervision {

@@ -24,6 +24,10 @@ export function watchOwnership(supervision: Supervision, lost: AbortController):
   async function check(): Promise<void> {
     const ownership = await reporter.verify(isSaved, AbortSignal.timeout(runnerLimits.finalWriteMs))
     if (ownership === 'ours') return
+    if (ownership === 'ended') {
+      lost.abort(new Error('a stop was announced'))
+      return
+    }
     const reason = ownership === 'taken' ? 'another process owns this workload now' : 'the workload was deleted'
     deps.log('warn', 'giving up the workload', { reason })
     reporter.relinquish()

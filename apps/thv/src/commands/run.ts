@@ -38,8 +38,8 @@ export async function runCommand(context: CommandContext, input: CommandInput): 
   output.settle()
   try {
     const serving = (): void => output.line(servingLine(config))
-    const result = await superviseHere(context, config.name, serving)
-    return result === 'stopped' ? 0 : 1
+    await superviseHere(context, config.name, serving)
+    return 0
   } finally {
     await deleteWorkload(deps, config.name, {}, AbortSignal.timeout(30_000))
   }

@@ -1,4 +1,5 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { platform } from 'node:os'
 import { messageOf, ThvError } from '@thv/core'
 import { packageLimits } from './package-limits.ts'
@@ -31,7 +32,9 @@ export interface ToolResult {
  */
 export async function runTool(call: ToolCall, signal: AbortSignal): Promise<ToolResult> {
   signal.throwIfAborted()
-  const child = spawn(call.file, [...call.args], {
+  const [wrapper, ...options] = await parentDeathPrefix(call.file)
+  const [file, args] = wrapper === undefined ? [call.file, call.args] : [wrapper, [...options, call.file, ...call.args]]
+  const child = spawn(file, [...args], {
     cwd: call.workingDirectory,
     env: definedOnly(call.environment),
     detached: platform() !== 'win32',
@@ -66,6 +69,27 @@ export async function runTool(call: ToolCall, signal: AbortSignal): Promise<Tool
     clearTimeout(timer)
     signal.removeEventListener('abort', abort)
   }
+}
+
+let prefix: Promise<string[]> | undefined
+
+/**
+ * Where the system's `setpriv` can, the kernel ends the tool when this process dies:
+ * an install that nobody waits for would otherwise write on into a directory that is
+ * being cleaned up. Tried once per process, because busybox has one without the option.
+ */
+async function parentDeathPrefix(file: string): Promise<string[]> {
+  // The wrapper would say in its own words that there is no such program.
+  if (!existsSync(file)) return []
+  prefix ??= new Promise((resolve) => {
+    const command = ['/usr/bin/setpriv', '--pdeathsig', 'KILL']
+    const [setpriv = '', ...args] = command
+    if (platform() !== 'linux') return resolve([])
+    const trial = spawn(setpriv, [...args, '/bin/sh', '-c', ':'], { stdio: 'ignore' })
+    trial.once('error', () => resolve([]))
+    trial.once('exit', (code) => resolve(code === 0 ? command : []))
+  })
+  return await prefix
 }
 
 /** Keeps the end of a stream, where tools say what went wrong. */

@@ -25,14 +25,16 @@ export function createProcessTable(options: { systemRoot?: string } = {}): Proce
       return entry === undefined || entry.dead ? undefined : { pid, started: entry.started }
     },
     async isAlive(identity) {
-      return (await table.identify(identity.pid))?.started === identity.started
+      if ((await table.identify(identity.pid))?.started !== identity.started) return false
+      // The first process is ours only where thv is what a container runs.
+      return identity.pid !== 1 || process.pid === 1 || (await list.commandLine(1)).includes('thv')
     },
     async isSupervisorOf(pid, name) {
       if (!Number.isInteger(pid) || pid <= 1) return false
       return isSupervisorCommand(await list.commandLine(pid), name)
     },
     async signal(identity, signal) {
-      if (identity.pid <= 1 || !(await table.isAlive(identity))) return false
+      if (!(await table.isAlive(identity))) return false
       return send(identity.pid, signal, systemRoot)
     },
     async reap(server, signal) {

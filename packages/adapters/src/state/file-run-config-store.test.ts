@@ -132,8 +132,10 @@ test('a config too large to be loaded again is not saved', async () => {
 
 test('deleting also removes what killed writers left long ago, and nothing younger', async () => {
   const { store, directory } = place(minimal)
-  const [old, young] = [`.thv-${'0'.repeat(32)}.tmp`, `.thv-${'1'.repeat(32)}.tmp`]
-  for (const name of [old, young, 'mine.tmp']) writeFileSync(join(directory, name), '')
+  const [old, young] = [`.thv-${process.pid}-${'0'.repeat(32)}.tmp`, `.thv-${process.pid}-${'1'.repeat(32)}.tmp`]
+  // No system gives out this number, so its writer is dead.
+  const orphaned = `.thv-99999999-${'2'.repeat(32)}.tmp`
+  for (const name of [old, young, orphaned, 'mine.tmp']) writeFileSync(join(directory, name), '')
   for (const name of [old, 'mine.tmp']) utimesSync(join(directory, name), 1, 1)
   await store.delete('fetch')
   expect(namesIn(directory)).toEqual([young, 'mine.tmp'])

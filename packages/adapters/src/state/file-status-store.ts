@@ -81,6 +81,7 @@ async function apply(
     return undefined
   }
   await writeAtomically(path, formatStatusRecord(next))
+  await sweepTemporaries(dirname(path))
   return next
 }
 

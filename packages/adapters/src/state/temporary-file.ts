@@ -2,9 +2,11 @@ import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { lstat, mkdir, open, readdir, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { systemCodeOf } from '@thv/core'
 import { stateLimits } from './state-limits.ts'
 
-const temporaryName = /^\.thv-[0-9a-f]{32}\.tmp$/
+/** With the writer's pid, so that what a killed writer left is known at once. */
+const temporaryName = /^\.thv-(\d+)-[0-9a-f]{32}\.tmp$/
 
 /**
  * Writes a new file with a random name beside `target`, private to the user, and
@@ -14,7 +16,7 @@ const temporaryName = /^\.thv-[0-9a-f]{32}\.tmp$/
  */
 export async function writeTemporary(target: string, content: string | Uint8Array, durable: boolean): Promise<string> {
   const directory = dirname(target)
-  const path = join(directory, `.thv-${randomBytes(16).toString('hex')}.tmp`)
+  const path = join(directory, `.thv-${process.pid}-${randomBytes(16).toString('hex')}.tmp`)
   const handle = await openMakingParents(path)
   try {
     try {
@@ -39,10 +41,22 @@ export async function discard(path: string): Promise<void> {
 /** Removes temporary files of processes that were killed while writing. Never rejects. */
 export async function sweepTemporaries(directory: string): Promise<void> {
   const names = await readdir(directory).catch(() => [])
-  for (const name of names.filter((entry) => temporaryName.test(entry))) {
+  for (const name of names) {
+    const writer = temporaryName.exec(name)?.[1]
+    if (writer === undefined) continue
     const path = join(directory, name)
     const found = await lstat(path).catch(() => undefined)
-    if (found !== undefined && Date.now() - found.mtimeMs > stateLimits.temporaryMaxAgeMs) await discard(path)
+    if (found === undefined) continue
+    // A number that was given to another process hides a leftover until it is too old for any write.
+    if (!isRunning(Number(writer)) || Date.now() - found.mtimeMs > stateLimits.temporaryMaxAgeMs) await discard(path)
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return systemCodeOf(error) === 'EPERM'
   }
 }
 

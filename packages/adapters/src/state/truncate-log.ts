@@ -52,7 +52,7 @@ function isSameFile(a: number, b: number): boolean {
 
 async function copyAndEmpty(source: FileHandle, log: OwnedLog): Promise<boolean> {
   const backups = log.backups ?? limits.logBackups
-  const temporary = join(dirname(log.path), `.thv-${randomBytes(16).toString('hex')}.tmp`)
+  const temporary = join(dirname(log.path), `.thv-${process.pid}-${randomBytes(16).toString('hex')}.tmp`)
   let copy: FileHandle | undefined
   try {
     copy = await open(temporary, 'wx', 0o600)

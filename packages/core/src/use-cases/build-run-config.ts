@@ -1,6 +1,7 @@
 import { assertGroupName, defaultGroup } from '../domain/group.ts'
 import {
   formatPackage,
+  isPackageArgument,
   packageKinds,
   packageWorkloadName,
   parsePackageSource,
@@ -145,6 +146,7 @@ export function sourceOf(config: RunConfig): { package: ResolvedPackage } | { co
   const extension = config.thv
   if (extension?.command !== undefined) return { command: extension.command }
   if (extension?.package !== undefined) return { package: extension.package }
+  if (isPackageArgument(config.image)) return { package: parseExactPackage(config) }
   const what =
     typeof config['remote_url'] === 'string' && config['remote_url'] !== ''
       ? 'a remote server'
@@ -152,5 +154,14 @@ export function sourceOf(config: RunConfig): { package: ResolvedPackage } | { co
   const schemes = packageKinds.map((kind) => `${kind}://`).join(', ')
   throw new ThvError('runtime-unsupported', `'${config.name}' runs ${what}, which this version of thv cannot start`, {
     hint: `run a package (${schemes}) or a local command instead`,
+  })
+}
+
+/** ToolHive keeps the image when it saves a config again, and drops what it does not know. */
+function parseExactPackage(config: RunConfig): ResolvedPackage {
+  const { kind, name, version } = parsePackageSource(config.image)
+  if (version !== undefined) return { kind, name, version }
+  throw new ThvError('invalid-run-config', `the image '${config.image}' of '${config.name}' names no version`, {
+    hint: `write ${config.image}@1.2.3, or run the package without --from-config`,
   })
 }

@@ -92,11 +92,9 @@ async function judge(
     })
   }
   const assessed = assessStatus(name, record, await isOwnerAlive(deps.processes, name, record))
-  if (assessed.status === 'starting') {
-    // A server that crashed once and is being restarted has failed its start: say so now, with its words.
-    if ((record.thv?.restarts ?? 0) > 0) throw startFailed(name, record, assessed.context)
-    return undefined
-  }
+  // A server that served and crashed is being restarted: that may still end well. One that never
+  // served ends in `error` at its first failure.
+  if (assessed.status === 'starting') return undefined
   if (assessed.status === 'running' || assessed.status === 'auth_retrying') return record
   if (assessed.status === 'stopping' || assessed.status === 'stopped') {
     throw new ThvError('cancelled', `'${name}' was stopped while it started`, { hint: `run 'thv start ${name}'` })

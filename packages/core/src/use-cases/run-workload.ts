@@ -4,7 +4,7 @@ import { isThvError, ThvError } from '../errors.ts'
 import { assertWorkloadName } from '../domain/workload-name.ts'
 import type { ProgressListener } from '../ports/package-installer.ts'
 import type { RunConfigStore } from '../ports/state-store.ts'
-import { buildRunConfig, defaultName, requireGroup, type BuildRunConfigDeps } from './build-run-config.ts'
+import { buildRunConfig, defaultName, requireGroup, sourceOf, type BuildRunConfigDeps } from './build-run-config.ts'
 import { changeStatus, firstRecord } from './change-status.ts'
 import { assertSupportedRunConfig } from './check-run-config.ts'
 import { deleteWorkload } from './delete-workload.ts'
@@ -72,6 +72,7 @@ async function prepare(
 ): Promise<RunConfig> {
   if ('request' in input) return await buildRunConfig(deps, input.request, progress, signal)
   const { config } = input
+  sourceOf(config)
   assertSupportedRunConfig(config)
   if (config.port === 0) config.port = await deps.ports.findFree(config.host)
   else if (!(await deps.ports.isFree(config.port, config.host))) {

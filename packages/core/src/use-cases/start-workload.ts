@@ -7,6 +7,7 @@ import { limits } from '../limits.ts'
 import type { PortAllocator } from '../ports/port-allocator.ts'
 import type { RunConfigStore } from '../ports/state-store.ts'
 import { applyEvent, changeStatus, firstRecord } from './change-status.ts'
+import { sourceOf } from './build-run-config.ts'
 import { assertSupportedRunConfig } from './check-run-config.ts'
 import { ensurePackage } from './ensure-package.ts'
 import { launchAndWait, waitUntilServing, type LaunchDeps } from './launch-supervisor.ts'
@@ -73,6 +74,8 @@ export async function restartWorkload(
 export async function loadStartable(deps: { configs: RunConfigStore }, name: string): Promise<RunConfig> {
   const config = await deps.configs.load(name)
   if (config === undefined) throw workloadNotFound(name)
+  // First what it runs: no key that could be removed makes an image startable.
+  sourceOf(config)
   assertSupportedRunConfig(config)
   return config
 }

@@ -99,7 +99,13 @@ export async function endOwner(
   signal: AbortSignal,
 ): Promise<void> {
   const owner = announced.started === '' ? await deps.processes.identify(announced.pid) : announced
-  if (owner === undefined || !(await deps.processes.signal(owner, 'SIGTERM'))) return
+  if (owner === undefined) return
+  if (!(await deps.processes.signal(owner, 'SIGTERM'))) {
+    if (!(await deps.processes.isAlive(owner))) return
+    throw new ThvError('state-denied', `the supervisor process ${owner.pid} cannot be signalled`, {
+      hint: 'it belongs to another user; stop the workload as that user',
+    })
+  }
   if (await waitForEnd(deps, owner, timeoutMs + supervisorGraceMs, signal)) return
   await deps.processes.signal(owner, 'SIGKILL')
   if (await waitForEnd(deps, owner, supervisorGraceMs, signal)) return

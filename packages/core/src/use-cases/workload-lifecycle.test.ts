@@ -261,4 +261,14 @@ describe('start, stop, restart, delete', () => {
     expect(machine.statuses.get('a')?.status).toBe('stopped')
     expect([...machine.alive.keys()]).toEqual([selfPid])
   })
+
+  it('a config that ToolHive saved again without our keys still starts the same package', async () => {
+    const machine = createFakeMachine()
+    await runWorkload(machine.deps, request({ name: 'a' }), quiet, never)
+    await stopWorkload(machine.deps, 'a', {}, never)
+    const { thv: _thv, ...foreign } = machine.configs.get('a')!
+    machine.configs.set('a', foreign)
+    await startWorkload(machine.deps, 'a', start, never)
+    expect(machine.installed.at(-1)).toEqual({ kind: 'npx', name: 'pkg', version: '1.0.0' })
+  })
 })

@@ -33,6 +33,14 @@ export class EndpointRewriter {
     return text === undefined ? bytes : Buffer.concat([Buffer.from(text), bytes.subarray(end)])
   }
 
+  /** What is still held when the stream ends before its first event did. */
+  flush(): Buffer {
+    const rest = Buffer.concat(this.#held)
+    this.#held = []
+    this.#isDone = true
+    return rest
+  }
+
   #rewrite(text: string): string | undefined {
     const [event] = new SseParser(this.#limitBytes).push(`${text}\n`)
     if (event?.event !== 'endpoint') return undefined

@@ -33,6 +33,8 @@ export async function probeBackend(options: ProbeOptions): Promise<BackendInfo> 
     try {
       return options.transport === 'sse' ? await probeSse(options, signal) : await probeStreamable(options, signal)
     } catch (error) {
+      // Waiting does not turn a refusal into an answer.
+      if (error instanceof ProxyError) throw error
       problem = error
     }
     await delay(waitMs, undefined, { signal }).catch(() => undefined)
@@ -40,7 +42,12 @@ export async function probeBackend(options: ProbeOptions): Promise<BackendInfo> 
   }
   if (options.signal.aborted) throw new ProxyError('cancelled', 'attaching the server was cancelled', problem)
   const seconds = limits.attachTimeoutMs / 1000
-  throw new ProxyError('attach-timeout', `the server at ${options.origin} was not ready within ${seconds} s`, problem)
+  const last = problem instanceof Error ? `: ${problem.message}` : ''
+  throw new ProxyError(
+    'attach-timeout',
+    `the server at ${options.origin} was not ready within ${seconds} s${last}`,
+    problem,
+  )
 }
 
 async function probeStreamable({ pool, limits }: ProbeOptions, signal: AbortSignal): Promise<BackendInfo> {
@@ -54,10 +61,11 @@ async function probeStreamable({ pool, limits }: ProbeOptions, signal: AbortSign
   })
   const type = String(response.headers['content-type'] ?? '')
   const isStream = type.startsWith('text/event-stream')
-  const data = await firstData(response.body, isStream ? isEvent : undefined, limits.probeBytes)
-  if (response.statusCode >= 500) throw new Error(`the server answered ${response.statusCode}`)
+  const data = await firstData(response.body, isStream ? isAnswer : undefined, limits.probeBytes)
+  assertServes(response.statusCode)
+  const info = readInfo(data)
   await endProbeSession(pool, response.headers['mcp-session-id'], signal)
-  return readInfo(data)
+  return info
 }
 
 async function probeSse({ pool, limits }: ProbeOptions, signal: AbortSignal): Promise<BackendInfo> {
@@ -103,20 +111,34 @@ async function endProbeSession(pool: Pool, id: string | string[] | undefined, si
   )
 }
 
+/** 404 and 5xx may be a server that still sets itself up; a demand for credentials does not go away. */
+function assertServes(status: number): void {
+  if (status === 200) return
+  if (status === 401 || status === 403) {
+    throw new ProxyError('handshake-failed', `the server demands authentication (HTTP ${status})`)
+  }
+  throw new Error(`the server answered HTTP ${status} to initialize`)
+}
+
+/** What listens there may be anything; only an answer to `initialize` makes it an MCP server. */
 function readInfo(text: string): BackendInfo {
   const parsed = parseText(text)
   const result = parsed.kind === 'message' ? parsed.message.value['result'] : undefined
-  const about = isRecord(result) && isRecord(result['serverInfo']) ? result['serverInfo'] : {}
-  const version = isRecord(result) ? result['protocolVersion'] : ''
+  if (!isRecord(result) || typeof result['protocolVersion'] !== 'string') {
+    throw new Error('what listens there does not answer initialize as an MCP server')
+  }
+  const about = isRecord(result['serverInfo']) ? result['serverInfo'] : {}
   return {
     serverName: textOf(about['name']),
     serverVersion: textOf(about['version']),
-    protocolVersion: textOf(version),
+    protocolVersion: result['protocolVersion'],
   }
 }
 
-function isEvent(event: SseEvent): boolean {
-  return event.data !== ''
+/** Notifications may come before the answer. */
+function isAnswer(event: SseEvent): boolean {
+  const parsed = parseText(event.data)
+  return parsed.kind === 'message' && parsed.message.kind === 'response'
 }
 
 function textOf(value: unknown): string {

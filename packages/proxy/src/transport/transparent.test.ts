@@ -215,3 +215,58 @@ describe('an SSE backend', () => {
     expect(rewriteEndpoint(data, 'http://b:1', 'http://p:2')).toBe(wanted)
   })
 })
+
+describe('readiness of an HTTP backend', () => {
+  it.each([
+    ['a page', 200, '<h1>hi</h1>'],
+    ['a missing route', 404, 'not found'],
+    ['another JSON service', 200, '{"ok":true}'],
+    ['an error answer', 200, '{"jsonrpc":"2.0","id":0,"error":{"code":-32601,"message":"no"}}'],
+  ])('%s is no MCP server', async (_what, status, body) => {
+    const { proxy } = await front({ attachTimeoutMs: 400 })
+    const origin = await backend((_req, res) => res.writeHead(status).end(body))
+    await expect(proxy.attach({ kind: 'http', origin, transport: 'streamable-http' }, never)).rejects.toMatchObject({
+      code: 'attach-timeout',
+    })
+  })
+
+  it('a demand for credentials is told at once', async () => {
+    const { proxy } = await front()
+    const origin = await backend((_req, res) => res.writeHead(401).end())
+    await expect(proxy.attach({ kind: 'http', origin, transport: 'streamable-http' }, never)).rejects.toMatchObject({
+      code: 'handshake-failed',
+      message: 'the server demands authentication (HTTP 401)',
+    })
+  })
+
+  it('a backend that is given up during its start is not taken into use', async () => {
+    const { proxy } = await front()
+    const origin = await backend(
+      answering((_req, _body, res) => {
+        res.writeHead(202).end()
+      }),
+    )
+    const attaching = proxy.attach({ kind: 'http', origin, transport: 'streamable-http' }, never)
+    proxy.detach('gone')
+    await expect(attaching).rejects.toMatchObject({ code: 'server-gone' })
+  })
+})
+
+it('streams leave room for calls, and a body above the limit is refused unread', async () => {
+  const { proxy } = await front({ backendStreams: 2, bodyBytes: 100 })
+  const url = `http://127.0.0.1:${proxy.address.port}/mcp`
+  const origin = await backend(
+    answering((req, _body, res) => {
+      if (req.method === 'GET') res.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders()
+      else res.writeHead(200).end('answered')
+    }),
+  )
+  await proxy.attach({ kind: 'http', origin, transport: 'streamable-http' }, never)
+  const streams = await Promise.all([1, 2].map(async () => await fetch(url)))
+  expect(streams.map((stream) => stream.status)).toEqual([200, 200])
+  expect((await fetch(url)).status).toBe(503)
+  const call = await fetch(url, { method: 'POST', body: '{}' })
+  expect(await call.text()).toBe('answered')
+  expect((await fetch(url, { method: 'POST', body: 'x'.repeat(101) })).status).toBe(413)
+  await Promise.all(streams.map(async (stream) => await stream.body?.cancel()))
+})

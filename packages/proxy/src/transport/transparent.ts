@@ -30,7 +30,9 @@ export class TransparentForwarder {
   readonly #waiters = new Set<Waiter>()
   readonly #open = new Set<ServerResponse>()
   readonly #streams = new Set<ServerResponse>()
+  readonly #gets = new Set<ServerResponse>()
   #backend: HttpBackend | undefined
+  #attaches = 0
   #isClosed = false
 
   constructor(options: { name: string; limits: ProxyLimits; log: ProxyLog }) {
@@ -58,6 +60,7 @@ export class TransparentForwarder {
   async attach(origin: string, transport: FrontMode, signal: AbortSignal): Promise<BackendInfo> {
     if (this.#isClosed) throw new ProxyError('closed', 'the proxy is closed')
     this.detach('another server takes its place')
+    const attach = this.#attaches
     // Loaded here, so that the process in front of a stdio server never pays for it.
     const { Pool } = await import('undici')
     const pool = new Pool(origin, {
@@ -69,6 +72,7 @@ export class TransparentForwarder {
     try {
       const info = await probeBackend({ origin, transport, pool, limits: this.#limits, signal })
       if (this.#isClosed) throw new ProxyError('closed', 'the proxy is closed')
+      if (attach !== this.#attaches) throw new ProxyError('server-gone', 'the server was given up during its start')
       this.#backend = { origin, transport, pool }
       this.#release()
       return info
@@ -82,6 +86,7 @@ export class TransparentForwarder {
   detach(reason: string): void {
     const backend = this.#backend
     this.#backend = undefined
+    this.#attaches += 1
     if (backend === undefined) return
     this.#log('debug', 'the HTTP backend was detached', { reason })
     void backend.pool.destroy(new ProxyError('server-gone', reason))
@@ -131,6 +136,16 @@ export class TransparentForwarder {
   }
 
   #forward(backend: HttpBackend, req: IncomingMessage, res: ServerResponse): void {
+    if (Number(req.headers['content-length'] ?? 0) > this.#limits.bodyBytes) return sendError(res, tooLarge)
+    // A quiet stream holds its connection for ever; beyond the limit requests would wait without end.
+    const isStream = req.method === 'GET'
+    if (
+      this.#open.size >= this.#limits.backendConnections ||
+      (isStream && this.#gets.size >= this.#limits.backendStreams)
+    ) {
+      return sendError(res, this.#busy())
+    }
+    if (isStream) this.#gets.add(res)
     const client = {
       address: req.socket.remoteAddress ?? 'unknown',
       host: req.headers.host ?? '',
@@ -142,6 +157,7 @@ export class TransparentForwarder {
     res.once('close', () => {
       this.#open.delete(res)
       this.#streams.delete(res)
+      this.#gets.delete(res)
     })
     backend.pool.dispatch(
       {
@@ -175,13 +191,18 @@ export class TransparentForwarder {
           delete kept['content-length']
         }
         res.writeHead(status, kept)
-        res.flushHeaders()
+        // Only a stream may stay silent; elsewhere headers leave with the first bytes, unchanged.
+        if (this.#streams.has(res)) res.flushHeaders()
       },
       onResponseData: (controller, chunk) => {
         const bytes = rewriter === undefined ? chunk : rewriter.push(chunk)
         if (bytes.length > 0 && !res.write(bytes)) controller.pause()
       },
-      onResponseEnd: () => res.end(),
+      onResponseEnd: () => {
+        const held = rewriter?.flush()
+        if (held !== undefined && held.length > 0) res.write(held)
+        res.end()
+      },
       onResponseError: (_controller, error) => this.#fail(res, error),
     }
   }
@@ -206,6 +227,14 @@ export class TransparentForwarder {
     })
   }
 
+  #busy(): WireError {
+    return {
+      name: 'server-busy',
+      message: `The server "${this.#name}" has too many open requests; the call was not sent`,
+      data: { outcome: 'not-sent', backend: this.#name },
+    }
+  }
+
   #absent(): WireError {
     return {
       name: 'server-absent',
@@ -214,6 +243,8 @@ export class TransparentForwarder {
     }
   }
 }
+
+const tooLarge: WireError = { name: 'body-too-large', message: 'Request Entity Too Large' }
 
 function withoutEncodings(headers: readonly string[]): string[] {
   // A compressed endpoint event could not be rewritten.
