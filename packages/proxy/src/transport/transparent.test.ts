@@ -3,7 +3,6 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { ProxyLimits } from '../limits.ts'
 import { fetchText, openEvents, openResponse, post } from '../testing/http-client.ts'
 import { never, startProxy, type ProxyFixture } from '../testing/proxy-fixture.ts'
-import { rewriteEndpoint } from './endpoint-rewriter.ts'
 
 const servers: Server[] = []
 const fixtures: ProxyFixture[] = []
@@ -203,15 +202,5 @@ describe('an SSE backend', () => {
     expect(await events.next()).toEqual({ event: 'endpoint', data: `http://127.0.0.1:${port}/messages?sessionId=1` })
     expect(await events.next()).toEqual({ event: 'message', data: origin })
     events.close()
-  })
-
-  it.each([
-    ['/messages?x=1', '/messages?x=1'],
-    ['messages', 'messages'],
-    ['http://b:1/m?x=1', 'http://p:2/m?x=1'],
-    ['//b:1/m', 'http://p:2/m'],
-    ['http://evil/m', 'http://evil/m'],
-  ])('with endpoint %s is seen by clients as %s', (data, wanted) => {
-    expect(rewriteEndpoint(data, 'http://b:1', 'http://p:2')).toBe(wanted)
   })
 })
