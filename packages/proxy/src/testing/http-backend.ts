@@ -1,6 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { isRecord, parseText } from '../mcp/message.ts'
-import type { Wire } from './scripted-server.ts'
 
 /** What a scripted HTTP server was asked. */
 export interface SeenRequest {
@@ -22,6 +21,8 @@ export interface ScriptedHttpServer {
   /** Known session ids with their open GET streams. */
   readonly sessions: Map<string, ServerResponse | undefined>
   script: Script
+  /** The same for what the proxy sends on its own: probe, health check, ends of sessions. */
+  ownScript: Script
   /** The version that `initialize` agrees to; the client's when empty. */
   protocolVersion: string
   newId: () => string
@@ -51,6 +52,7 @@ export async function startHttpServer(port = 0): Promise<ScriptedHttpServer> {
     seen: [],
     sessions: new Map(),
     script: () => false,
+    ownScript: () => false,
     protocolVersion: '',
     newId: () => `server${number}-${(count += 1)}`,
     kill: async () => {
@@ -69,11 +71,9 @@ function portOf(server: Server): number {
 function answer(server: ScriptedHttpServer, req: IncomingMessage, res: ServerResponse, body: string): void {
   const parsed = parseText(body)
   const message: Readonly<Record<string, unknown>> = parsed.kind === 'message' ? parsed.message.value : {}
-  const isOurs = body.includes('"clientInfo":{"name":"thv"') || req.url === '/'
-  if (!isOurs) {
-    server.seen.push({ method: req.method ?? '', url: req.url ?? '', headers: req.headers, body })
-    if (server.script(req, res, body)) return
-  }
+  const isOurs = req.headers['x-forwarded-for'] === undefined
+  if (!isOurs) server.seen.push({ method: req.method ?? '', url: req.url ?? '', headers: req.headers, body })
+  if ((isOurs ? server.ownScript : server.script)(req, res, body)) return
   if (message['method'] === 'initialize') return initialize(server, res, message)
   const id = String(req.headers['mcp-session-id'])
   if (!server.sessions.has(id)) return void res.writeHead(404).end('no such session')
@@ -87,7 +87,7 @@ function answer(server: ScriptedHttpServer, req: IncomingMessage, res: ServerRes
     return
   }
   if (message['id'] === undefined) return void res.writeHead(202).end()
-  const reply: Wire = { jsonrpc: '2.0', id: message['id'], result: { session: id, method: message['method'] } }
+  const reply = { jsonrpc: '2.0', id: message['id'], result: { session: id, method: message['method'] } }
   res.writeHead(200, { 'content-type': 'application/json', 'mcp-session-id': id }).end(JSON.stringify(reply))
 }
 
