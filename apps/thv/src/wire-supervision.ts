@@ -63,14 +63,46 @@ function environmentBuilder(adapters: Awaited<ReturnType<Container['adapters']>>
     })
 }
 
-/** Environment overrides of the data plane: spec/local 0.5. A value that is no duration is ignored with a warning. */
+/** Environment overrides of the data plane: spec/local 0.5. A value that cannot be read is ignored with a warning. */
 function proxyLimitsOf(environment: Container['environment'], log: SuperviseDeps['log']): SuperviseDeps['proxyLimits'] {
-  const text = environment['TOOLHIVE_PROXY_REQUEST_TIMEOUT']
-  if (text === undefined || text === '') return {}
-  try {
-    return { requestTimeoutMs: parseGoDuration(text) }
-  } catch {
-    log('warn', 'TOOLHIVE_PROXY_REQUEST_TIMEOUT is not a duration and is ignored', { value: text })
-    return {}
+  const found: Record<string, number> = {}
+  for (const [variable, { limit, parse, kind }] of Object.entries(overrides)) {
+    const text = environment[variable]
+    if (text === undefined || text === '') continue
+    try {
+      found[limit] = parse(text)
+    } catch {
+      log('warn', `${variable} is not ${kind} and is ignored`, { value: text })
+    }
   }
+  return found
+}
+
+interface Override {
+  limit: keyof SuperviseDeps['proxyLimits']
+  parse: (text: string) => number
+  kind: string
+}
+
+const overrides: Readonly<Record<string, Override>> = {
+  TOOLHIVE_PROXY_REQUEST_TIMEOUT: durationOf('requestTimeoutMs'),
+  TOOLHIVE_HEALTH_CHECK_INTERVAL: durationOf('healthIntervalMs'),
+  TOOLHIVE_HEALTH_CHECK_PING_TIMEOUT: durationOf('healthTimeoutMs'),
+  TOOLHIVE_HEALTH_CHECK_RETRY_DELAY: durationOf('healthRetryMs'),
+  TOOLHIVE_HEALTH_CHECK_FAILURE_THRESHOLD: { limit: 'healthFailures', parse: parseCount, kind: 'a count' },
+}
+
+function durationOf(limit: Override['limit']): Override {
+  return { limit, parse: parsePositive, kind: 'a duration above zero' }
+}
+
+function parsePositive(text: string): number {
+  const milliseconds = parseGoDuration(text)
+  if (milliseconds <= 0) throw new RangeError('a time that is over at once')
+  return milliseconds
+}
+
+function parseCount(text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new RangeError('not a count')
+  return Number(text)
 }
