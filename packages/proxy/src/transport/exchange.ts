@@ -204,15 +204,17 @@ export class Exchange implements ReplyTaker {
     const backendId = headers['mcp-session-id']
     const { sessions, limits } = this.#parts
     if (status !== 200 || typeof backendId !== 'string' || backendId === '' || sessions.isFull) return undefined
-    const isKept = this.#peeked.kind === 'initialize' && this.#peeked.bytes.length <= limits.initBodyBytes
+    const bytes = this.#peeked.kind === 'initialize' ? this.#peeked.bytes : undefined
+    const isKept = bytes !== undefined && bytes.length <= limits.initBodyBytes
     const session = sessions.create({
       path: this.#req.url ?? '/',
       backendPath: this.#upstream?.path ?? '/',
-      initBody: isKept && this.#peeked.kind === 'initialize' ? this.#peeked.bytes : undefined,
+      // A copy: what came from the socket is a slice of a buffer many times as large.
+      initBody: isKept ? Buffer.from(bytes) : undefined,
       backendId,
       backend: this.#backend,
     })
-    if (isKept) this.#answerToInitialize = { session, text: '', isStream: this.#isStream }
+    if (bytes !== undefined) this.#answerToInitialize = { session, text: '', isStream: this.#isStream }
     return session
   }
 
