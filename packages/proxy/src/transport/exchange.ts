@@ -5,7 +5,6 @@ import { buildResponseHeaders } from '../header-rules.ts'
 import { parseText } from '../mcp/message.ts'
 import { sendEmpty, sendError, sendFault } from '../respond.ts'
 import { refuseBody } from './edge-checks.ts'
-import { EndpointRewriter } from './endpoint-rewriter.ts'
 import {
   absentError,
   requestHeaders,
@@ -17,10 +16,10 @@ import {
 import type { HttpBackend } from './http-backend.ts'
 import type { HttpSession } from './http-sessions.ts'
 import { peekBody, type PeekedBody } from './peek-body.ts'
-import { readPublicView } from './public-view.ts'
 import { isReplayable, receiveRequestBody, type RequestBody } from './request-body.ts'
 import { versionIn } from './session-revival.ts'
 import { encodeSseMessage, SseParser } from './sse-codec.ts'
+import { SseOpening } from './sse-opening.ts'
 import { Upstream, type ReplyHead, type ReplyTaker } from './upstream.ts'
 
 /** One request of a client, from its arrival to the last byte of its answer. */
@@ -36,8 +35,7 @@ export class Exchange implements ReplyTaker {
   #backend: HttpBackend | undefined
   #sentId = ''
   #mayRevive = true
-  #rewriter: EndpointRewriter | undefined
-  #openHead: ReplyHead | undefined
+  #opening: SseOpening | undefined
   #isStream = false
   #tail = ''
   #answerToInitialize: { session: HttpSession; text: string; isStream: boolean } | undefined
@@ -71,20 +69,22 @@ export class Exchange implements ReplyTaker {
     if (head.status === 404 && this.#session !== undefined && this.#retake(this.#session)) return false
     const type = head.headers['content-type'] ?? ''
     this.#isStream = type.startsWith('text/event-stream')
-    if (this.#isStream && this.#backend?.transport === 'sse' && this.#req.method === 'GET') return this.#holdHead(head)
+    const backend = this.#backend
+    if (this.#isStream && backend?.transport === 'sse' && this.#req.method === 'GET')
+      return this.#openSse(backend, head)
     this.#sendHead(head)
     return true
   }
 
   data(chunk: Buffer): boolean {
     if (this.#answerToInitialize !== undefined) this.#noteAnswer(this.#answerToInitialize, chunk)
-    if (this.#rewriter !== undefined) return this.#rewrite(this.#rewriter, chunk)
+    if (this.#opening !== undefined) return this.#pushSse(this.#opening, chunk)
     if (this.#isStream) this.#tail = (this.#tail + chunk.subarray(-4).toString('latin1')).slice(-4)
     return this.#res.write(chunk)
   }
 
   end(): void {
-    if (this.#openHead === undefined) this.#res.end()
+    if (this.#opening === undefined || this.#res.headersSent) this.#res.end()
     else this.#refuseStream(new TypeError('the event stream ended before its endpoint'))
   }
 
@@ -228,47 +228,29 @@ export class Exchange implements ReplyTaker {
     if (version !== undefined || isTooLong) this.#answerToInitialize = undefined
   }
 
-  #holdHead(head: ReplyHead): boolean {
-    if (head.headers['content-encoding'] !== undefined) {
-      this.#refuseStream(new TypeError('the event stream is compressed'))
+  #openSse(backend: HttpBackend, head: ReplyHead): boolean {
+    try {
+      this.#opening = new SseOpening(this.#parts, { req: this.#req, res: this.#res }, backend, head)
+      return true
+    } catch (error) {
+      this.#refuseStream(error)
       return false
     }
-    this.#openHead = head
-    const { endpointPrefix, trustsForwarded, limits } = this.#parts
-    const backendOrigin = this.#backend?.origin ?? ''
-    const authority = this.#parts.authority()
-    const view = readPublicView(this.#req, { backendOrigin, endpointPrefix, trustsForwarded, authority })
-    this.#rewriter = new EndpointRewriter(view, limits.firstEventBytes)
-    return true
   }
 
-  #rewrite(rewriter: EndpointRewriter, chunk: Buffer): boolean {
-    let bytes: Buffer
+  #pushSse(opening: SseOpening, chunk: Buffer): boolean {
     try {
-      bytes = rewriter.push(chunk)
+      return opening.push(chunk)
     } catch (error) {
       this.#refuseStream(error)
       return true
     }
-    if (bytes.length === 0) return true
-    if (this.#openHead !== undefined) {
-      const { status, raw } = this.#openHead
-      this.#openHead = undefined
-      this.#res.writeHead(status, buildResponseHeaders(raw, lengthHeader))
-    }
-    const { sessionId } = rewriter
-    if (sessionId !== undefined && !this.#parts.sseSessions.has(sessionId)) {
-      this.#parts.sseSessions.add(sessionId)
-      this.#res.once('close', () => this.#parts.sseSessions.delete(sessionId))
-    }
-    return this.#res.write(bytes)
   }
 
   #refuseStream(error: unknown): void {
     const reason = error instanceof Error ? error.message : String(error)
     this.#parts.log('error', 'an event stream of the HTTP backend was refused', { reason })
     this.#upstream?.abort()
-    this.#openHead = undefined
     if (this.#res.headersSent) return void this.#res.destroy()
     this.#refuse({ name: 'backend-unreachable', message: `Bad Gateway: ${reason}` })
   }
@@ -312,4 +294,3 @@ const sessionHeader: ReadonlySet<string> = new Set(['mcp-session-id'])
 const withoutSession = sessionHeader
 // A compressed endpoint event could not be rewritten.
 const withoutEncoding: ReadonlySet<string> = new Set(['mcp-session-id', 'accept-encoding'])
-const lengthHeader: ReadonlySet<string> = new Set(['content-length'])
