@@ -63,28 +63,47 @@ function environmentBuilder(adapters: Awaited<ReturnType<Container['adapters']>>
     })
 }
 
-/** Environment overrides of the data plane: spec/local 0.5, and ours. */
+/** Environment overrides of the data plane: spec/local 0.5, and ours. A value that cannot be read is ignored with a warning. */
 function proxyLimitsOf(environment: Container['environment'], log: SuperviseDeps['log']): SuperviseDeps['proxyLimits'] {
-  const requestTimeoutMs = durationOf(environment, 'TOOLHIVE_PROXY_REQUEST_TIMEOUT', log)
-  const laneIdleMs = durationOf(environment, 'THV_LANE_IDLE_TIMEOUT', log)
-  return {
-    ...(requestTimeoutMs === undefined ? {} : { requestTimeoutMs }),
-    ...(laneIdleMs === undefined ? {} : { laneIdleMs }),
+  const found: Record<string, number> = {}
+  for (const [variable, { limit, parse, kind }] of Object.entries(overrides)) {
+    const text = environment[variable]
+    if (text === undefined || text === '') continue
+    try {
+      found[limit] = parse(text)
+    } catch {
+      log('warn', `${variable} is not ${kind} and is ignored`, { value: text })
+    }
   }
+  return found
 }
 
-/** A duration of the environment. A value that is none is ignored with a warning. */
-function durationOf(
-  environment: Container['environment'],
-  name: string,
-  log: SuperviseDeps['log'],
-): number | undefined {
-  const text = environment[name]
-  if (text === undefined || text === '') return undefined
-  try {
-    return parseGoDuration(text)
-  } catch {
-    log('warn', `${name} is not a duration and is ignored`, { value: text })
-    return undefined
-  }
+interface Override {
+  limit: keyof SuperviseDeps['proxyLimits']
+  parse: (text: string) => number
+  kind: string
+}
+
+const overrides: Readonly<Record<string, Override>> = {
+  TOOLHIVE_PROXY_REQUEST_TIMEOUT: durationOf('requestTimeoutMs'),
+  THV_LANE_IDLE_TIMEOUT: durationOf('laneIdleMs'),
+  TOOLHIVE_HEALTH_CHECK_INTERVAL: durationOf('healthIntervalMs'),
+  TOOLHIVE_HEALTH_CHECK_PING_TIMEOUT: durationOf('healthTimeoutMs'),
+  TOOLHIVE_HEALTH_CHECK_RETRY_DELAY: durationOf('healthRetryMs'),
+  TOOLHIVE_HEALTH_CHECK_FAILURE_THRESHOLD: { limit: 'healthFailures', parse: parseCount, kind: 'a count' },
+}
+
+function durationOf(limit: Override['limit']): Override {
+  return { limit, parse: parsePositive, kind: 'a duration above zero' }
+}
+
+function parsePositive(text: string): number {
+  const milliseconds = parseGoDuration(text)
+  if (milliseconds <= 0) throw new RangeError('a time that is over at once')
+  return milliseconds
+}
+
+function parseCount(text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new RangeError('not a count')
+  return Number(text)
 }

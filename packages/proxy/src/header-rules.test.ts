@@ -22,7 +22,7 @@ describe('buildRequestHeaders', () => {
       'A',
       '1',
     ]
-    expect(buildRequestHeaders(raw, '127.0.0.1:9', client)).toEqual([
+    expect(buildRequestHeaders(raw, { backendHost: '127.0.0.1:9', client })).toEqual([
       'host',
       '127.0.0.1:9',
       'A',
@@ -52,7 +52,7 @@ describe('buildRequestHeaders', () => {
     )
     fc.assert(
       fc.property(fc.array(header), (headers) => {
-        const out = buildRequestHeaders(headers.flat(), 'b', client)
+        const out = buildRequestHeaders(headers.flat(), { backendHost: 'b', client })
         for (const name of ['connection', 'keep-alive', 'upgrade', 'te', 'proxy-authorization']) {
           expect(valuesOf(out, name)).toEqual([])
         }
@@ -66,23 +66,54 @@ describe('buildRequestHeaders', () => {
   })
 
   it('keeps the length of the body although Connection names it', () => {
-    const out = buildRequestHeaders(['Connection', 'content-length', 'Content-Length', '5'], 'b', client)
+    const out = buildRequestHeaders(['Connection', 'content-length', 'Content-Length', '5'], {
+      backendHost: 'b',
+      client,
+    })
     expect(valuesOf(out, 'content-length')).toEqual(['5'])
   })
 })
 
-describe('buildResponseHeaders', () => {
-  it('drops what ends at this hop and keeps the rest', () => {
-    expect(
-      buildResponseHeaders({
-        connection: 'close, X-Hop',
-        'x-hop': '1',
-        'transfer-encoding': 'chunked',
-        'proxy-authenticate': 'x',
-        'mcp-session-id': 's',
-        'set-cookie': ['a', 'b'],
-        absent: undefined,
+describe('a proxy in front that is trusted', () => {
+  const raw = ['X-Forwarded-For', '9.9.9.9', 'X-Forwarded-Proto', 'https', 'X-Forwarded-Prefix', '/a', 'Forwarded', 'x']
+
+  it('has its claims kept, and the address it called from added', () => {
+    const out = buildRequestHeaders(raw, { backendHost: 'b', client, trustsForwarded: true })
+    expect(valuesOf(out, 'x-forwarded-for')).toEqual(['9.9.9.9, 127.0.0.1'])
+    expect(valuesOf(out, 'x-forwarded-proto')).toEqual(['https'])
+    expect(valuesOf(out, 'x-forwarded-host')).toEqual(['localhost:4000'])
+    expect(valuesOf(out, 'x-forwarded-prefix')).toEqual(['/a'])
+    expect(valuesOf(out, 'forwarded')).toEqual(['x'])
+  })
+
+  it('is the exception: without trust every claim is dropped, whatever its case', () => {
+    fc.assert(
+      fc.property(fc.mixedCase(fc.constantFrom('x-forwarded-prefix', 'forwarded', 'x-real-ip')), (name) => {
+        const out = buildRequestHeaders([name, 'evil'], { backendHost: 'b', client })
+        expect(out.includes('evil')).toBe(false)
       }),
-    ).toEqual({ 'mcp-session-id': 's', 'set-cookie': ['a', 'b'] })
+    )
+  })
+})
+
+describe('buildResponseHeaders', () => {
+  it('drops what ends at this hop and keeps the rest, repeated headers and odd bytes included', () => {
+    const raw = [
+      ['Connection', 'close, X-Hop'],
+      ['x-hop', '1'],
+      ['Transfer-Encoding', 'chunked'],
+      ['Proxy-Authenticate', 'x'],
+      ['Mcp-Session-Id', 's'],
+      ['Set-Cookie', 'a'],
+      ['Set-Cookie', 'b'],
+      ['X-Odd', '\u00ff'],
+    ].flat()
+    const wanted = ['Mcp-Session-Id', 's', 'Set-Cookie', 'a', 'Set-Cookie', 'b', 'X-Odd', '\u00ff']
+    expect(buildResponseHeaders(raw.map((piece) => Buffer.from(piece, 'latin1')))).toEqual(wanted)
+  })
+
+  it('does not let a server hide the framing or the session through Connection', () => {
+    const raw = ['Connection', 'content-length, mcp-session-id', 'Content-Length', '3', 'Mcp-Session-Id', 's']
+    expect(buildResponseHeaders(raw)).toEqual(['Content-Length', '3', 'Mcp-Session-Id', 's'])
   })
 })

@@ -1,5 +1,10 @@
 export { ProxyError, type ProxyErrorCode } from './errors.ts'
-export { buildRequestHeaders, buildResponseHeaders, type ClientFacts } from './header-rules.ts'
+export {
+  buildRequestHeaders,
+  buildResponseHeaders,
+  type ClientFacts,
+  type RequestHeaderOptions,
+} from './header-rules.ts'
 export { proxyLimits, type ProxyLimits } from './limits.ts'
 export { proxyIdentity } from './mcp/identity.ts'
 export { LineSplitter, type LineHandler } from './mcp/line-splitter.ts'

@@ -13,6 +13,16 @@ export const proxyLimits = {
   serverQueueBytes: 16 * mebibyte,
   /** Bytes a slow reader of one event stream may leave unread before the stream is closed. */
   streamBufferBytes: 4 * mebibyte,
+  /** A request body up to this size is collected before it is sent on, so that it can be sent once more; above it is streamed. */
+  collectBytes: 64 * 1024,
+  /** A client's `initialize` that is kept for the day the server has forgotten its session. */
+  initBodyBytes: 16 * 1024,
+  /** All headers of one message, of clients and of HTTP backends; Node's own default. */
+  headerBytes: 16 * 1024,
+  /** One event of an HTTP backend that is held until it is whole; spec/local 4.10. */
+  eventBytes: mebibyte,
+  /** An answer nobody wants that is read to keep its connection. */
+  discardBytes: 64 * 1024,
   /** The first event of an SSE backend is buffered up to this size. */
   firstEventBytes: 64 * 1024,
   /** A backend's answer to the readiness probe that is looked at. */
@@ -70,11 +80,26 @@ export const proxyLimits = {
   connections: 20_000,
   /** Connections to one HTTP backend; each open event stream holds one. */
   backendConnections: 1_024,
-  /** Of these, what event streams may hold, so that calls always find room. */
-  backendStreams: 768,
-  /** First and longest delay between two readiness probes. */
-  probeInitialMs: 100,
-  probeMaxMs: 2_000,
+  /** First and longest delay between two readiness probes: part of how long a restart takes. */
+  probeInitialMs: 50,
+  probeMaxMs: 250,
+  /** TCP connect to an HTTP backend. */
+  connectTimeoutMs: 5_000,
+  /** Quiet TCP connection to an HTTP backend or a client before the kernel asks whether the peer lives. */
+  tcpKeepAliveMs: 30_000,
+  /** Between two attempts to reach an HTTP backend that should be there. */
+  redialMs: 100,
+  /** Making a session known to a restarted server; it answers `initialize`, nothing slow. */
+  revivalTimeoutMs: 15_000,
+  /** Attempts in a row to open a lost event stream of a session again with the same server. */
+  streamTries: 10,
+  /** Redirects of an HTTP backend to itself that are followed; spec/local 4.3. */
+  redirects: 10,
+  /** Health checks of an HTTP backend: interval, wait, delay after a failure, failures until unhealthy; spec/local 4.7. */
+  healthIntervalMs: 10_000,
+  healthTimeoutMs: 5_000,
+  healthRetryMs: 5_000,
+  healthFailures: 5,
   /** Work in flight at close. */
   closeMs: 5_000,
 } as const

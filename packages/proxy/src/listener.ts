@@ -38,6 +38,10 @@ export class Listener {
         // Node looks every 30 s by default, which would make the two limits above mean up to 30 s more.
         connectionsCheckingInterval: limits.connectionCheckMs,
         noDelay: true,
+        maxHeaderSize: limits.headerBytes,
+        // A client whose machine vanished would otherwise hold its streams for ever.
+        keepAlive: true,
+        keepAliveInitialDelay: limits.tcpKeepAliveMs,
       },
       (req, res) => this.#admit(req, res),
     )

@@ -16,8 +16,10 @@ export type ProxyLog = (
  *
  * `allowedOrigins` defaults to the proxy's own loopback origins when it listens
  * on loopback; on any other address without a list the Origin header is not
- * checked, which one warning says. `limits` overrides single entries of
- * {@link ProxyLimits}.
+ * checked, which one warning says. `trustProxyHeaders` (default false) believes
+ * `X-Forwarded-*` of a proxy in front; set it only where clients cannot reach this
+ * one directly. `endpointPrefix` is a path, `/…`, in front of the endpoints told to
+ * SSE clients. `limits` overrides single entries of {@link ProxyLimits}.
  */
 export interface ProxyConfig {
   name: string
@@ -28,6 +30,8 @@ export interface ProxyConfig {
   /** Front door in front of a stdio server. Ignored for an HTTP backend. */
   mode: FrontMode
   allowedOrigins?: readonly string[]
+  trustProxyHeaders?: boolean
+  endpointPrefix?: string
   limits?: Partial<ProxyLimits>
   log: ProxyLog
   /**

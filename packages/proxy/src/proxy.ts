@@ -7,6 +7,7 @@ import { proxyLimits, type ProxyLimits } from './limits.ts'
 import { Listener } from './listener.ts'
 import type { BackendConnection, BackendInfo, Proxy, ProxyConfig } from './proxy-config.ts'
 import { sendJson, sendText } from './respond.ts'
+import type { BackendCondition } from './transport/backend-health.ts'
 import { createLegacySseFront } from './transport/legacy-sse.ts'
 import { SseStreams } from './transport/sse-stream.ts'
 import { StdioBridge } from './transport/stdio-bridge.ts'
@@ -21,6 +22,8 @@ export function createProxy(config: ProxyConfig): Proxy {
 /** What a kind of backend brings to a proxy. */
 interface Plane {
   readonly isAttached: boolean
+  /** What regular checks of the attached server found; undefined where there are none. */
+  readonly condition: BackendCondition | undefined
   stats(): { sessions: number; inFlight: number; streams: number }
   attach(backend: BackendConnection, signal: AbortSignal): Promise<BackendInfo>
   detach(reason: string): void
@@ -52,10 +55,7 @@ class OneProxy implements Proxy {
     this.#address = { ...config.listen }
     this.#transport = config.backend === 'stdio' ? 'stdio' : 'streamable-http'
     const { allowedOrigins, log } = config
-    this.#plane =
-      config.backend === 'stdio'
-        ? this.#stdioPlane()
-        : createHttpPlane({ name: config.name, limits: this.#limits, log })
+    this.#plane = config.backend === 'stdio' ? this.#stdioPlane() : this.#httpPlane()
     this.#listener = new Listener({
       ...config.listen,
       ...(allowedOrigins === undefined ? {} : { allowedOrigins }),
@@ -125,12 +125,14 @@ class OneProxy implements Proxy {
   #handle(req: IncomingMessage, res: ServerResponse): void {
     const target = parseTarget(req.url ?? '/')
     if (target.path === '/health') {
+      const condition = this.#plane.isAttached ? this.#plane.condition : undefined
       return answerHealth(req, res, {
         transport: this.#transport,
-        isAvailable: this.#plane.isAttached,
+        status: this.#plane.isAttached ? 'healthy' : 'unhealthy',
         problem: this.#problem,
         responseTimeMs: this.#responseTimeMs,
         lastCheckedMs: this.#lastCheckedMs,
+        ...condition,
       })
     }
     if (target.path.startsWith('/.well-known/')) return sendJson(res, 404, '{"error":"not_found"}')
@@ -138,16 +140,25 @@ class OneProxy implements Proxy {
   }
 
   #stdioPlane(): Plane {
-    const { name, mode, log } = this.#config
+    const { name, mode, log, trustProxyHeaders = false, endpointPrefix = '' } = this.#config
     const limits = this.#limits
     const bridge = new StdioBridge({ name, limits, log, openLane: this.#config.openLane })
     const streams = new SseStreams(limits, log)
-    const parts = { bridge, streams, limits, log, authority: () => `${this.#address.host}:${this.#address.port}` }
+    const parts = {
+      bridge,
+      streams,
+      limits,
+      log,
+      authority: () => `${this.#address.host}:${this.#address.port}`,
+      trustsForwarded: trustProxyHeaders,
+      endpointPrefix,
+    }
     const front: FrontDoor = mode === 'sse' ? createLegacySseFront(parts) : createStreamableFront(parts)
     return {
       get isAttached() {
         return bridge.isAttached
       },
+      condition: undefined,
       stats: () => ({ sessions: bridge.sessions.size, inFlight: bridge.inFlight, streams: streams.size }),
       attach: (backend, signal) => {
         if (backend.kind !== 'stdio') throw new TypeError('not a stdio server')
@@ -168,6 +179,36 @@ class OneProxy implements Proxy {
       },
     }
   }
+
+  #httpPlane(): Plane {
+    const { name, log, trustProxyHeaders = false, endpointPrefix = '' } = this.#config
+    const forwarder = new TransparentForwarder({
+      name,
+      log,
+      limits: this.#limits,
+      trustsForwarded: trustProxyHeaders,
+      endpointPrefix,
+      authority: () => `${this.#address.host}:${this.#address.port}`,
+    })
+    return {
+      get isAttached() {
+        return forwarder.isAttached
+      },
+      get condition() {
+        return forwarder.condition
+      },
+      stats: () => ({ sessions: forwarder.sessions, inFlight: forwarder.inFlight, streams: forwarder.streams }),
+      attach: (backend, signal) => {
+        if (backend.kind !== 'http') throw new TypeError('not an HTTP server')
+        return forwarder.attach(backend.origin, backend.transport, signal)
+      },
+      detach: (reason) => forwarder.detach(reason),
+      handle: (req, res) => forwarder.handle(req, res),
+      sweep: () => forwarder.sweep(),
+      endStreams: () => forwarder.endStreams(),
+      close: async () => forwarder.close(),
+    }
+  }
 }
 
 async function idle(plane: Plane, deadlineMs: number): Promise<void> {
@@ -176,22 +217,3 @@ async function idle(plane: Plane, deadlineMs: number): Promise<void> {
 }
 
 const idlePollMs = 10
-
-function createHttpPlane(options: ConstructorParameters<typeof TransparentForwarder>[0]): Plane {
-  const forwarder = new TransparentForwarder(options)
-  return {
-    get isAttached() {
-      return forwarder.isAttached
-    },
-    stats: () => ({ sessions: 0, inFlight: forwarder.inFlight, streams: forwarder.streams }),
-    attach: (backend, signal) => {
-      if (backend.kind !== 'http') throw new TypeError('not an HTTP server')
-      return forwarder.attach(backend.origin, backend.transport, signal)
-    },
-    detach: (reason) => forwarder.detach(reason),
-    handle: (req, res) => forwarder.handle(req, res),
-    sweep: () => undefined,
-    endStreams: () => forwarder.endStreams(),
-    close: async () => forwarder.close(),
-  }
-}

@@ -179,6 +179,8 @@ function proxyConfigOf(deps: SuperviseDeps, config: RunConfig, lanes: Lanes): Pr
     backend: config.transport === 'stdio' ? 'stdio' : 'http',
     mode: effectiveProxyMode(config.transport, config.proxy_mode),
     ...(config.allowed_origins === undefined ? {} : { allowedOrigins: config.allowed_origins }),
+    ...(config.trust_proxy_headers === true ? { trustProxyHeaders: true } : {}),
+    ...(config.endpoint_prefix === undefined ? {} : { endpointPrefix: config.endpoint_prefix }),
     limits: deps.proxyLimits,
     log: deps.log,
     ...(isShared ? {} : { openLane: async (signal) => await lanes.open(signal) }),

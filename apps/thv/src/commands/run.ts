@@ -73,6 +73,7 @@ async function readRequest(context: CommandContext, input: CommandInput): Promis
     }),
     labels: Object.fromEntries(parseLabels(listOption(input, 'label'))),
     allowedOrigins: listOption(input, 'allowedOrigins'),
+    trustProxyHeaders: flagOption(input, 'trustProxyHeaders'),
     debug: context.debug,
   }
   if (source !== undefined) request.source = source
@@ -88,6 +89,7 @@ function addTexts(request: RunRequest, input: CommandInput): void {
     group: textOption(input, 'group'),
     host: textOption(input, 'host'),
     targetHost: textOption(input, 'targetHost'),
+    endpointPrefix: textOption(input, 'endpointPrefix'),
   }
   for (const [key, value] of Object.entries(texts)) if (value !== undefined) Object.assign(request, { [key]: value })
   const transport = textOption(input, 'transport')

@@ -46,6 +46,8 @@ const runOptions: readonly OptionSpec[] = [
   },
   { flags: '--host <address>', summary: 'address the proxy listens on (default: 127.0.0.1)' },
   { flags: '--allowed-origins <origin>', summary: 'browser origin that may connect', repeat: true },
+  { flags: '--trust-proxy-headers', summary: 'believe the X-Forwarded headers of a proxy in front' },
+  { flags: '--endpoint-prefix <path>', summary: 'path in front of the endpoints told to SSE clients (/team/notes)' },
   { flags: '--proxy-port <port>', summary: 'port of the proxy (default: any free one)' },
   { flags: '--target-port <port>', summary: 'port handed to a server that speaks HTTP (default: any free one)' },
   { flags: '--target-host <address>', summary: 'address such a server listens on (default: 127.0.0.1)' },

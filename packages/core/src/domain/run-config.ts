@@ -29,6 +29,10 @@ export interface RunConfig {
   target_port?: number
   target_host?: string
   allowed_origins?: string[]
+  /** Whether `X-Forwarded-*` headers of a proxy in front are believed; default false. */
+  trust_proxy_headers?: boolean
+  /** Path in front of the endpoints that SSE clients are told; `/…`, default none. */
+  endpoint_prefix?: string
   permission_profile: unknown
   env_vars?: Record<string, string>
   debug?: boolean
@@ -87,6 +91,21 @@ export function assertRunConfig(value: unknown, origin: string): asserts value i
   const extension = value['thv']
   if (isRecord(extension) && extension['lanes'] !== undefined && extension['lanes'] !== 'shared') {
     throw invalid(origin, "'thv.lanes' is not shared")
+  }
+  assertFront(value, origin)
+}
+
+/** Whether a text is a path that endpoints can begin with. */
+export function isEndpointPrefix(text: string): boolean {
+  return /^(?:\/[\w.~!$&'()*+,;=:@%-]+)+\/?$/.test(text)
+}
+
+function assertFront(value: Record<string, unknown>, origin: string): void {
+  const { trust_proxy_headers: trust, endpoint_prefix: prefix } = value
+  if (trust !== undefined && typeof trust !== 'boolean') throw invalid(origin, "'trust_proxy_headers' is not a boolean")
+  if (prefix === undefined || prefix === '') return
+  if (typeof prefix !== 'string' || !isEndpointPrefix(prefix)) {
+    throw invalid(origin, "'endpoint_prefix' is not a path that begins with '/'")
   }
 }
 

@@ -8,7 +8,8 @@ import {
   type PackageKind,
   type ResolvedPackage,
 } from '../domain/package-source.ts'
-import { runConfigSchemaVersion, type LocalCommand, type RunConfig } from '../domain/run-config.ts'
+import { isEndpointPrefix, runConfigSchemaVersion, type LocalCommand, type RunConfig } from '../domain/run-config.ts'
+import { effectiveProxyMode } from '../domain/transport-type.ts'
 import { assertWorkloadName, sanitizeWorkloadName } from '../domain/workload-name.ts'
 import { ThvError } from '../errors.ts'
 import type { CommandResolver } from '../ports/command-resolver.ts'
@@ -106,9 +107,28 @@ function addOptional(config: RunConfig, request: RunRequest): void {
   if (request.allowedOrigins !== undefined && request.allowedOrigins.length > 0) {
     config.allowed_origins = request.allowedOrigins
   }
+  addFront(config, request)
   if (Object.keys(request.environment).length > 0) config.env_vars = request.environment
   if (Object.keys(request.labels).length > 0) config.container_labels = request.labels
   if (request.debug === true) config.debug = true
+}
+
+/** How the proxy is reached from beyond another proxy. */
+function addFront(config: RunConfig, request: RunRequest): void {
+  if (request.trustProxyHeaders === true) config.trust_proxy_headers = true
+  const prefix = request.endpointPrefix
+  if (prefix === undefined || prefix === '') return
+  if (!isEndpointPrefix(prefix)) {
+    throw new ThvError('invalid-argument', `the endpoint prefix '${prefix}' is not a path`, {
+      hint: "begin it with '/', as in --endpoint-prefix /team/notes",
+    })
+  }
+  if (effectiveProxyMode(config.transport, config.proxy_mode) !== 'sse') {
+    throw new ThvError('invalid-flag-combination', 'an endpoint prefix has no meaning without SSE clients', {
+      hint: 'leave it out, or add --transport sse or --proxy-mode sse',
+    })
+  }
+  config.endpoint_prefix = prefix
 }
 
 async function addSource(

@@ -24,3 +24,12 @@ it('a config that asks for what would have to be ignored is refused, naming ever
     }),
   )
 })
+
+it.each([
+  [{ trust_proxy_headers: 'yes' }, 'trust_proxy_headers'],
+  [{ endpoint_prefix: 'a' }, 'endpoint_prefix'],
+  [{ endpoint_prefix: '/a b' }, 'endpoint_prefix'],
+])('a config with %j is refused', (more, key) => {
+  const config = { name: 'a', transport: 'sse', port: 1, ...more }
+  expect(() => assertRunConfig(config, 'x')).toThrow(key)
+})

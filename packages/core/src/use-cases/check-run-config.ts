@@ -31,7 +31,6 @@ const unsupported: Record<string, string> = {
   tools_override: 'a tool override',
   validating_webhooks: 'webhooks',
   mutating_webhooks: 'webhooks',
-  endpoint_prefix: 'an endpoint prefix',
   runtime_config: 'image builds',
   scaling_config: 'scaling',
   k8s_pod_template_patch: 'Kubernetes',
@@ -43,7 +42,6 @@ const unsupported: Record<string, string> = {
   stateless: 'stateless sessions',
   session_ttl: 'a session lifetime',
   strict_protocol_validation: 'strict protocol validation',
-  trust_proxy_headers: 'trusted proxy headers',
 }
 
 /** Throws `run-config-unsupported` naming every key that this version would have to ignore. */

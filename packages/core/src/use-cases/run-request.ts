@@ -15,6 +15,9 @@ export interface RunRequest {
   targetPort?: number
   targetHost?: string
   allowedOrigins?: string[]
+  trustProxyHeaders?: boolean
+  /** A path, `/…`. */
+  endpointPrefix?: string
   /** Already merged: files first, then single values. */
   environment: Record<string, string>
   labels: Record<string, string>

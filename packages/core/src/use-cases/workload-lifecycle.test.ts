@@ -35,6 +35,26 @@ describe('run', () => {
     })
   })
 
+  it('saves how the proxy is reached from beyond another one', async () => {
+    const machine = createFakeMachine()
+    const front = { transport: 'sse', trustProxyHeaders: true, endpointPrefix: '/team/notes' } as const
+    const config = await runWorkload(machine.deps, request({ name: 'a', ...front }), quiet, never)
+    expect(config).toMatchObject({ trust_proxy_headers: true, endpoint_prefix: '/team/notes' })
+  })
+
+  it.each([
+    [{ endpointPrefix: '/a' }, 'invalid-flag-combination'],
+    [{ transport: 'streamable-http', endpointPrefix: '/a' }, 'invalid-flag-combination'],
+    [{ transport: 'sse', endpointPrefix: 'a' }, 'invalid-argument'],
+    [{ transport: 'sse', endpointPrefix: '//evil' }, 'invalid-argument'],
+    [{ proxyMode: 'sse', endpointPrefix: '/a?b' }, 'invalid-argument'],
+  ] as const)('refuses %j with %s', async (more, code) => {
+    const machine = createFakeMachine()
+    await expect(runWorkload(machine.deps, request({ name: 'a', ...more }), quiet, never)).rejects.toMatchObject({
+      code,
+    })
+  })
+
   it('refuses a name that is in use, and changes nothing', async () => {
     const machine = createFakeMachine()
     await runWorkload(machine.deps, request({ name: 'a' }), quiet, never)

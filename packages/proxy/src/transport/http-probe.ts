@@ -59,13 +59,17 @@ async function probeStreamable({ pool, limits }: ProbeOptions, signal: AbortSign
     body: JSON.stringify({ jsonrpc: '2.0', id: 0, method: 'initialize', params }),
     signal,
   })
-  const type = String(response.headers['content-type'] ?? '')
-  const isStream = type.startsWith('text/event-stream')
-  const data = await firstData(response.body, isStream ? isAnswer : undefined, limits.probeBytes)
+  const data = await readAnswer(response, limits.probeBytes)
   assertServes(response.statusCode)
   const info = readInfo(data)
   await endProbeSession(pool, response.headers['mcp-session-id'], signal)
   return info
+}
+
+/** The JSON-RPC answer in a response, which is its body or an event of its stream. */
+export async function readAnswer(response: Dispatcher.ResponseData, limitBytes: number): Promise<string> {
+  const type = String(response.headers['content-type'] ?? '')
+  return await firstData(response.body, type.startsWith('text/event-stream') ? isAnswer : undefined, limitBytes)
 }
 
 async function probeSse({ pool, limits }: ProbeOptions, signal: AbortSignal): Promise<BackendInfo> {
@@ -135,7 +139,7 @@ function readInfo(text: string): BackendInfo {
   }
 }
 
-/** Notifications may come before the answer. */
+/** A server may send notifications before the answer, and an empty event to begin with. */
 function isAnswer(event: SseEvent): boolean {
   const parsed = parseText(event.data)
   return parsed.kind === 'message' && parsed.message.kind === 'response'

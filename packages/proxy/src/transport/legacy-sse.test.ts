@@ -1,12 +1,13 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import type { ProxyConfig } from '../proxy-config.ts'
 import { fetchText, openEvents, type EventReader, type TestResponse } from '../testing/http-client.ts'
 import { startWithServer, type ProxyFixture } from '../testing/proxy-fixture.ts'
 import type { ScriptedServer, Wire } from '../testing/scripted-server.ts'
 
 let fixture: (ProxyFixture & { server: ScriptedServer }) | undefined
 
-async function setUp(): Promise<ProxyFixture & { server: ScriptedServer }> {
-  fixture = await startWithServer({ mode: 'sse', limits: { requestTimeoutMs: 500 } })
+async function setUp(config: Partial<ProxyConfig> = {}): Promise<ProxyFixture & { server: ScriptedServer }> {
+  fixture = await startWithServer({ mode: 'sse', limits: { requestTimeoutMs: 500 }, config })
   return fixture
 }
 
@@ -47,6 +48,18 @@ describe('the SSE front door', () => {
     const event = await events.next()
     expect(event?.event).toBe('endpoint')
     expect(event?.data).toMatch(new RegExp(`^http://localhost:${port}/messages\\?session_id=[0-9a-f-]{36}$`))
+    events.close()
+  })
+
+  it.each([
+    [{ endpointPrefix: '/team/' }, /^http:\/\/127\.0\.0\.1:\d+\/team\/messages\?/],
+    [{}, /^http:\/\/127\.0\.0\.1:\d+\/messages\?/],
+    [{ trustProxyHeaders: true }, /^http:\/\/pub\.example\/other\/messages\?/],
+    [{ trustProxyHeaders: true, endpointPrefix: '/team' }, /^http:\/\/pub\.example\/team\/messages\?/],
+  ])('with %j names it as a client behind another proxy sees it', async (config, wanted) => {
+    const { port } = await setUp(config)
+    const events = await openEvents(port, '/sse', { 'x-forwarded-host': 'pub.example', 'x-forwarded-prefix': '/other' })
+    expect((await events.next())?.data).toMatch(wanted)
     events.close()
   })
 

@@ -6,12 +6,17 @@ import { receiveBody } from '../receive-body.ts'
 import { hostNameOf } from '../request-guard.ts'
 import { sendError, sendMethodNotAllowed, sendText } from '../respond.ts'
 import type { Session } from '../session/session.ts'
+import { normalizePrefix, readForwarded } from './public-view.ts'
 import { encodeSseEvent, encodeSseMessage } from './sse-codec.ts'
 import type { FrontDoorParts } from './streamable-http.ts'
 
 /** Where the front door is reached when a request does not say. */
 export interface LegacySseParts extends FrontDoorParts {
   authority(): string
+  /** Whether a proxy in front is believed about where clients reach us. */
+  readonly trustsForwarded: boolean
+  /** Path in front of the endpoint told to clients; empty without. */
+  readonly endpointPrefix: string
 }
 
 /** The server side of the 2024-11-05 HTTP+SSE transport: `/sse` and `/messages`. */
@@ -39,14 +44,19 @@ function openStream(parts: LegacySseParts, req: IncomingMessage, res: ServerResp
   session.stream = stream
   // In this transport the stream is the session: no other way leads back to the client.
   res.once('close', () => bridge.endSession(session))
-  stream.send(encodeSseEvent({ event: 'endpoint', data: `${originOf(parts, req)}/messages?session_id=${session.id}` }))
+  stream.send(
+    encodeSseEvent({ event: 'endpoint', data: `${publicBase(parts, req)}/messages?session_id=${session.id}` }),
+  )
 }
 
-function originOf(parts: LegacySseParts, req: IncomingMessage): string {
+function publicBase(parts: LegacySseParts, req: IncomingMessage): string {
+  const forwarded = parts.trustsForwarded ? readForwarded(req) : { prefix: '' }
+  const prefix = parts.endpointPrefix === '' ? forwarded.prefix : normalizePrefix(parts.endpointPrefix)
+  if (forwarded.origin !== undefined) return forwarded.origin + prefix
   const host = req.headers.host
   const authority = host !== undefined && hostNameOf(host) !== undefined ? host : parts.authority()
   const scheme = headerOf(req, 'x-forwarded-proto') === 'https' ? 'https' : 'http'
-  return `${scheme}://${authority}`
+  return `${scheme}://${authority}${prefix}`
 }
 
 function post(

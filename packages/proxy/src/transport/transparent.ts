@@ -1,59 +1,88 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Dispatcher, Pool } from 'undici'
-import { ProxyError, type WireError } from '../errors.ts'
-import { buildRequestHeaders, buildResponseHeaders } from '../header-rules.ts'
+import { ProxyError } from '../errors.ts'
+import { headerOf, parseAccept } from '../front-door.ts'
 import type { ProxyLimits } from '../limits.ts'
 import type { BackendInfo, FrontMode, ProxyLog } from '../proxy-config.ts'
-import { sendError, sendFault } from '../respond.ts'
-import { EndpointRewriter } from './endpoint-rewriter.ts'
+import { sendError } from '../respond.ts'
+import { BackendGate } from './backend-gate.ts'
+import { BackendHealth, type BackendCondition } from './backend-health.ts'
+import { refuseAtEdge } from './edge-checks.ts'
+import { EventRelay } from './event-relay.ts'
+import { Exchange } from './exchange.ts'
+import { absentError, type ForwardParts } from './forward-parts.ts'
+import { closeBackend, openBackend, type HttpBackend } from './http-backend.ts'
 import { probeBackend } from './http-probe.ts'
+import { HttpSessions, type HttpSession } from './http-sessions.ts'
 
-/** The backend in use. */
-interface HttpBackend {
-  readonly origin: string
-  readonly transport: FrontMode
-  readonly pool: Pool
+/** How requests are forwarded. */
+export interface TransparentOptions {
+  readonly name: string
+  readonly limits: ProxyLimits
+  readonly log: ProxyLog
+  readonly trustsForwarded: boolean
+  readonly endpointPrefix: string
+  /** Where the proxy listens. */
+  authority(): string
 }
 
-/** A request that waits for a backend. */
-interface Waiter {
-  readonly req: IncomingMessage
-  readonly res: ServerResponse
-  readonly timer: NodeJS.Timeout
-}
-
-/** Forwards every request to an HTTP backend, bytes untouched and streamed both ways. */
+/**
+ * Forwards every request to an HTTP backend that may come and go: bytes
+ * untouched and streamed both ways, sessions kept across restarts of the backend.
+ */
 export class TransparentForwarder {
-  readonly #name: string
   readonly #limits: ProxyLimits
   readonly #log: ProxyLog
-  readonly #waiters = new Set<Waiter>()
-  readonly #open = new Set<ServerResponse>()
-  readonly #streams = new Set<ServerResponse>()
-  readonly #gets = new Set<ServerResponse>()
-  #backend: HttpBackend | undefined
+  readonly #gate: BackendGate
+  readonly #parts: ForwardParts
+  readonly #health: BackendHealth
+  readonly #exchanges = new Set<Exchange>()
+  readonly #relays = new Set<EventRelay>()
+  #keepAlive: NodeJS.Timeout | undefined
   #attaches = 0
   #isClosed = false
 
-  constructor(options: { name: string; limits: ProxyLimits; log: ProxyLog }) {
-    this.#name = options.name
-    this.#limits = options.limits
-    this.#log = options.log
+  constructor(options: TransparentOptions) {
+    const { limits, log } = options
+    this.#limits = limits
+    this.#log = log
+    this.#gate = new BackendGate()
+    this.#health = new BackendHealth(limits, log)
+    this.#parts = {
+      ...options,
+      authority: () => options.authority(),
+      gate: this.#gate,
+      sessions: new HttpSessions({ maximum: limits.sessions, ttlMs: limits.sessionTtlMs }),
+      sseSessions: new Set(),
+      isClosed: () => this.#isClosed,
+    }
   }
 
   /** Requests forwarded or waiting, without event streams. */
   get inFlight(): number {
-    return this.#open.size - this.#streams.size + this.#waiters.size
+    return this.#exchanges.size + this.#relays.size - this.streams
   }
 
   /** Open event streams. */
   get streams(): number {
-    return this.#streams.size
+    let streams = 0
+    for (const exchange of this.#exchanges) if (exchange.isStream) streams += 1
+    for (const relay of this.#relays) if (relay.isStream) streams += 1
+    return streams
+  }
+
+  /** Sessions of clients. */
+  get sessions(): number {
+    return this.#parts.sessions.size + this.#parts.sseSessions.size
   }
 
   /** Whether a backend is ready. */
   get isAttached(): boolean {
-    return this.#backend !== undefined
+    return this.#gate.current !== undefined
+  }
+
+  /** What the last look at the attached backend found. */
+  get condition(): BackendCondition {
+    return this.#health.condition
   }
 
   /** Waits until the backend answers, then sends it the requests that waited. */
@@ -61,192 +90,100 @@ export class TransparentForwarder {
     if (this.#isClosed) throw new ProxyError('closed', 'the proxy is closed')
     this.detach('another server takes its place')
     const attach = this.#attaches
-    // Loaded here, so that the process in front of a stdio server never pays for it.
-    const { Pool } = await import('undici')
-    const pool = new Pool(origin, {
-      connections: this.#limits.backendConnections,
-      pipelining: 1,
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    })
+    const backend = await openBackend(origin, transport, this.#limits)
+    const began = performance.now()
     try {
-      const info = await probeBackend({ origin, transport, pool, limits: this.#limits, signal })
-      if (this.#isClosed) throw new ProxyError('closed', 'the proxy is closed')
+      const info = await probeBackend({ origin, transport, pool: backend.calls, limits: this.#limits, signal })
+      // Read through a function: the proxy may have been closed during the wait.
+      if (this.#parts.isClosed()) throw new ProxyError('closed', 'the proxy is closed')
       if (attach !== this.#attaches) throw new ProxyError('server-gone', 'the server was given up during its start')
-      this.#backend = { origin, transport, pool }
-      this.#release()
+      this.#health.watch(backend, Math.round(performance.now() - began))
+      this.#gate.set(backend)
       return info
     } catch (error) {
-      void pool.destroy()
+      closeBackend(backend, new ProxyError('server-gone', 'the server was not attached'))
       throw error
     }
   }
 
-  /** Gives the backend up; requests under way are cut. */
+  /** Gives the backend up: what is under way fails, streams of sessions wait for the next one. */
   detach(reason: string): void {
-    const backend = this.#backend
-    this.#backend = undefined
+    const backend = this.#gate.current
     this.#attaches += 1
+    this.#gate.set(undefined)
+    this.#health.close()
     if (backend === undefined) return
     this.#log('debug', 'the HTTP backend was detached', { reason })
-    void backend.pool.destroy(new ProxyError('server-gone', reason))
+    closeBackend(backend, new ProxyError('server-gone', reason))
   }
 
   /** Ends the streams that would otherwise hold up the end of the listener. */
   endStreams(): void {
-    for (const res of this.#streams) res.destroy()
+    for (const relay of this.#relays) relay.cut()
+    for (const exchange of this.#exchanges) if (exchange.isStream) exchange.cut()
+  }
+
+  /** Ends sessions that were idle for too long, also in the backend. */
+  sweep(): void {
+    for (const session of this.#parts.sessions.sweep()) {
+      const backend = this.#gate.current
+      if (backend !== undefined && session.backend === backend) endInBackend(backend, session)
+    }
   }
 
   /** Gives everything up. */
   close(): void {
     this.#isClosed = true
-    for (const waiter of this.#waiters) this.#refuse(waiter)
+    clearInterval(this.#keepAlive)
     this.detach('the proxy is closing')
+    this.#gate.wakeAll()
   }
 
   /** Forwards one request now, or when a backend is there. */
   handle(req: IncomingMessage, res: ServerResponse): void {
-    if (this.#backend !== undefined) return this.#forward(this.#backend, req, res)
-    if (this.#isClosed || this.#waiters.size >= this.#limits.waitingCalls) return sendError(res, this.#absent())
-    const timer = setTimeout(() => this.#refuse(waiter), this.#limits.backendWaitMs)
-    const waiter: Waiter = { req, res, timer }
-    this.#waiters.add(waiter)
+    if (refuseAtEdge(req, res, this.#limits)) return
+    if (this.#isClosed) return sendError(res, absentError(this.#parts))
+    const isGet = req.method === 'GET'
+    if (isGet && this.#relays.size + this.#exchanges.size >= this.#limits.backendConnections && this.#isFull()) {
+      return sendError(res, { name: 'server-busy', message: 'Too many event streams are open' })
+    }
+    const id = headerOf(req, 'mcp-session-id')
+    const session = isGet && id !== undefined ? this.#parts.sessions.get(id) : undefined
+    if (session !== undefined && parseAccept(req.headers.accept).events) {
+      return this.#relay(new EventRelay(this.#parts, session, req, res), res)
+    }
+    const exchange = new Exchange(this.#parts, req, res)
+    this.#exchanges.add(exchange)
+    res.once('close', () => this.#exchanges.delete(exchange))
+    exchange.start()
+  }
+
+  #relay(relay: EventRelay, res: ServerResponse): void {
+    this.#relays.add(relay)
+    this.#keepAlive ??= setInterval(() => {
+      for (const open of this.#relays) open.keepAlive()
+    }, this.#limits.keepAliveMs).unref()
     res.once('close', () => {
-      clearTimeout(timer)
-      this.#waiters.delete(waiter)
+      this.#relays.delete(relay)
+      if (this.#relays.size > 0) return
+      clearInterval(this.#keepAlive)
+      this.#keepAlive = undefined
     })
+    relay.start()
   }
 
-  #release(): void {
-    for (const { req, res, timer } of this.#waiters) {
-      clearTimeout(timer)
-      if (res.destroyed) continue
-      try {
-        this.handle(req, res)
-      } catch (error) {
-        sendFault(res, error, this.#log)
-      }
-    }
-    this.#waiters.clear()
-  }
-
-  #refuse(waiter: Waiter): void {
-    clearTimeout(waiter.timer)
-    if (this.#waiters.delete(waiter)) sendError(waiter.res, this.#absent())
-  }
-
-  #forward(backend: HttpBackend, req: IncomingMessage, res: ServerResponse): void {
-    if (Number(req.headers['content-length'] ?? 0) > this.#limits.bodyBytes) return sendError(res, tooLarge)
-    // A quiet stream holds its connection for ever; beyond the limit requests would wait without end.
-    const isStream = req.method === 'GET'
-    if (
-      this.#open.size >= this.#limits.backendConnections ||
-      (isStream && this.#gets.size >= this.#limits.backendStreams)
-    ) {
-      return sendError(res, this.#busy())
-    }
-    if (isStream) this.#gets.add(res)
-    const client = {
-      address: req.socket.remoteAddress ?? 'unknown',
-      host: req.headers.host ?? '',
-      scheme: 'http' as const,
-    }
-    const headers = buildRequestHeaders(req.rawHeaders, new URL(backend.origin).host, client)
-    const hasBody = req.headers['content-length'] !== undefined || req.headers['transfer-encoding'] !== undefined
-    this.#open.add(res)
-    res.once('close', () => {
-      this.#open.delete(res)
-      this.#streams.delete(res)
-      this.#gets.delete(res)
-    })
-    backend.pool.dispatch(
-      {
-        path: req.url ?? '/',
-        method: req.method ?? 'GET',
-        headers: backend.transport === 'sse' ? withoutEncodings(headers) : headers,
-        body: hasBody ? req : null,
-      },
-      this.#answer(backend, res, client.host),
-    )
-  }
-
-  #answer(backend: HttpBackend, res: ServerResponse, host: string): Dispatcher.DispatchHandler {
-    let rewriter: EndpointRewriter | undefined
-    return {
-      onRequestStart: (controller) => {
-        const leave = (): void => {
-          if (!res.writableFinished) controller.abort(new Error('the client left'))
-        }
-        if (res.destroyed) leave()
-        else res.once('close', leave)
-        res.on('drain', () => controller.resume())
-      },
-      onResponseStart: (_controller, status, headers) => {
-        // An informational response is between the backend and us.
-        if (status < 200) return
-        const kept = buildResponseHeaders(headers)
-        if (String(headers['content-type']).startsWith('text/event-stream')) {
-          if (!res.destroyed) this.#streams.add(res)
-          if (backend.transport === 'sse') rewriter = this.#rewriter(backend, host)
-          delete kept['content-length']
-        }
-        res.writeHead(status, kept)
-        // Only a stream may stay silent; elsewhere headers leave with the first bytes, unchanged.
-        if (this.#streams.has(res)) res.flushHeaders()
-      },
-      onResponseData: (controller, chunk) => {
-        const bytes = rewriter === undefined ? chunk : rewriter.push(chunk)
-        if (bytes.length > 0 && !res.write(bytes)) controller.pause()
-      },
-      onResponseEnd: () => {
-        const held = rewriter?.flush()
-        if (held !== undefined && held.length > 0) res.write(held)
-        res.end()
-      },
-      onResponseError: (_controller, error) => this.#fail(res, error),
-    }
-  }
-
-  #rewriter(backend: HttpBackend, host: string): EndpointRewriter {
-    return new EndpointRewriter({
-      backendOrigin: backend.origin,
-      proxyOrigin: `http://${host}`,
-      limitBytes: this.#limits.firstEventBytes,
-    })
-  }
-
-  #fail(res: ServerResponse, error: Error): void {
-    if (res.destroyed) return
-    this.#log('warn', 'a request to the HTTP backend failed', { error: error.message })
-    if (res.headersSent) return void res.destroy()
-    const wasSent = !/ECONNREFUSED|ENOTFOUND|UND_ERR_CONNECT_TIMEOUT/.test(String('code' in error ? error.code : ''))
-    sendError(res, {
-      name: 'backend-unreachable',
-      message: `The server "${this.#name}" did not answer`,
-      data: { outcome: wasSent ? 'unknown' : 'not-sent', backend: this.#name },
-    })
-  }
-
-  #busy(): WireError {
-    return {
-      name: 'server-busy',
-      message: `The server "${this.#name}" has too many open requests; the call was not sent`,
-      data: { outcome: 'not-sent', backend: this.#name },
-    }
-  }
-
-  #absent(): WireError {
-    return {
-      name: 'server-absent',
-      message: `The server "${this.#name}" is not running; the call was not sent`,
-      data: { outcome: 'not-sent', backend: this.#name },
-    }
+  /** Each open stream holds a connection; one more would wait for another to end, which may be never. */
+  #isFull(): boolean {
+    return this.streams >= this.#limits.backendConnections
   }
 }
 
-const tooLarge: WireError = { name: 'body-too-large', message: 'Request Entity Too Large' }
-
-function withoutEncodings(headers: readonly string[]): string[] {
-  // A compressed endpoint event could not be rewritten.
-  return headers.filter((_value, index) => String(headers[index - (index % 2)]).toLowerCase() !== 'accept-encoding')
+function endInBackend(backend: HttpBackend, session: HttpSession): void {
+  const headers = { 'mcp-session-id': session.backendId }
+  const ended = backend.calls.request({ path: session.backendPath, method: 'DELETE', headers })
+  // The server may refuse, or be gone: the session is forgotten here either way.
+  ended.then(
+    ({ body }) => body.dump(),
+    () => undefined,
+  )
 }

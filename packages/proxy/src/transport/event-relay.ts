@@ -1,0 +1,208 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { buildResponseHeaders } from '../header-rules.ts'
+import { sendError, sendFault } from '../respond.ts'
+import {
+  absentError,
+  requestHeaders,
+  waitForChange,
+  whenReady,
+  type ForwardParts,
+  type Readiness,
+} from './forward-parts.ts'
+import type { HttpBackend } from './http-backend.ts'
+import type { HttpSession } from './http-sessions.ts'
+import { sseKeepAlive } from './sse-codec.ts'
+import { Upstream, type ReplyHead, type ReplyTaker } from './upstream.ts'
+import { WholeEvents } from './whole-events.ts'
+
+/**
+ * The stream a client opened with GET for a session. When the server dies the
+ * client's side stays open, kept alive by comments, until the session lives in
+ * the next server; only whole events are passed on, so nothing is left half said.
+ */
+export class EventRelay implements ReplyTaker {
+  readonly #parts: ForwardParts
+  readonly #req: IncomingMessage
+  readonly #res: ServerResponse
+  readonly #session: HttpSession
+  readonly #events: WholeEvents
+  #deadlineMs: number
+  #upstream: Upstream | undefined
+  /** `plain` for answers that are no event stream: they pass as they are. */
+  #state: 'opening' | 'events' | 'plain' = 'opening'
+  #backend: HttpBackend | undefined
+  #sentId = ''
+  #mayRevive = true
+  #tries = 0
+  #isQuiet = true
+
+  constructor(parts: ForwardParts, session: HttpSession, req: IncomingMessage, res: ServerResponse) {
+    this.#parts = parts
+    this.#req = req
+    this.#res = res
+    this.#session = session
+    this.#events = new WholeEvents(parts.limits.eventBytes)
+    this.#deadlineMs = performance.now() + parts.limits.backendWaitMs
+  }
+
+  /** Whether the answer is an event stream. */
+  get isStream(): boolean {
+    return this.#state === 'events'
+  }
+
+  /** Begins. */
+  start(): void {
+    this.#session.active += 1
+    this.#res.once('close', () => {
+      this.#upstream?.abort()
+      this.#parts.sessions.release(this.#session)
+    })
+    this.#res.on('drain', () => this.#upstream?.resume())
+    this.#req.resume()
+    this.#whenReady()
+  }
+
+  /** Sends a comment if nothing was sent since the last look. */
+  keepAlive(): void {
+    if (this.#state !== 'events' || !this.#events.isWhole || this.#res.writableNeedDrain) return
+    if (this.#isQuiet) this.#res.write(sseKeepAlive)
+    this.#isQuiet = true
+  }
+
+  /** Ends it from our side. */
+  cut(): void {
+    this.#res.destroy()
+  }
+
+  head(head: ReplyHead): boolean {
+    const { 'content-type': type = '', 'content-encoding': coding } = head.headers
+    const isEvents = head.status === 200 && type.startsWith('text/event-stream') && coding === undefined
+    if (head.status === 404 && this.#retake()) return false
+    if (this.#state === 'events') {
+      // Conflict: the server has not noticed yet that its end of the lost stream is gone.
+      if (!isEvents) this.#retry()
+      return isEvents
+    }
+    this.#state = isEvents ? 'events' : 'plain'
+    const without = isEvents ? streamHeaders : sessionHeader
+    const kept = buildResponseHeaders(head.raw, without)
+    if (head.headers['mcp-session-id'] !== undefined) kept.push('mcp-session-id', this.#session.clientId)
+    this.#res.writeHead(head.status, kept)
+    this.#res.flushHeaders()
+    return true
+  }
+
+  data(chunk: Buffer): boolean {
+    if (this.#state === 'plain') return this.#res.write(chunk)
+    const bytes = this.#events.push(chunk)
+    if (bytes.length === 0) return true
+    this.#isQuiet = false
+    this.#tries = 0
+    return this.#res.write(bytes)
+  }
+
+  end(): void {
+    this.#res.end(this.#events.rest())
+  }
+
+  fail(error: Error): void {
+    if (this.#res.destroyed) return
+    if (this.#state === 'plain' || !this.#events.isWhole) return void this.#res.destroy()
+    if (this.#state === 'events') {
+      this.#parts.log('debug', 'the event stream of a session was lost and will be opened again', {
+        error: error.message,
+      })
+    }
+    // A GET changes nothing in the server, so it may be sent again whatever became of it.
+    this.#retry()
+  }
+
+  #retry(): void {
+    this.#upstream?.abort()
+    this.#upstream = undefined
+    this.#events.restart()
+    this.#tries += 1
+    const { limits, gate } = this.#parts
+    if (this.#state === 'events') this.#deadlineMs = performance.now() + limits.backendWaitMs
+    if (this.#tries > limits.streamTries && gate.current === this.#backend) return this.#giveUp()
+    const atMostMs = Math.min(limits.redialMs * 2 ** Math.min(this.#tries - 1, 6), limits.probeMaxMs * 8)
+    const done = (readiness: Readiness): void => this.#proceed(readiness)
+    waitForChange(this.#parts, this.#journey(), { atMostMs, done })
+  }
+
+  #giveUp(): void {
+    if (this.#state === 'events') this.#res.end()
+    else sendError(this.#res, absentError(this.#parts))
+  }
+
+  #whenReady(): void {
+    whenReady(this.#parts, this.#journey(), (readiness) => this.#proceed(readiness))
+  }
+
+  #journey(): Parameters<typeof whenReady>[1] {
+    const isStream = this.#state === 'events'
+    return { req: this.#req, session: this.#session, deadlineMs: this.#deadlineMs, isStream, res: this.#res }
+  }
+
+  #proceed(readiness: Readiness): void {
+    if (this.#res.destroyed) return
+    if (readiness === 'gone') {
+      if (this.#state === 'events') return void this.#res.end()
+      return sendError(this.#res, { name: 'session-unknown', message: 'Session not found' })
+    }
+    if (readiness === 'absent') {
+      // The client's stream costs little; it waits for as long as somebody tries to restart the server.
+      if (this.#state !== 'events' || this.#parts.isClosed()) return this.#giveUp()
+      this.#deadlineMs = performance.now() + this.#parts.limits.backendWaitMs
+      return this.#whenReady()
+    }
+    try {
+      this.#send(readiness)
+    } catch (error) {
+      sendFault(this.#res, error, this.#parts.log)
+    }
+  }
+
+  #send(backend: HttpBackend): void {
+    const { limits } = this.#parts
+    const isSameSession = this.#sentId === '' || this.#sentId === this.#session.backendId
+    this.#sentId = this.#session.backendId
+    this.#backend = backend
+    const isReattached = this.#state === 'events'
+    const headers = requestHeaders(this.#parts, this.#req, backend, isReattached ? withoutPosition : firstHeaders)
+    headers.push('mcp-session-id', this.#sentId)
+    // Another server's event store knows nothing of these ids.
+    if (isReattached && isSameSession && this.#events.lastId !== '') headers.push('last-event-id', this.#events.lastId)
+    this.#upstream = new Upstream(
+      {
+        pool: backend.streams,
+        origin: backend.origin,
+        method: 'GET',
+        path: this.#req.url ?? '/',
+        headers,
+        body: { kind: 'none' },
+        redirects: limits.redirects,
+        discardBytes: limits.discardBytes,
+      },
+      this,
+    )
+    this.#upstream.send()
+  }
+
+  /** The server has forgotten the session: takes it up again, once per loss. */
+  #retake(): boolean {
+    const session = this.#session
+    if (!this.#mayRevive || session.initBody === undefined || this.#req.url !== session.path) return false
+    this.#mayRevive = this.#state === 'events'
+    if (session.backendId === this.#sentId) session.backend = undefined
+    if (this.#state === 'events') this.#retry()
+    else this.#whenReady()
+    return true
+  }
+}
+
+const sessionHeader: ReadonlySet<string> = new Set(['mcp-session-id'])
+const firstHeaders: ReadonlySet<string> = new Set(['mcp-session-id', 'accept-encoding'])
+const streamHeaders: ReadonlySet<string> = new Set(['mcp-session-id', 'content-length'])
+// Compressed events could not be told apart, and compression would begin anew in the middle.
+const withoutPosition: ReadonlySet<string> = new Set(['mcp-session-id', 'accept-encoding', 'last-event-id'])

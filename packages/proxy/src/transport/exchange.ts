@@ -1,0 +1,296 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { buildErrorText, type WireError } from '../errors.ts'
+import { headerOf } from '../front-door.ts'
+import { buildResponseHeaders } from '../header-rules.ts'
+import { parseText } from '../mcp/message.ts'
+import { sendEmpty, sendError, sendFault } from '../respond.ts'
+import { refuseBody } from './edge-checks.ts'
+import {
+  absentError,
+  requestHeaders,
+  waitForChange,
+  whenReady,
+  type ForwardParts,
+  type Readiness,
+} from './forward-parts.ts'
+import type { HttpBackend } from './http-backend.ts'
+import type { HttpSession } from './http-sessions.ts'
+import { peekBody, type PeekedBody } from './peek-body.ts'
+import { isReplayable, receiveRequestBody, type RequestBody } from './request-body.ts'
+import { versionIn } from './session-revival.ts'
+import { encodeSseMessage, SseParser } from './sse-codec.ts'
+import { SseOpening } from './sse-opening.ts'
+import { Upstream, type ReplyHead, type ReplyTaker } from './upstream.ts'
+
+/** One request of a client, from its arrival to the last byte of its answer. */
+export class Exchange implements ReplyTaker {
+  readonly #parts: ForwardParts
+  readonly #req: IncomingMessage
+  readonly #res: ServerResponse
+  readonly #deadlineMs: number
+  #session: HttpSession | undefined
+  #body: RequestBody = { kind: 'none' }
+  #peeked: PeekedBody = { kind: 'other' }
+  #upstream: Upstream | undefined
+  #backend: HttpBackend | undefined
+  #sentId = ''
+  #mayRevive = true
+  #opening: SseOpening | undefined
+  #isStream = false
+  #tail = ''
+  #answerToInitialize: { session: HttpSession; text: string; isStream: boolean } | undefined
+
+  constructor(parts: ForwardParts, req: IncomingMessage, res: ServerResponse) {
+    this.#parts = parts
+    this.#req = req
+    this.#res = res
+    this.#deadlineMs = performance.now() + parts.limits.backendWaitMs
+  }
+
+  /** Whether the answer is an event stream. */
+  get isStream(): boolean {
+    return this.#isStream
+  }
+
+  /** Begins. */
+  start(): void {
+    this.#res.once('close', () => this.#close())
+    this.#res.on('drain', () => this.#upstream?.resume())
+    receiveRequestBody(this.#req, this.#parts.limits, (body) => {
+      try {
+        this.#received(body)
+      } catch (error) {
+        sendFault(this.#res, error, this.#parts.log)
+      }
+    })
+  }
+
+  head(head: ReplyHead): boolean {
+    if (head.status === 404 && this.#session !== undefined && this.#retake(this.#session)) return false
+    const type = head.headers['content-type'] ?? ''
+    this.#isStream = type.startsWith('text/event-stream')
+    const backend = this.#backend
+    if (this.#isStream && backend?.transport === 'sse' && this.#req.method === 'GET')
+      return this.#openSse(backend, head)
+    this.#sendHead(head)
+    return true
+  }
+
+  data(chunk: Buffer): boolean {
+    if (this.#answerToInitialize !== undefined) this.#noteAnswer(this.#answerToInitialize, chunk)
+    if (this.#opening !== undefined) return this.#pushSse(this.#opening, chunk)
+    if (this.#isStream) this.#tail = (this.#tail + chunk.subarray(-4).toString('latin1')).slice(-4)
+    return this.#res.write(chunk)
+  }
+
+  end(): void {
+    if (this.#opening === undefined || this.#res.headersSent) this.#res.end()
+    else this.#refuseStream(new TypeError('the event stream ended before its endpoint'))
+  }
+
+  fail(error: Error, wasSent: boolean): void {
+    if (this.#res.destroyed) return
+    if (this.#body.kind === 'streamed' && this.#body.stream.isTooLarge && !this.#res.headersSent) {
+      return refuseBody(this.#req, this.#res)
+    }
+    if (!wasSent && isReplayable(this.#body)) {
+      const atMostMs = this.#parts.limits.redialMs
+      return waitForChange(this.#parts, this.#journey(), { atMostMs, done: (readiness) => this.#proceed(readiness) })
+    }
+    this.#parts.log('warn', 'a request to the HTTP backend failed', { error: error.message, wasSent })
+    this.#lose(wasSent ? 'unknown' : 'not-sent')
+  }
+
+  /** Ends it from our side: no answer will come any more. */
+  cut(): void {
+    this.#res.destroy()
+  }
+
+  #received(body: RequestBody): void {
+    this.#body = body
+    const { sessions } = this.#parts
+    const id = headerOf(this.#req, 'mcp-session-id')
+    const known = id === undefined ? undefined : sessions.get(id)
+    this.#peeked = peekBody(this.#req.method, body, {
+      isSessionKnown: known !== undefined,
+      hasSessionId: id !== undefined,
+    })
+    const { kind } = this.#peeked
+    if (kind === 'batch') {
+      return this.#refuse({ name: 'batch-refused', message: 'Invalid Request: batches are not supported here' })
+    }
+    if (kind === 'initialize') {
+      if (sessions.isFull) return this.#refuse({ name: 'too-many-sessions', message: 'Too many sessions' })
+    } else if (id !== undefined) {
+      if (known === undefined) return this.#refuse(sessionUnknown)
+      if (this.#req.method === 'DELETE' && known.backend !== this.#parts.gate.current) {
+        // The server that knew the session is gone, and with it the session.
+        sessions.delete(known)
+        return sendEmpty(this.#res, 200)
+      }
+      this.#session = known
+      known.active += 1
+    }
+    whenReady(this.#parts, this.#journey(), (readiness) => this.#proceed(readiness))
+  }
+
+  #journey(): Parameters<typeof whenReady>[1] {
+    return { req: this.#req, session: this.#session, deadlineMs: this.#deadlineMs, isStream: false, res: this.#res }
+  }
+
+  #proceed(readiness: Readiness): void {
+    if (this.#res.destroyed) return
+    if (readiness === 'absent') return this.#refuse(absentError(this.#parts))
+    if (readiness === 'gone') return this.#refuse(sessionUnknown)
+    if (!isReplayable(this.#body)) return this.#lose('not-sent')
+    try {
+      this.#send(readiness)
+    } catch (error) {
+      sendFault(this.#res, error, this.#parts.log)
+    }
+  }
+
+  #send(backend: HttpBackend): void {
+    const { limits } = this.#parts
+    this.#backend = backend
+    const opensSseStream = backend.transport === 'sse' && this.#req.method === 'GET'
+    const headers = requestHeaders(this.#parts, this.#req, backend, opensSseStream ? withoutEncoding : withoutSession)
+    this.#sentId = this.#session?.backendId ?? ''
+    if (this.#session !== undefined) headers.push('mcp-session-id', this.#sentId)
+    this.#upstream = new Upstream(
+      {
+        pool: this.#req.method === 'GET' ? backend.streams : backend.calls,
+        origin: backend.origin,
+        method: this.#req.method ?? 'GET',
+        path: this.#req.url ?? '/',
+        headers,
+        body: this.#body,
+        redirects: limits.redirects,
+        discardBytes: limits.discardBytes,
+      },
+      this,
+    )
+    this.#upstream.send()
+  }
+
+  /** The server has forgotten the session: takes it up again and sends the request once more, which never ran. */
+  #retake(session: HttpSession): boolean {
+    const { sessions } = this.#parts
+    if (this.#req.method === 'DELETE' || this.#req.url !== session.path) return false
+    if (!this.#mayRevive || session.initBody === undefined) {
+      sessions.delete(session)
+      return false
+    }
+    this.#mayRevive = false
+    // Unless somebody else was faster.
+    if (session.backendId === this.#sentId) session.backend = undefined
+    whenReady(this.#parts, this.#journey(), (readiness) => this.#proceed(readiness))
+    return true
+  }
+
+  #sendHead({ status, headers, raw }: ReplyHead): void {
+    const session = this.#session ?? this.#createSession(status, headers)
+    if (session !== undefined && this.#req.method === 'DELETE' && (status === 404 || (status >= 200 && status < 300))) {
+      this.#parts.sessions.delete(session)
+    }
+    const kept = buildResponseHeaders(raw, session === undefined ? undefined : sessionHeader)
+    if (session !== undefined && headers['mcp-session-id'] !== undefined) kept.push('mcp-session-id', session.clientId)
+    this.#res.writeHead(status, kept)
+    // A short answer goes out with its head in one write; any other must not keep the client waiting for the head.
+    if (headers['content-length'] === undefined) this.#res.flushHeaders()
+  }
+
+  #createSession(status: number, headers: ReplyHead['headers']): HttpSession | undefined {
+    const backendId = headers['mcp-session-id']
+    const { sessions, limits } = this.#parts
+    if (status !== 200 || typeof backendId !== 'string' || backendId === '' || sessions.isFull) return undefined
+    const bytes = this.#peeked.kind === 'initialize' ? this.#peeked.bytes : undefined
+    const isKept = bytes !== undefined && bytes.length <= limits.initBodyBytes
+    const session = sessions.create({
+      path: this.#req.url ?? '/',
+      backendPath: this.#upstream?.path ?? '/',
+      // A copy: what came from the socket is a slice of a buffer many times as large.
+      initBody: isKept ? Buffer.from(bytes) : undefined,
+      backendId,
+      backend: this.#backend,
+    })
+    if (bytes !== undefined) this.#answerToInitialize = { session, text: '', isStream: this.#isStream }
+    return session
+  }
+
+  /** The answer to `initialize` tells the version. It passes on at once; what is kept of it is bounded. */
+  #noteAnswer(answer: { session: HttpSession; text: string; isStream: boolean }, chunk: Buffer): void {
+    answer.text += chunk.toString('utf8')
+    const isTooLong = answer.text.length > this.#parts.limits.collectBytes
+    const texts = answer.isStream ? new SseParser(Infinity).push(answer.text).map(({ data }) => data) : [answer.text]
+    const version = texts.map((text) => versionIn(text)).find((found) => found !== undefined)
+    if (version !== undefined) answer.session.protocolVersion = version
+    if (version !== undefined || isTooLong) this.#answerToInitialize = undefined
+  }
+
+  #openSse(backend: HttpBackend, head: ReplyHead): boolean {
+    try {
+      this.#opening = new SseOpening(this.#parts, { req: this.#req, res: this.#res }, backend, head)
+      return true
+    } catch (error) {
+      this.#refuseStream(error)
+      return false
+    }
+  }
+
+  #pushSse(opening: SseOpening, chunk: Buffer): boolean {
+    try {
+      return opening.push(chunk)
+    } catch (error) {
+      this.#refuseStream(error)
+      return true
+    }
+  }
+
+  #refuseStream(error: unknown): void {
+    const reason = error instanceof Error ? error.message : String(error)
+    this.#parts.log('error', 'an event stream of the HTTP backend was refused', { reason })
+    this.#upstream?.abort()
+    if (this.#res.headersSent) return void this.#res.destroy()
+    this.#refuse({ name: 'backend-unreachable', message: `Bad Gateway: ${reason}` })
+  }
+
+  /** No answer will come. An event stream that stands between two events can still say so. */
+  #lose(outcome: 'unknown' | 'not-sent'): void {
+    const { name } = this.#parts
+    const run = outcome === 'unknown' ? 'the call may have run' : 'the call was not sent; send it again'
+    const error: WireError = {
+      name: outcome === 'unknown' ? 'backend-unreachable' : 'server-absent',
+      message: `The connection to the server "${name}" was lost; ${run}`,
+      data: { outcome, backend: name },
+    }
+    if (!this.#res.headersSent) return this.#refuse(error)
+    const idText = this.#requestId()
+    const isBetweenEvents = this.#tail === '' || /(?:\n\n|\r\r|\n\r\n)$/.test(this.#tail)
+    if (this.#isStream && this.#req.method === 'POST' && idText !== '' && isBetweenEvents) {
+      this.#res.end(encodeSseMessage(buildErrorText(error, idText)))
+    } else this.#res.destroy()
+  }
+
+  #refuse(error: WireError): void {
+    sendError(this.#res, error, this.#requestId())
+    this.#req.resume()
+  }
+
+  #requestId(): string {
+    if (this.#body.kind !== 'whole' || this.#req.method !== 'POST') return ''
+    const parsed = parseText(this.#body.bytes.toString('utf8'))
+    return parsed.kind === 'message' && parsed.message.kind === 'request' ? parsed.message.idText : ''
+  }
+
+  #close(): void {
+    this.#upstream?.abort()
+    if (this.#session !== undefined) this.#parts.sessions.release(this.#session)
+  }
+}
+
+const sessionUnknown: WireError = { name: 'session-unknown', message: 'Session not found' }
+const sessionHeader: ReadonlySet<string> = new Set(['mcp-session-id'])
+const withoutSession = sessionHeader
+// A compressed endpoint event could not be rewritten.
+const withoutEncoding: ReadonlySet<string> = new Set(['mcp-session-id', 'accept-encoding'])

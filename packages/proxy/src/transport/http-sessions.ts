@@ -1,0 +1,98 @@
+import { randomUUID } from 'node:crypto'
+import type { HttpBackend } from './http-backend.ts'
+
+/** One session of a client with an HTTP server, which outlives the server's own. */
+export interface HttpSession {
+  /** What the client sends in `Mcp-Session-Id`, for as long as the session lives. */
+  readonly clientId: string
+  /** Path of the endpoint as the client knows it. */
+  readonly path: string
+  /** The same after redirects of the backend. */
+  readonly backendPath: string
+  /** The client's `initialize`; undefined when it was too long to keep, and then the session dies with the server. */
+  readonly initBody: Buffer | undefined
+  /** What the server calls the session now. */
+  backendId: string
+  /** The server that knows `backendId`; undefined once it has forgotten it. */
+  backend: HttpBackend | undefined
+  /** As negotiated; empty until it is known. */
+  protocolVersion: string
+  /** Exchanges and streams open now. */
+  active: number
+  lastUsedMs: number
+  /** Under way while the session is being made known to another server. */
+  revival: Promise<RevivalOutcome> | undefined
+}
+
+/** What came of making a session known to another server. */
+export type RevivalOutcome = 'revived' | 'gone' | 'unreachable'
+
+/** Everything a session begins with. */
+export type NewHttpSession = Pick<HttpSession, 'path' | 'backendPath' | 'initBody' | 'backendId' | 'backend'>
+
+/** The sessions of all clients, bounded in number and in idle time. */
+export class HttpSessions {
+  readonly #byClientId = new Map<string, HttpSession>()
+  readonly #maximum: number
+  readonly #ttlMs: number
+  readonly #now: () => number
+
+  constructor(options: { maximum: number; ttlMs: number; now?: () => number }) {
+    this.#maximum = options.maximum
+    this.#ttlMs = options.ttlMs
+    this.#now = options.now ?? Date.now
+  }
+
+  get size(): number {
+    return this.#byClientId.size
+  }
+
+  get isFull(): boolean {
+    return this.#byClientId.size >= this.#maximum
+  }
+
+  /**
+   * Begins a session. The client gets the server's own id, unless another client
+   * has that one already: a server that counts its sessions begins again at 1
+   * after a restart, and two clients must never share.
+   */
+  create(first: NewHttpSession): HttpSession {
+    const clientId = this.#byClientId.has(first.backendId) ? randomUUID() : first.backendId
+    const session: HttpSession = {
+      ...first,
+      clientId,
+      protocolVersion: '',
+      active: 0,
+      lastUsedMs: this.#now(),
+      revival: undefined,
+    }
+    this.#byClientId.set(clientId, session)
+    return session
+  }
+
+  /** The session of a client's id; looking it up counts as use. */
+  get(clientId: string): HttpSession | undefined {
+    const session = this.#byClientId.get(clientId)
+    if (session !== undefined) session.lastUsedMs = this.#now()
+    return session
+  }
+
+  /** Notes that an exchange of a session ended. */
+  release(session: HttpSession): void {
+    session.active -= 1
+    session.lastUsedMs = this.#now()
+  }
+
+  /** Forgets a session. */
+  delete(session: HttpSession): void {
+    if (this.#byClientId.get(session.clientId) === session) this.#byClientId.delete(session.clientId)
+  }
+
+  /** Forgets the sessions that were idle for too long, and hands them out. */
+  sweep(): HttpSession[] {
+    const before = this.#now() - this.#ttlMs
+    const idle = [...this.#byClientId.values()].filter(({ active, lastUsedMs }) => active === 0 && lastUsedMs <= before)
+    for (const session of idle) this.delete(session)
+    return idle
+  }
+}

@@ -1,0 +1,87 @@
+import type { IncomingMessage } from 'node:http'
+import type { ProxyLimits } from '../limits.ts'
+
+/**
+ * A body on its way to the backend. A small one is collected first, because
+ * only then can it be sent a second time; a large one is streamed.
+ */
+export type RequestBody =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'whole'; readonly bytes: Buffer }
+  | { readonly kind: 'streamed'; readonly stream: StreamedBody }
+
+/** What can be sent again: everything that was collected. */
+export function isReplayable(body: RequestBody): boolean {
+  return body.kind !== 'streamed' || !body.stream.isStarted
+}
+
+/** Receives a body up to the size that is collected. `done` is not called when the client leaves before. */
+export function receiveRequestBody(req: IncomingMessage, limits: ProxyLimits, done: (body: RequestBody) => void): void {
+  const declared = req.headers['content-length']
+  if (declared === undefined && req.headers['transfer-encoding'] === undefined) return done({ kind: 'none' })
+  if (declared === '0') return done({ kind: 'whole', bytes: Buffer.alloc(0) })
+  if (Number(declared ?? 0) > limits.collectBytes) {
+    return done({ kind: 'streamed', stream: new StreamedBody(req, [], limits.bodyBytes) })
+  }
+  const chunks: Buffer[] = []
+  let bytes = 0
+  const onData = (chunk: Buffer): void => {
+    chunks.push(chunk)
+    bytes += chunk.length
+    if (bytes <= limits.collectBytes) return
+    req.pause()
+    req.off('data', onData).off('end', onEnd)
+    done({ kind: 'streamed', stream: new StreamedBody(req, chunks, limits.bodyBytes) })
+  }
+  const onEnd = (): void => {
+    const [first] = chunks
+    done({ kind: 'whole', bytes: chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks) })
+  }
+  req.on('data', onData).on('end', onEnd)
+  // The end of the response says that the client left; without a listener Node would throw.
+  req.on('error', () => undefined)
+}
+
+/** A body that is read from the client only as fast as the backend takes it. */
+export class StreamedBody implements AsyncIterable<Buffer> {
+  readonly #req: IncomingMessage
+  readonly #head: readonly Buffer[]
+  readonly #limitBytes: number
+  #isStarted = false
+  #isTooLarge = false
+
+  constructor(req: IncomingMessage, head: readonly Buffer[], limitBytes: number) {
+    this.#req = req
+    this.#head = head
+    this.#limitBytes = limitBytes
+  }
+
+  /** Whether a part of it may have reached the backend. */
+  get isStarted(): boolean {
+    return this.#isStarted
+  }
+
+  /** Whether it was cut because it is longer than the limit. */
+  get isTooLarge(): boolean {
+    return this.#isTooLarge
+  }
+
+  async *[Symbol.asyncIterator](): AsyncIterator<Buffer> {
+    this.#isStarted = true
+    let bytes = 0
+    for (const chunk of this.#head) {
+      bytes += chunk.length
+      yield chunk
+    }
+    // The request must outlive an early answer of the backend, so the iterator does not destroy it.
+    for await (const chunk of this.#req.iterator({ destroyOnReturn: false })) {
+      if (!Buffer.isBuffer(chunk)) continue
+      bytes += chunk.length
+      if (bytes > this.#limitBytes) {
+        this.#isTooLarge = true
+        throw new RangeError(`the request body is longer than ${this.#limitBytes} bytes`)
+      }
+      yield chunk
+    }
+  }
+}
