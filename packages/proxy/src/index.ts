@@ -1,8 +1,13 @@
 export { ProxyError, type ProxyErrorCode } from './errors.ts'
-export { buildRequestHeaders, buildResponseHeaders, type ClientFacts } from './header-rules.ts'
-export { proxyLimits, type ProxyLimits } from './limits.ts'
+export type { ProxyLimits } from './limits.ts'
 export { proxyIdentity } from './mcp/identity.ts'
-export { LineSplitter, type LineHandler } from './mcp/line-splitter.ts'
-export { legacyRevisions, newestRevision } from './mcp/revision.ts'
-export type { BackendConnection, BackendInfo, FrontMode, Proxy, ProxyConfig, ProxyLog } from './proxy-config.ts'
+export type {
+  Attachment,
+  BackendConnection,
+  BackendInfo,
+  FrontMode,
+  Proxy,
+  ProxyConfig,
+  ProxyLog,
+} from './proxy-config.ts'
 export { createProxy } from './proxy.ts'

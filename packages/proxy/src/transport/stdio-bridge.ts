@@ -1,15 +1,18 @@
 import type { Readable, Writable } from 'node:stream'
 import type { WireError } from '../errors.ts'
+import type { HeldBytes } from '../held-bytes.ts'
 import type { ProxyLimits } from '../limits.ts'
 import { isLogLevel, passesLevel } from '../mcp/log-level.ts'
 import { buildResultText, idKey, param, paramText, type Message } from '../mcp/message.ts'
 import { applySplices, findValue } from '../mcp/raw-message.ts'
+import { prepareRequest } from '../mcp/readdress.ts'
 import { negotiateRevision } from '../mcp/revision.ts'
-import type { BackendInfo, ProxyLog } from '../proxy-config.ts'
+import type { Attachment, ProxyLog } from '../proxy-config.ts'
+import { listChangedText, listNames, type ListName } from '../session/missed-changes.ts'
 import type { Session } from '../session/session.ts'
 import { SessionTable } from '../session/session-table.ts'
 import { Subscriptions } from '../session/subscriptions.ts'
-import { Call, type CallSink } from './call.ts'
+import { Call, type CallRegister, type CallSink } from './call.ts'
 import type { Handshake } from './server-handshake.ts'
 import { ServerLink } from './server-link.ts'
 import { SharedState } from './shared-state.ts'
@@ -28,11 +31,18 @@ export class StdioBridge {
   readonly #subscriptions: Subscriptions
   readonly #shared: SharedState
   readonly #log: ProxyLog
+  /** Calls of clients without a session. */
+  readonly #sessionless: CallRegister = new Map()
+  #sessionlessCalls = 0
 
-  constructor(options: { name: string; limits: ProxyLimits; log: ProxyLog }) {
+  constructor(options: { name: string; limits: ProxyLimits; log: ProxyLog; held: HeldBytes }) {
     const { limits, log } = options
     this.#log = log
-    this.sessions = new SessionTable({ maximum: limits.sessions, ttlMs: limits.sessionTtlMs })
+    this.sessions = new SessionTable({
+      maximum: limits.sessions,
+      ttlMs: limits.sessionTtlMs,
+      unusedTtlMs: Math.min(limits.unusedSessionTtlMs, limits.sessionTtlMs),
+    })
     this.#subscriptions = new Subscriptions(limits.subscriptionsPerSession)
     this.#link = new ServerLink({
       ...options,
@@ -55,8 +65,14 @@ export class StdioBridge {
     return this.#link.handshake !== undefined
   }
 
-  /** A new session on the shared server, or undefined when there are too many. */
+  /** A new session on the shared server. The longest idle one makes room for it; undefined when all are busy. */
   openSession(): Session | undefined {
+    const created = this.sessions.create(this.#link)
+    if (created !== undefined) return created
+    const given = this.sessions.mostIdle()
+    if (given === undefined) return undefined
+    this.#log('debug', 'ended the longest idle session to make room for a new one')
+    this.endSession(given)
     return this.sessions.create(this.#link)
   }
 
@@ -64,6 +80,7 @@ export class StdioBridge {
   endSession(session: Session): void {
     if (!this.sessions.delete(session)) return
     session.stream?.end()
+    for (const call of session.calls.values()) call.abandon()
     this.#shared.release(session)
   }
 
@@ -72,25 +89,38 @@ export class StdioBridge {
     for (const session of this.sessions.idle()) this.endSession(session)
   }
 
-  /** Answers a client's `initialize` from the server's own answer. */
-  initialize(message: Message, sink: InitializeSink): void {
-    this.#link.whenReady(
+  /**
+   * Answers a client's `initialize` from the server's own answer. The returned
+   * function ends the wait of a client that left.
+   */
+  initialize(message: Message, sink: InitializeSink): () => void {
+    const { idText } = message
+    const asked = param(message, 'protocolVersion')
+    return this.#link.whenReady(
       ({ info, resultText }) => {
-        const version = negotiateRevision(param(message, 'protocolVersion'), info.protocolVersion)
+        const version = negotiateRevision(asked, info.protocolVersion)
         const span = findValue(resultText, 0, ['protocolVersion'])
         const result =
           span === undefined ? resultText : applySplices(resultText, [{ ...span, text: JSON.stringify(version) }])
-        sink.accepted(buildResultText(message.idText, result), version)
+        sink.accepted(buildResultText(idText, result), version)
       },
       (error) => sink.refused(error),
     )
   }
 
-  /** Answers or forwards one request. Without a session it is a call on its own. */
-  request(session: Session | undefined, message: Message, sink: CallSink): void {
+  /**
+   * Answers or forwards one request. Without a session it is a call on its own.
+   * Returns the call when there is something to wait for.
+   */
+  request(session: Session | undefined, message: Message, sink: CallSink): Call | undefined {
+    if (session?.calls.has(keyOf(message)) === true) {
+      refuse(sink, 'the id is in use by another request of this session')
+      return undefined
+    }
     switch (message.method) {
       case 'ping':
-        return sink.response(buildResultText(message.idText, '{}'), false)
+        this.#pong(message.idText, sink)
+        return undefined
       case 'resources/subscribe':
       case 'resources/unsubscribe':
       case 'logging/setLevel':
@@ -118,9 +148,9 @@ export class StdioBridge {
   }
 
   /** Takes a server into use. */
-  async attach(streams: { input: Writable; output: Readable }, signal: AbortSignal): Promise<BackendInfo> {
-    const { info } = await this.#link.attach(streams, signal)
-    return info
+  async attach(streams: { input: Writable; output: Readable }, signal: AbortSignal): Promise<Attachment> {
+    const { handshake, lost } = await this.#link.attach(streams, signal)
+    return { ...handshake.info, lost }
   }
 
   /** Gives the server up. */
@@ -133,29 +163,48 @@ export class StdioBridge {
     this.#link.close()
   }
 
-  #requestShared(session: Session | undefined, message: Message, sink: CallSink): void {
+  #pong(idText: string, sink: CallSink): void {
+    // What a ping asks is whether there is somebody who could answer the next call.
+    this.#link.whenReady(
+      () => sink.response(buildResultText(idText, '{}'), false),
+      (error) => sink.refused(error),
+    )
+  }
+
+  #requestShared(session: Session | undefined, message: Message, sink: CallSink): Call | undefined {
     const answer =
       message.method === 'logging/setLevel'
         ? this.#shared.setLevel(session, message, sink)
         : message.method === 'resources/subscribe'
           ? this.#shared.subscribe(session, message, sink)
           : this.#shared.unsubscribe(session, message, sink)
-    if (answer.kind === 'forward') this.#forward(session, message, answer.sink)
-    else if (answer.kind === 'result') sink.response(answer.text, false)
+    if (answer.kind === 'forward') return this.#forward(session, message, answer.sink)
+    if (answer.kind === 'result') sink.response(answer.text, false)
     else sink.refused(answer.error)
+    return undefined
   }
 
-  #forward(session: Session | undefined, message: Message, sink: CallSink): void {
-    if (session === undefined) return this.#link.send(new Call(message, sink))
-    const key = idKey(message.value['id'], message.idText)
-    session.link.send(new Call(message, sink, session.calls, key))
+  #forward(session: Session | undefined, message: Message, sink: CallSink): Call | undefined {
+    const request = prepareRequest(message)
+    if (request === undefined) {
+      refuse(sink, 'the progress token is ambiguous')
+      return undefined
+    }
+    this.#sessionlessCalls += 1
+    const call =
+      session === undefined
+        ? new Call(request, sink, this.#sessionless, String(this.#sessionlessCalls))
+        : new Call(request, sink, session.calls, keyOf(message))
+    ;(session?.link ?? this.#link).send(call)
+    return call
   }
 
   #cancel(session: Session | undefined, message: Message): void {
     const idText = paramText(message, 'requestId')
     if (session === undefined || idText === undefined) return
     const call = session.calls.get(idKey(param(message, 'requestId'), idText))
-    if (call !== undefined) session.link.cancel(call, message)
+    const reason = param(message, 'reason')
+    if (call !== undefined) session.link.cancel(call, typeof reason === 'string' ? reason : undefined)
   }
 
   #publish(message: Message): void {
@@ -166,13 +215,15 @@ export class StdioBridge {
         return this.#publishLog(message)
       case 'notifications/resources/updated': {
         const uri = param(message, 'uri')
-        if (typeof uri === 'string') deliver(this.#subscriptions.subscribers(uri), message.text)
-        return
+        if (typeof uri !== 'string') return
+        return deliver(this.#subscriptions.subscribers(uri), message.text, ({ missed }) => missed.noteResource(uri))
       }
       case 'notifications/tools/list_changed':
+        return this.#publishList('tools', message.text)
       case 'notifications/prompts/list_changed':
+        return this.#publishList('prompts', message.text)
       case 'notifications/resources/list_changed':
-        return deliver(this.sessions.values(), message.text)
+        return this.#publishList('resources', message.text)
       default:
         return this.#publishUnknown(message)
     }
@@ -180,11 +231,15 @@ export class StdioBridge {
 
   #publishLists({ resultText }: Handshake): void {
     // A restarted server may be another version of it, so what clients remember of its lists may be wrong.
-    for (const list of ['tools', 'prompts', 'resources']) {
+    for (const list of listNames) {
       const span = findValue(resultText, 0, ['capabilities', list, 'listChanged'])
       if (span === undefined || resultText.slice(span.start, span.end) !== 'true') continue
-      deliver(this.sessions.values(), `{"jsonrpc":"2.0","method":"notifications/${list}/list_changed"}`)
+      this.#publishList(list, listChangedText(list))
     }
+  }
+
+  #publishList(list: ListName, text: string): void {
+    deliver(this.sessions.values(), text, ({ missed }) => missed.noteList(list))
   }
 
   #publishLog(message: Message): void {
@@ -197,12 +252,25 @@ export class StdioBridge {
 
   #publishUnknown(message: Message): void {
     // It may carry one client's data, and nothing says whose. With one client there is no doubt.
-    if (this.sessions.size === 1) return deliver(this.sessions.values(), message.text)
+    if (this.sessions.size === 1 && this.#sessionless.size === 0) return deliver(this.sessions.values(), message.text)
     this.#log('debug', 'dropped a notification that names no client', { method: message.method })
   }
 }
 
-function deliver(sessions: Iterable<Session>, text: string): void {
+/** `missed` is called for each session that has no stream to hear it on. */
+function deliver(
+  sessions: Iterable<Session>,
+  text: string,
+  missed: (session: Session) => void = () => undefined,
+): void {
   const event = encodeSseMessage(text)
-  for (const session of sessions) session.stream?.send(event)
+  for (const session of sessions) if (session.stream?.send(event) !== true) missed(session)
+}
+
+function keyOf(message: Message): string {
+  return idKey(message.value['id'], message.idText)
+}
+
+function refuse(sink: CallSink, reason: string): void {
+  sink.refused({ name: 'invalid-request', message: `Invalid Request: ${reason}` })
 }
