@@ -75,7 +75,7 @@ function environment(directory) {
 /** Starts thv; `ended` resolves to our exit code, `stop` may be called any number of times. */
 function startServer(env, port) {
   const options = ['--foreground', '--name', workload, ...(port === undefined ? [] : ['--proxy-port', port])]
-  const child = spawn(process.execPath, [thv, 'run', ...options, server, '--', 'stdio'], {
+  const child = spawn(process.execPath, ['--', thv, 'run', ...options, server, '--', 'stdio'], {
     env,
     // The channel is a life line: thv stops when it closes, so even SIGKILL of this process leaves no server.
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
@@ -147,7 +147,7 @@ connect a client:
 /** Calls a tool through the proxy as a client would; a demo that can not answer is a failure, not a decoration. */
 async function prove(url, env, { stop, stopping }) {
   const args = ['mcp', 'call', 'echo', '--server', url, '--args', JSON.stringify({ message: 'hello from thv' })]
-  const command = { file: process.execPath, args: [thv, ...args], shell: false }
+  const command = { file: process.execPath, args: ['--', thv, ...args], shell: false }
   const result = await run(command, { env, signal: stopping, timeout: proofMs }).catch((error) => {
     if (!stopping.aborted) throw error
   })

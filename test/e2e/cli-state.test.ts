@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { fixture, openWorld, type World } from './harness.ts'
@@ -16,6 +16,8 @@ beforeAll(async () => {
 
 afterEach(async () => {
   await world.thv('rm', '--all')
+  // What another program runs, thv does not remove.
+  for (const path of Object.keys(await files())) await rm(at(path))
 })
 
 afterAll(async () => {
@@ -79,13 +81,21 @@ describe('state that ToolHive wrote', () => {
     expect(await files()).toEqual(before)
   })
 
-  it('is exported with the keys this version does not know, and removed', async () => {
+  it('is exported with the keys this version does not know', async () => {
     await write('fetch', config, status)
     const file = join(world.directory, 'fetch.json')
     await world.ok('export', 'fetch', file)
     expect(JSON.parse(await readFile(file, 'utf8'))).toEqual(config)
-    await world.ok('rm', 'fetch')
-    expect(await files()).toEqual({})
+  })
+
+  it.each(['stop', 'rm'])('is not said to be gone by %s: another program runs its container', async (command) => {
+    await write('fetch', config, { ...status, status: 'running', process_id: 4_194_000 })
+    const before = await files()
+    const result = await world.thv(command, 'fetch')
+    expect(result.code).toBe(1)
+    expect(result.stderr).toMatch(/runs image 'ghcr\.io\/example\/fetch:1\.2\.3'.* \[runtime-unsupported\]/)
+    expect(await files()).toEqual(before)
+    expect(await world.ok('status', 'fetch')).not.toContain('Isolation')
   })
 
   it('that says running while its process is gone is listed as unhealthy, with the reason, and not rewritten', async () => {

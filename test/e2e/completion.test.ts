@@ -17,7 +17,7 @@ beforeAll(async () => {
   await writeFile(join(world.directory, 'a file.json'), '{}')
   await writeFile(
     join(bin, 'thv'),
-    `#!/bin/sh\nexec '${process.execPath}' '${join(root, 'apps/thv/bin/thv.mjs')}' "$@"\n`,
+    `#!/bin/sh\nexec '${process.execPath}' -- '${join(root, 'apps/thv/bin/thv.mjs')}' "$@"\n`,
   )
   await chmod(join(bin, 'thv'), 0o755)
   environment = { ...world.environment, PATH: `${bin}${delimiter}${world.environment['PATH'] ?? ''}` }
@@ -64,6 +64,12 @@ describe('thv __complete', () => {
       ['alpha', 'alps'],
     ],
     [['completion', 'z'], ['zsh']],
+    [
+      ['mcp', 'list', ''],
+      ['tools', 'resources', 'prompts'],
+    ],
+    [['stop', '--de'], ['--debug']],
+    [['mcp', 'call', '--he'], ['--help']],
     [['run', '--env-file', ''], [':files']],
     [['run', '--name', 'x', '--', 'node', ''], [':files']],
     [['frobnicate', 'x'], []],

@@ -92,7 +92,7 @@ export async function openWorld(options: { cache?: string } = {}): Promise<World
     directory,
     environment,
     spawn: (args, more = {}) =>
-      spawn(process.execPath, [program, ...args], {
+      spawn(process.execPath, ['--', program, ...args], {
         cwd: more.cwd ?? directory,
         env: { ...environment, ...more.environment },
         stdio: more.ipc === true ? ['ignore', 'pipe', 'pipe', 'ipc'] : ['ignore', 'pipe', 'pipe'],

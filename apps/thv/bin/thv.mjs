@@ -1,4 +1,5 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --
+// The dashes: without them Node reads thv's own --env-file, and takes NODE_OPTIONS from it.
 import { existsSync } from 'node:fs'
 
 const bundle = new URL('../dist/thv.js', import.meta.url)

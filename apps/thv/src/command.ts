@@ -23,6 +23,8 @@ export interface ArgumentSpec {
   /** `<name>` required, `[name]` optional, `[names...]` many. */
   name: string
   summary: string
+  /** Words that completion offers. */
+  choices?: readonly string[]
   completes?: Completion
 }
 

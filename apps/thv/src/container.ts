@@ -12,13 +12,13 @@ import type {
   StartWorkloadDeps,
 } from '@thv/core'
 import { readFile, realpath } from 'node:fs/promises'
-import { homedir } from 'node:os'
-import { resolve } from 'node:path'
+import { homeDirectory } from './home-directory.ts'
 import { prepareLogDirectory } from './prepare-log-directory.ts'
 import { resolveCommand } from './resolve-command.ts'
 import { selfCommand } from './self-command.ts'
 import type { Supervision, SupervisionOptions } from './supervision.ts'
 import { createUserFiles, type UserFiles } from './user-files.ts'
+import { writeUserFile } from './write-user-file.ts'
 
 type Adapters = typeof AdaptersModule
 
@@ -48,7 +48,7 @@ export interface Container {
   packageCache: () => Promise<PackageCache>
   /** A run config from outside with its keys as this version writes them. */
   normalizeRunConfig: (value: unknown) => Promise<unknown>
-  /** Writes a file the user named, 0600, with its parent directories; atomically. */
+  /** Writes a file the user named, 0600, with its parent directories; atomically, unless it is a device or a pipe. */
   writeExport: (path: string, text: string) => Promise<void>
   /** Rejects with `cli-conflict` when ToolHive Desktop manages another thv. */
   checkDesktop: () => Promise<void>
@@ -59,7 +59,7 @@ export function createContainer(environment: Container['environment'] = process.
   const adapters = once(async () => await import('@thv/adapters'))
   const directories = once(async () => {
     const { resolveDirectories } = await adapters()
-    return resolveDirectories({ platform: process.platform, home: homedir(), environment })
+    return resolveDirectories({ platform: process.platform, home: homeDirectory(), environment })
   })
   const reading = once(async (): Promise<ReadWorkloadDeps> => {
     const { createFileRunConfigStore, createFileStatusStore, createProcessTable } = await adapters()
@@ -119,7 +119,7 @@ export function createContainer(environment: Container['environment'] = process.
       return await wireSupervision(container, name, options)
     },
     normalizeRunConfig: async (value) => (isRecord(value) ? (await adapters()).normaliseRunConfig(value) : value),
-    writeExport: async (path, text) => await (await adapters()).writeAtomically(resolve(path), text),
+    writeExport: async (path, text) => await writeUserFile(path, text, (await adapters()).writeAtomically),
     checkDesktop: async () => await checkDesktop(await adapters(), environment),
   }
   return container
@@ -128,7 +128,7 @@ export function createContainer(environment: Container['environment'] = process.
 async function checkDesktop(adapters: Adapters, environment: Container['environment']): Promise<void> {
   if (isOn(environment['TOOLHIVE_SKIP_DESKTOP_CHECK'])) return
   const conflict = await adapters.checkDesktopAlignment({
-    home: homedir(),
+    home: homeDirectory(),
     platform: process.platform,
     localAppData: environment['LOCALAPPDATA'],
     runningExecutable: process.argv[1] ?? '',

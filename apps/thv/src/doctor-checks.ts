@@ -3,7 +3,7 @@ import { constants } from 'node:fs'
 import { access, open, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { listWorkloads, messageOf, systemCodeOf } from '@thv/core'
+import { isThvError, listWorkloads, messageOf, systemCodeOf } from '@thv/core'
 import type { Container } from './container.ts'
 
 const execute = promisify(execFile)
@@ -21,29 +21,31 @@ export interface Check {
 
 /** Looks at everything thv needs on this machine. Changes nothing but a probe file that it removes. */
 export async function runChecks(container: Container, signal: AbortSignal): Promise<Check[]> {
-  const directories = await container.directories()
-  const checks = [
-    checkNode(container),
-    checkTool(container, { tool: 'npm', name: 'npm (npx://)', fix: 'install npm, it comes with Node.js', signal }),
-    checkTool(container, {
-      tool: 'uv',
-      name: 'uv (uvx://)',
-      fix: "install uv, for example with 'pip install uv'",
-      signal,
-    }),
-    checkTool(container, {
-      tool: 'go',
-      name: 'Go (go://)',
-      fix: 'install Go, for example with your package manager',
-      signal,
-    }),
-    checkGuard(container),
-    ...Object.entries(directories).map(async ([label, directory]) => await checkDirectory(label, directory)),
-    checkLoopback(container),
-    checkIsolation(),
-    checkWorkloads(container),
-  ]
-  return await Promise.all(checks)
+  const uvFix = "install uv, for example with 'pip install uv'"
+  const goFix = 'install Go, for example with your package manager'
+  const checks = await Promise.all([
+    guarded('Node.js', checkNode(container)),
+    guarded('npm (npx://)', checkNpm(container, signal)),
+    guarded('uv (uvx://)', checkTool(container, { tool: 'uv', name: 'uv (uvx://)', fix: uvFix, signal })),
+    guarded('Go (go://)', checkTool(container, { tool: 'go', name: 'Go (go://)', fix: goFix, signal })),
+    guarded('process guard', checkGuard(container)),
+    guarded('directories', checkDirectories(container)),
+    guarded('loopback port', checkLoopback(container)),
+    guarded('isolation', checkIsolation()),
+    guarded('workloads', checkWorkloads(container)),
+  ])
+  signal.throwIfAborted()
+  return checks.flat()
+}
+
+/** A check that fails is a finding, and the others are still made. */
+async function guarded(name: string, check: Promise<Check | Check[]>): Promise<Check | Check[]> {
+  try {
+    return await check
+  } catch (error) {
+    const fix = isThvError(error) ? error.hint : undefined
+    return { name, status: 'broken', detail: messageOf(error), ...(fix === undefined ? {} : { fix }) }
+  }
 }
 
 async function checkNode(container: Container): Promise<Check> {
@@ -64,6 +66,17 @@ async function checkTool(
   return { name, status: 'missing', detail: `${tool} is not on the search path`, fix }
 }
 
+async function checkNpm(container: Container, signal: AbortSignal): Promise<Check> {
+  const name = 'npm (npx://)'
+  const { findNpm } = await container.adapters()
+  const command = await findNpm(container.environment)
+  const version = command === undefined ? undefined : await versionOf(command, '--version', signal)
+  if (version !== undefined) return { name, status: 'ok', detail: version }
+  const detail =
+    command === undefined ? 'npm is neither beside Node nor on the search path' : `${command.join(' ')} does not run`
+  return { name, status: 'missing', detail, fix: 'install npm, it comes with Node.js' }
+}
+
 async function checkGuard(container: Container): Promise<Check> {
   const name = 'process guard'
   if (container.runtimeFacts.platform.startsWith('win32')) {
@@ -72,6 +85,11 @@ async function checkGuard(container: Container): Promise<Check> {
   const works = await shellWorks()
   if (works) return { name, status: 'ok', detail: 'servers end with their supervisor, also after SIGKILL' }
   return { name, status: 'broken', detail: '/bin/sh does not run', fix: 'install a POSIX shell at /bin/sh' }
+}
+
+async function checkDirectories(container: Container): Promise<Check[]> {
+  const entries = Object.entries(await container.directories())
+  return await Promise.all(entries.map(async ([label, directory]) => await checkDirectory(label, directory)))
 }
 
 async function checkDirectory(label: string, directory: string): Promise<Check> {
@@ -131,8 +149,19 @@ async function toolVersion(container: Container, tool: string, signal: AbortSign
   const searchPath = container.environment['PATH'] ?? ''
   try {
     const executable = await findExecutable(tool, { workingDirectory: process.cwd(), searchPath })
-    const argument = tool === 'go' ? 'version' : '--version'
-    const { stdout } = await execute(executable, [argument], { signal, timeout: toolMs })
+    return await versionOf([executable], tool === 'go' ? 'version' : '--version', signal)
+  } catch {
+    return undefined
+  }
+}
+
+async function versionOf(
+  [executable, ...leading]: readonly [string, ...string[]],
+  argument: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  try {
+    const { stdout } = await execute(executable, [...leading, argument], { signal, timeout: toolMs })
     return stdout.trim().split('\n')[0]
   } catch {
     return undefined

@@ -21,13 +21,14 @@ export async function printFile(path: string, write: (chunk: Buffer) => void): P
 
 /**
  * Writes a file and what is added to it until the signal aborts. Survives rotation
- * by rename (the new file is read from its start) and by truncation. Resolves to
+ * by rename (the new file is read from its start) and by truncation; ends when the
+ * file has gone and nobody will write it again. Resolves to
  * false at once when the file does not exist and is not waited for.
  */
 export async function followFile(
   path: string,
   write: (chunk: Buffer) => void,
-  options: { waitForFile: boolean; signal: AbortSignal },
+  options: { waitForFile: boolean; isOver: () => Promise<boolean>; signal: AbortSignal },
 ): Promise<boolean> {
   const { signal } = options
   let file = await openIfThere(path)
@@ -46,6 +47,11 @@ export async function followFile(
           position = 0
           continue
         }
+      }
+      if ((await isMissing(path)) && (await options.isOver())) {
+        // What was written between the last look and the end.
+        if (file !== undefined) await drain(file, position, write)
+        return true
       }
       await changes.next()
     }
@@ -71,6 +77,10 @@ async function isSame(file: FileHandle, path: string): Promise<boolean> {
   const opened = await file.stat()
   const named = await stat(path).catch(() => undefined)
   return named === undefined || named.ino === opened.ino
+}
+
+async function isMissing(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined)) === undefined
 }
 
 async function openIfThere(path: string): Promise<FileHandle | undefined> {
@@ -104,6 +114,7 @@ function watchForChanges(path: string, signal: AbortSignal): { next(): Promise<v
     },
     close: () => {
       clearInterval(timer)
+      signal.removeEventListener('abort', changed)
       watcher?.close()
     },
   }

@@ -1,7 +1,7 @@
 import { ThvError } from '@thv/core'
 import { createContainer } from './container.ts'
 import { watchExitSignals } from './exit-signal.ts'
-import { exitCodes, interruptedExitCode } from './output/exit-codes.ts'
+import { exitCodes, interruptedExitCodes } from './output/exit-codes.ts'
 import { createOutput } from './output/output.ts'
 import { renderError } from './output/render-error.ts'
 import { isThvError } from '@thv/core'
@@ -20,10 +20,11 @@ async function main(argv: string[]): Promise<void> {
   const name = supervisedName(argv, container.environment)
   if (name !== undefined) {
     const { runSupervisor } = await import('./supervisor.ts')
-    const debug = argv.includes('--debug') || container.debugWanted
+    const debug = ownArguments(argv).includes('--debug') || container.debugWanted
     process.exit(await runSupervisor(container, name, { debug, signal: exit.signal }))
   }
-  process.exitCode = await runCommand(argv, { exit, container })
+  const code = await runCommand(argv, { exit, container })
+  process.exitCode = exit.outputFailed() ? 1 : code
   // A client library may keep a socket open; what was to be done is done.
   if (exit.signal.aborted) process.exit()
 }
@@ -32,7 +33,7 @@ type Setup = { exit: ReturnType<typeof watchExitSignals>; container: ReturnType<
 
 async function runCommand(argv: string[], { exit, container }: Setup): Promise<number> {
   const output = createOutput(process, container.environment)
-  let debug = container.debugWanted || argv.includes('--debug')
+  let debug = container.debugWanted || ownArguments(argv).includes('--debug')
   try {
     const { parseInvocation } = await import('./program.ts')
     const invocation = parseInvocation(argv, (text) => output.raw(text))
@@ -42,13 +43,20 @@ async function runCommand(argv: string[], { exit, container }: Setup): Promise<n
     const handler = await invocation.spec.load()
     const code = await handler({ container, output, signal: exit.signal, debug }, invocation.input)
     output.settle()
-    return code ?? 0
+    const interrupted = exit.interrupted()
+    // Of several names some were done when the signal came.
+    return code !== undefined && code !== 0 && interrupted !== undefined
+      ? interruptedExitCodes[interrupted]
+      : (code ?? 0)
   } catch (error) {
     output.settle()
-    if (exit.interrupted() && isAbort(error)) {
+    const interrupted = exit.interrupted()
+    if (interrupted !== undefined && isAbort(error)) {
       output.note(renderError(new ThvError('cancelled', 'interrupted'), debug))
-      return interruptedExitCode
+      return interruptedExitCodes[interrupted]
     }
+    // Already told.
+    if (exit.outputFailed() && isAbort(error)) return 1
     output.note(renderError(error, debug))
     return isThvError(error) ? exitCodes[error.kind] : 1
   }
@@ -57,9 +65,17 @@ async function runCommand(argv: string[], { exit, container }: Setup): Promise<n
 /** Of `start NAME --foreground` in a detached process: that one needs no command line library. */
 function supervisedName(argv: readonly string[], environment: Setup['container']['environment']): string | undefined {
   if (environment['TOOLHIVE_DETACHED'] !== '1') return undefined
-  return argv[0] === 'start' && argv.includes('--foreground') ? argv[1] : undefined
+  return argv[0] === 'start' && ownArguments(argv).includes('--foreground') ? argv[1] : undefined
 }
 
+/** What is meant for thv: behind the dashes are the arguments of a server. */
+function ownArguments(argv: readonly string[]): readonly string[] {
+  const dashes = argv.indexOf('--')
+  return dashes < 0 ? argv : argv.slice(0, dashes)
+}
+
+/** Whether an error only says that we were asked to end; it may be wrapped in what was going on. */
 function isAbort(error: unknown): boolean {
-  return error instanceof Error && (error.name === 'AbortError' || error.message.startsWith('received SIG'))
+  if (!(error instanceof Error)) return false
+  return error.name === 'AbortError' || error.message.startsWith('received SIG') || isAbort(error.cause)
 }

@@ -8,7 +8,8 @@ import { textOption } from './options.ts'
 /** A connection to one MCP endpoint for one command. */
 export interface McpSession {
   client: Client
-  signal: AbortSignal
+  /** For every request: the library's own limit is not the user's. */
+  options: { signal: AbortSignal; timeout: number }
 }
 
 /** Connects to `--server`, runs the action, and disconnects. `mcp-unreachable` when nobody answers. */
@@ -17,23 +18,53 @@ export async function withMcpSession<T>(
   input: CommandInput,
   action: (session: McpSession) => Promise<T>,
 ): Promise<T> {
-  const timeoutMs = parseGoDuration(textOption(input, 'timeout') ?? '30s')
-  const signal = AbortSignal.any([context.signal, AbortSignal.timeout(timeoutMs)])
+  const timeout = textOption(input, 'timeout') ?? '30s'
+  const timeoutMs = parseGoDuration(timeout)
+  const late = AbortSignal.timeout(timeoutMs)
+  const signal = AbortSignal.any([context.signal, late])
   const endpoint = await resolveEndpoint(context, input)
   const client = new Client({ name: 'thv', version: buildInfo.version }, { capabilities: {} })
   try {
-    await client.connect(openTransport(endpoint), { signal, timeout: timeoutMs })
+    await client.connect(openTransport(endpoint), { signal, timeout: timeoutMs + signalFirstMs })
   } catch (error) {
-    throw new ThvError('mcp-unreachable', `no MCP server answers at ${endpoint.url.href}: ${messageOf(error)}`, {
+    context.signal.throwIfAborted()
+    if (late.aborted) throw tooSlow(endpoint, timeout, error)
+    throw new ThvError('mcp-unreachable', `no MCP server answers at ${endpoint.url.href}: ${sentenceOf(error)}`, {
       hint: "check the address, or see 'thv list' for what runs",
       cause: error,
     })
   }
   try {
-    return await action({ client, signal })
+    return await action({ client, options: { signal, timeout: timeoutMs + signalFirstMs } })
+  } catch (error) {
+    context.signal.throwIfAborted()
+    if (late.aborted) throw tooSlow(endpoint, timeout, error)
+    throw error
   } finally {
     await client.close()
   }
+}
+
+/** So much later than our signal the library's own limit comes, which has other words. */
+const signalFirstMs = 5000
+
+function tooSlow({ url }: Endpoint, timeout: string, cause: unknown): ThvError {
+  return new ThvError('mcp-unreachable', `${url.href} has not answered within ${timeout}`, {
+    hint: 'give it more time with --timeout, for example --timeout 2m',
+    cause,
+  })
+}
+
+/** What an error of the library says, without the JSON-RPC message or the page that it quotes. */
+export function sentenceOf(error: unknown): string {
+  const text = messageOf(error)
+  const quoted = /"message"\s*:\s*("(?:[^"\\]|\\.)*")/.exec(text)?.[1]
+  if (quoted !== undefined && text.includes('"jsonrpc"')) {
+    const said: unknown = JSON.parse(quoted)
+    if (typeof said === 'string' && said !== '') return said
+  }
+  const [line = ''] = text.split('\n', 1)
+  return line.length > 300 ? `${line.slice(0, 297)}...` : line
 }
 
 interface Endpoint {

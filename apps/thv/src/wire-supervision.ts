@@ -1,9 +1,10 @@
-import { homedir, tmpdir, userInfo } from 'node:os'
+import { tmpdir, userInfo } from 'node:os'
 import { dirname } from 'node:path'
 import { parseGoDuration } from '@thv/core'
 import { createProxy } from '@thv/proxy'
 import { runnerLimits, type SuperviseDeps } from '@thv/runner'
 import type { Container } from './container.ts'
+import { homeDirectory } from './home-directory.ts'
 import { selfCommand } from './self-command.ts'
 import type { Level, Supervision, SupervisionOptions } from './supervision.ts'
 import { slogLine } from './slog-line.ts'
@@ -33,10 +34,11 @@ export async function wireSupervision(
     deps: {
       ...(await container.reading()),
       clock: adapters.createSystemClock(),
+      ports: await container.ports(),
       runtime: adapters.createProcessRuntime({ reaperCommand: [...selfCommand, '__reap'] }),
       installers: container.installer,
       buildEnvironment: environmentBuilder(adapters),
-      packageDirectory: homedir(),
+      packageDirectory: homeDirectory(),
       createProxy,
       proxyLimits: proxyLimitsOf(container.environment, log),
       writeServerLine: (line) => serverLog.write(line),
@@ -54,7 +56,7 @@ function environmentBuilder(adapters: Awaited<ReturnType<Container['adapters']>>
   return (extra, searchPath) =>
     adapters.buildServerEnvironment({
       platform: process.platform,
-      home: homedir(),
+      home: homeDirectory(),
       user: userInfo().username,
       nodeDirectory: dirname(process.execPath),
       tmpdir: tmpdir(),

@@ -1,4 +1,5 @@
 export type { InstallerOptions } from './packages/ecosystem.ts'
+export { findNpm } from './packages/find-npm.ts'
 export { createPackageInstaller } from './packages/installers.ts'
 export { createPackageCache } from './packages/package-cache.ts'
 export { buildServerEnvironment, type ServerEnvironmentInput } from './processes/base-environment.ts'

@@ -12,6 +12,7 @@ export {
 export { limits } from './limits.ts'
 export { parseEnvironmentFile, parseEnvironmentVariable } from './domain/environment.ts'
 export { parseGoDuration } from './domain/go-duration.ts'
+export { listenHost, urlHost } from './domain/host.ts'
 export { assertGroupName, defaultGroup, type Group } from './domain/group.ts'
 export { matchesLabels, parseLabel } from './domain/label.ts'
 export {
@@ -80,7 +81,7 @@ export type {
 export type { SupervisorLauncher } from './ports/supervisor-launcher.ts'
 export type { Deployment, DeploySpec, ServerExit, WorkloadRuntime } from './ports/workload-runtime.ts'
 export type { CommandResolver } from './ports/command-resolver.ts'
-export { requireGroup, sourceOf, type BuildRunConfigDeps } from './use-cases/build-run-config.ts'
+export { requireGroup, requireTargetPort, sourceOf, type BuildRunConfigDeps } from './use-cases/build-run-config.ts'
 export { applyEvent, changeStatus, type ChangeStatusDeps } from './use-cases/change-status.ts'
 export { assertSupportedRunConfig } from './use-cases/check-run-config.ts'
 export { deleteWorkload } from './use-cases/delete-workload.ts'

@@ -23,10 +23,22 @@ export const limits = {
   startMs: 75_000,
   /** Polite part of a stop, the reference's `stop --timeout` default. */
   stopMs: 30_000,
+  /** Longest stop one may ask for: a server that needs more than an hour to end does not end. */
+  maxStopMs: 60 * 60 * 1000,
   /** Of the time for a stop, what is kept for the firm end after SIGTERM. */
   killReserveMs: 1_000,
   /** A removal asks politely too, but nobody waits for the answer of what goes away. */
   deleteMs: 5_000,
+  /** What a supervisor gets beyond its server's time: closing the listener, writing the status. */
+  supervisorGraceMs: 3_000,
+  /** Taking back what an interrupted command began: a stop of `deleteMs`, its grace twice, and some writes. */
+  undoMs: 30_000,
+  /** How often to look whether a process has gone: shorter than a user notices, and a look is cheap. */
+  endPollMs: 25,
+  /** How often a wait for `running` looks again without being told of a change. */
+  servingPollMs: 1_000,
+  /** Another process writing all the time would have to win this often to make a change of a status fail. */
+  statusConflicts: 20,
   /** Between end of input and SIGTERM; servers that obey the protocol exit on end of input. */
   endOfInputGraceMs: 1_500,
   /** Last stderr lines that stay with the state. */

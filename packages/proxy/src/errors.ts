@@ -43,6 +43,7 @@ export const wireErrors = {
   'body-too-large': { status: 413, code: -32000 },
   'media-type-unsupported': { status: 415, code: -32000 },
   internal: { status: 500, code: -32603 },
+  'transfer-encoding-unsupported': { status: 501, code: -32000 },
   'server-stopped': { status: 502, code: -32603 },
   'answer-too-large': { status: 502, code: -32603 },
   'backend-unreachable': { status: 502, code: -32603 },

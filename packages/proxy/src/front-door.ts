@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { WireError } from './errors.ts'
 
 /** A request target, cut at the question mark. */
 export interface RequestTarget {
@@ -25,8 +26,20 @@ export function headerOf(req: IncomingMessage, name: string): string | undefined
   return typeof value === 'string' ? value : undefined
 }
 
-/** Whether a request body is declared as JSON. */
-export function isJsonContent(type: string | undefined): boolean {
+/** Why a request body cannot be read as JSON, or undefined when it can. */
+export function mediaProblem(req: IncomingMessage): WireError | undefined {
+  const encoding = headerOf(req, 'content-encoding')
+  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
+    return { name: 'media-type-unsupported', message: 'Unsupported Media Type: the body must not be compressed' }
+  }
+  if (isJsonContent(req.headers['content-type'])) return undefined
+  return {
+    name: 'media-type-unsupported',
+    message: 'Unsupported Media Type: Content-Type must be application/json',
+  }
+}
+
+function isJsonContent(type: string | undefined): boolean {
   return type === 'application/json' || (type !== undefined && /^application\/json\s*(?:;|$)/i.test(type))
 }
 

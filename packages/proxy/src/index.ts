@@ -1,15 +1,8 @@
 export { ProxyError, type ProxyErrorCode } from './errors.ts'
-export {
-  buildRequestHeaders,
-  buildResponseHeaders,
-  type ClientFacts,
-  type RequestHeaderOptions,
-} from './header-rules.ts'
-export { proxyLimits, type ProxyLimits } from './limits.ts'
+export type { ProxyLimits } from './limits.ts'
 export { proxyIdentity } from './mcp/identity.ts'
-export { LineSplitter, type LineHandler } from './mcp/line-splitter.ts'
-export { legacyRevisions, newestRevision } from './mcp/revision.ts'
 export type {
+  Attachment,
   BackendConnection,
   BackendInfo,
   FrontMode,

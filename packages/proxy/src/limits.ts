@@ -23,18 +23,32 @@ export const proxyLimits = {
   eventBytes: mebibyte,
   /** An answer nobody wants that is read to keep its connection. */
   discardBytes: 64 * 1024,
+  /** All that is kept for slow peers: calls that wait, and what clients leave unread. Above it calls are refused. */
+  heldBytes: 256 * mebibyte,
+  /** An answer of which its client reads nothing for this time is cut off. */
+  answerUnreadMs: 30_000,
+  /** An event stream that ended gets this time to be read to its end. */
+  streamEndMs: 5_000,
+  /** What is read of a body that was refused, so that its sender gets to see the refusal; and how long. */
+  lingerBytes: 16 * mebibyte,
+  lingerMs: 1_000,
   /** The first event of an SSE backend is buffered up to this size. */
   firstEventBytes: 64 * 1024,
   /** A backend's answer to the readiness probe that is looked at. */
   probeBytes: mebibyte,
   /** Length of server output quoted in one log record. */
   loggedLineLength: 2_000,
+  /** Lines of a server that are no messages and are logged, in one window; the rest is counted. */
+  noiseLines: 10,
+  noiseWindowMs: 60_000,
   /** Members of one JSON-RPC batch. */
   batchItems: 100,
   /** Client sessions at a time. */
   sessions: 10_000,
   /** A session without traffic, calls or an open stream; spec/local 4.3. */
   sessionTtlMs: 2 * 60 * 60 * 1000,
+  /** A session that was never used after `initialize`: most likely its client forgot it. */
+  unusedSessionTtlMs: 5 * 60 * 1000,
   /** Between two looks for idle sessions. */
   sessionSweepMs: 60_000,
   /** Resource subscriptions of one session. */
@@ -106,3 +120,17 @@ export const proxyLimits = {
 
 /** The maxima of one proxy; each may be overridden in its config. */
 export type ProxyLimits = { readonly [Name in keyof typeof proxyLimits]: number }
+
+/**
+ * The limits of one proxy. What is not above zero is ignored; what is above the
+ * longest time Node's timers know is lowered to it, because they take more for 1 ms.
+ */
+export function buildLimits(overrides: Partial<ProxyLimits> = {}): ProxyLimits {
+  const limits: Record<string, number> = { ...proxyLimits }
+  for (const [name, value] of Object.entries(overrides)) {
+    if (value > 0) limits[name] = Math.min(Math.ceil(value), longestTimerMs)
+  }
+  return { ...proxyLimits, ...limits }
+}
+
+const longestTimerMs = 2 ** 31 - 1

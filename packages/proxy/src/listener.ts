@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { ProxyError, type ProxyErrorCode } from './errors.ts'
+import { setTimeout as delay } from 'node:timers/promises'
+import { ProxyError, type ProxyErrorCode, type WireError } from './errors.ts'
 import type { ProxyLimits } from './limits.ts'
 import type { ProxyLog } from './proxy-config.ts'
 import { createRequestGuard, type RequestGuard } from './request-guard.ts'
@@ -24,6 +25,9 @@ export class Listener {
   #guard: RequestGuard
   #active = 0
   #isClosing = false
+  #opening: Promise<void> | undefined
+  /** Answers under way on each connection. */
+  readonly #answers = new WeakMap<Duplex, number>()
   #whenIdle: (() => void) | undefined
 
   constructor(options: ListenerOptions) {
@@ -46,13 +50,14 @@ export class Listener {
       (req, res) => this.#admit(req, res),
     )
     this.#server.maxConnections = limits.connections
-    this.#server.on('clientError', refuseMalformed)
+    this.#server.on('clientError', (error, socket) => this.#refuseMalformed(error, socket))
   }
 
-  /** Opens the socket. @throws ProxyError the listen codes */
-  async open(): Promise<{ host: string; port: number }> {
+  /** Opens the socket. @throws ProxyError the listen codes, `cancelled`, `closed` */
+  async open(signal: AbortSignal): Promise<{ host: string; port: number }> {
     const { host, port, allowedOrigins, log } = this.#options
-    await listen(this.#server, host, port)
+    this.#opening = this.#listen()
+    await untilAborted(this.#opening, signal, () => (this.#isClosing = true))
     this.#server.on('error', (error) => log('error', 'the listener failed', { error: error.message }))
     const bound = this.#server.address()
     const address = { host, port: typeof bound === 'object' && bound !== null ? bound.port : port }
@@ -68,6 +73,8 @@ export class Listener {
   /** Stops accepting, waits for the answers under way until the deadline, and cuts what is left. */
   async close(deadlineMs: number): Promise<void> {
     this.#isClosing = true
+    // A listener that is still being opened closes itself.
+    if (this.#opening !== undefined) await Promise.race([this.#opening.catch(ignore), delay(deadlineMs)])
     const closed = this.#server.listening
       ? new Promise<void>((resolve) => this.#server.close(() => resolve()))
       : Promise.resolve()
@@ -78,13 +85,17 @@ export class Listener {
   }
 
   #admit(req: IncomingMessage, res: ServerResponse): void {
+    const { socket } = req
     this.#active += 1
+    this.#answers.set(socket, (this.#answers.get(socket) ?? 0) + 1)
     res.once('close', () => {
       this.#active -= 1
+      this.#answers.set(socket, (this.#answers.get(socket) ?? 1) - 1)
       if (this.#active === 0) this.#whenIdle?.()
     })
     // A socket that fails while we write is the client's business, not a reason to end the process.
     res.on('error', ignore)
+    res.once('prefinish', () => this.#boundUnread(res))
     try {
       if (this.#isClosing) {
         res.setHeader('Connection', 'close')
@@ -96,10 +107,34 @@ export class Listener {
       if (!this.#guard.allowsOrigin(req.headers.origin)) {
         return sendError(res, { name: 'origin-denied', message: 'Origin not allowed' })
       }
+      if ((req.headers['transfer-encoding'] ?? 'chunked').toLowerCase() !== 'chunked') {
+        return sendError(res, codingError, '', { Connection: 'close' })
+      }
       this.#options.handle(req, res)
     } catch (error) {
       sendFault(res, error, this.#options.log)
     }
+  }
+
+  async #listen(): Promise<void> {
+    const { host, port } = this.#options
+    await listen(this.#server, host, port)
+    if (!this.#isClosing) return
+    this.#server.close()
+    throw new ProxyError('closed', 'the proxy was closed while it was being started')
+  }
+
+  /** An answer that was written to its end, and of which the client reads nothing, is not kept for ever. */
+  #boundUnread(res: ServerResponse): void {
+    if (res.writableLength > 0) res.setTimeout(this.#options.limits.answerUnreadMs, () => res.destroy())
+  }
+
+  #refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
+    // Into an answer under way a second one cannot be written.
+    const isAnswering = (this.#answers.get(socket) ?? 0) > 0
+    if (error.code === 'ECONNRESET' || !socket.writable || isAnswering) return void socket.destroy()
+    const status = malformedStatus[error.code ?? ''] ?? '400 Bad Request'
+    socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy())
   }
 
   async #idle(deadlineMs: number): Promise<void> {
@@ -128,6 +163,28 @@ function listen(server: Server, host: string, port: number): Promise<void> {
   })
 }
 
+/** Waits for the opening; an abort ends the wait, and `abandoned` sees to what is opened later. */
+async function untilAborted(opening: Promise<void>, signal: AbortSignal, abandoned: () => void): Promise<void> {
+  let abort: () => void = ignore
+  const aborted = new Promise<never>((_resolve, reject) => {
+    abort = () => {
+      abandoned()
+      reject(new ProxyError('cancelled', 'starting the proxy was cancelled', signal.reason))
+    }
+    signal.addEventListener('abort', abort, { once: true })
+  })
+  try {
+    await Promise.race([opening, aborted])
+  } finally {
+    signal.removeEventListener('abort', abort)
+  }
+}
+
+const codingError: WireError = {
+  name: 'transfer-encoding-unsupported',
+  message: 'Not Implemented: the only transfer encoding is chunked',
+}
+
 const listenErrors: Readonly<Record<string, ProxyErrorCode>> = {
   EADDRINUSE: 'port-in-use',
   EACCES: 'port-not-permitted',
@@ -137,12 +194,6 @@ const listenErrors: Readonly<Record<string, ProxyErrorCode>> = {
   EAI_AGAIN: 'host-invalid',
   EAI_NONAME: 'host-invalid',
   EINVAL: 'host-invalid',
-}
-
-function refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
-  const status = malformedStatus[error.code ?? ''] ?? '400 Bad Request'
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy())
 }
 
 const malformedStatus: Readonly<Record<string, string>> = {

@@ -19,7 +19,8 @@ export type ProxyLog = (
  * checked, which one warning says. `trustProxyHeaders` (default false) believes
  * `X-Forwarded-*` of a proxy in front; set it only where clients cannot reach this
  * one directly. `endpointPrefix` is a path, `/…`, in front of the endpoints told to
- * SSE clients. `limits` overrides single entries of {@link ProxyLimits}.
+ * SSE clients. `limits` overrides single entries of {@link ProxyLimits}: what is not
+ * above zero is ignored, what no timer could wait for (2^31 - 1 ms) is lowered to that.
  */
 export interface ProxyConfig {
   name: string
@@ -64,10 +65,20 @@ export interface BackendInfo {
   protocolVersion: string
 }
 
+/** A server in use. */
+export interface Attachment extends BackendInfo {
+  /**
+   * Resolves with the reason when the streams of the server are gone while it is in
+   * use, though its process may live on. Never resolves for an HTTP server, nor
+   * after `detach`, `close` or the next `attach`. Never rejects.
+   */
+  readonly lost: Promise<string>
+}
+
 /** One listening address in front of one server that may come and go. */
 export interface Proxy {
   /**
-   * Opens the listener.
+   * Opens the listener. An abort, or `close`, while it opens leaves nothing behind.
    * @throws ProxyError `port-in-use`, `port-not-permitted`, `host-invalid`, `listen-failed`, `cancelled`, `closed`
    */
   start(signal: AbortSignal): Promise<void>
@@ -75,10 +86,11 @@ export interface Proxy {
   readonly address: { host: string; port: number }
   /**
    * Takes a new server into use: handshake, then the calls that waited.
-   * Client sessions go on with it. Replaces the server attached before.
+   * Client sessions go on with it. Replaces the server attached before. Watch
+   * `lost`: a server that closed its output is detached, whether it lives or not.
    * @throws ProxyError `attach-timeout`, `handshake-failed`, `server-gone`, `cancelled`, `closed`
    */
-  attach(backend: BackendConnection, signal: AbortSignal): Promise<BackendInfo>
+  attach(backend: BackendConnection, signal: AbortSignal): Promise<Attachment>
   /**
    * Says that the server is gone. Calls in flight get an error that tells they
    * may have run; later ones wait up to `limits.backendWaitMs` for the next attach.

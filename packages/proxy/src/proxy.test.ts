@@ -55,6 +55,34 @@ describe('start', () => {
     await expect(proxy.start(never)).rejects.toMatchObject({ code: 'host-invalid' })
   })
 
+  it('that is overtaken by close or by its signal leaves no listener behind', async () => {
+    const free = createServer().listen(0, '127.0.0.1')
+    await new Promise((resolve) => free.once('listening', resolve))
+    const bound = free.address()
+    const port = typeof bound === 'object' && bound !== null ? bound.port : 0
+    await new Promise((resolve) => free.close(resolve))
+    const build = (): ReturnType<typeof createProxy> =>
+      createProxy({
+        name: 'n',
+        listen: { host: '127.0.0.1', port },
+        backend: 'stdio',
+        mode: 'streamable-http',
+        log: () => undefined,
+      })
+    const closed = build()
+    const [error] = await Promise.all([closed.start(never).catch((caught: unknown) => caught), closed.close()])
+    expect(error).toMatchObject({ code: 'closed' })
+    const given = new AbortController()
+    const cancelled = build()
+    const starting = cancelled.start(given.signal)
+    given.abort()
+    await expect(starting).rejects.toMatchObject({ code: 'cancelled' })
+    await cancelled.close()
+    const next = build()
+    await next.start(never)
+    await next.close()
+  })
+
   it('says once that the Origin is not checked beyond loopback', async () => {
     const { logs } = track(await startProxy({ config: { listen: { host: '0.0.0.0', port: 0 } } }))
     expect(logs.filter(({ message }) => message.includes('Origin'))).toHaveLength(1)
@@ -64,7 +92,7 @@ describe('start', () => {
 describe('attach', () => {
   it('resolves with what the server said about itself', async () => {
     const { proxy } = track(await startProxy())
-    await expect(proxy.attach(createScriptedServer('2025-06-18').connection, never)).resolves.toEqual({
+    await expect(proxy.attach(createScriptedServer('2025-06-18').connection, never)).resolves.toMatchObject({
       serverName: 'scripted',
       serverVersion: '1.2.3',
       protocolVersion: '2025-06-18',

@@ -3,9 +3,10 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ProxyError } from './errors.ts'
 import { parseTarget, type FrontDoor } from './front-door.ts'
 import { answerHealth } from './health.ts'
-import { proxyLimits, type ProxyLimits } from './limits.ts'
+import { HeldBytes } from './held-bytes.ts'
+import { buildLimits, type ProxyLimits } from './limits.ts'
 import { Listener } from './listener.ts'
-import type { BackendConnection, BackendInfo, Proxy, ProxyConfig } from './proxy-config.ts'
+import type { Attachment, BackendConnection, Proxy, ProxyConfig } from './proxy-config.ts'
 import { sendJson, sendText } from './respond.ts'
 import type { BackendCondition } from './transport/backend-health.ts'
 import { createLegacySseFront } from './transport/legacy-sse.ts'
@@ -25,7 +26,7 @@ interface Plane {
   /** What regular checks of the attached server found; undefined where there are none. */
   readonly condition: BackendCondition | undefined
   stats(): { sessions: number; inFlight: number; streams: number }
-  attach(backend: BackendConnection, signal: AbortSignal): Promise<BackendInfo>
+  attach(backend: BackendConnection, signal: AbortSignal): Promise<Attachment>
   detach(reason: string): void
   handle(req: IncomingMessage, res: ServerResponse): void
   /** Regular housekeeping. */
@@ -51,7 +52,7 @@ class OneProxy implements Proxy {
 
   constructor(config: ProxyConfig) {
     this.#config = config
-    this.#limits = { ...proxyLimits, ...config.limits }
+    this.#limits = buildLimits(config.limits)
     this.#address = { ...config.listen }
     this.#transport = config.backend === 'stdio' ? 'stdio' : 'streamable-http'
     const { allowedOrigins, log } = config
@@ -73,20 +74,22 @@ class OneProxy implements Proxy {
     if (signal.aborted) throw new ProxyError('cancelled', 'starting the proxy was cancelled', signal.reason)
     if (this.#started !== 'no') throw new ProxyError('closed', 'the proxy was started before')
     this.#started = 'yes'
-    this.#address = await this.#listener.open()
+    this.#address = await this.#listener.open(signal)
+    if (this.#isClosed()) throw new ProxyError('closed', 'the proxy was closed while it was being started')
     this.#sweeper = setInterval(() => this.#plane.sweep(), this.#limits.sessionSweepMs).unref()
   }
 
-  async attach(backend: BackendConnection, signal: AbortSignal): Promise<BackendInfo> {
+  async attach(backend: BackendConnection, signal: AbortSignal): Promise<Attachment> {
     if (backend.kind !== this.#config.backend) {
       throw new ProxyError('handshake-failed', `a ${this.#config.backend} proxy cannot attach a ${backend.kind} server`)
     }
     if (backend.kind === 'http') this.#transport = backend.transport
     const began = performance.now()
     try {
-      const info = await this.#plane.attach(backend, signal)
+      const attachment = await this.#plane.attach(backend, signal)
       this.#responseTimeMs = Math.round(performance.now() - began)
-      return info
+      void attachment.lost.then((reason) => this.#noteProblem(reason))
+      return attachment
     } catch (error) {
       this.#problem = error instanceof Error ? error.message : String(error)
       throw error
@@ -96,8 +99,7 @@ class OneProxy implements Proxy {
   }
 
   detach(reason: string): void {
-    this.#problem = reason
-    this.#lastCheckedMs = Date.now()
+    this.#noteProblem(reason)
     this.#plane.detach(reason)
   }
 
@@ -108,6 +110,16 @@ class OneProxy implements Proxy {
 
   stats(): { sessions: number; inFlight: number; streams: number } {
     return this.#plane.stats()
+  }
+
+  #noteProblem(reason: string): void {
+    this.#problem = reason
+    this.#lastCheckedMs = Date.now()
+  }
+
+  /** A method, because the compiler takes for granted what was checked before an await. */
+  #isClosed(): boolean {
+    return this.#started === 'closed'
   }
 
   async #close(deadlineMs: number): Promise<void> {
@@ -142,12 +154,14 @@ class OneProxy implements Proxy {
   #stdioPlane(): Plane {
     const { name, mode, log, trustProxyHeaders = false, endpointPrefix = '' } = this.#config
     const limits = this.#limits
-    const bridge = new StdioBridge({ name, limits, log, openLane: this.#config.openLane })
-    const streams = new SseStreams(limits, log)
+    const held = new HeldBytes(limits.heldBytes)
+    const bridge = new StdioBridge({ name, limits, log, held, openLane: this.#config.openLane })
+    const streams = new SseStreams({ limits, held, log })
     const parts = {
       bridge,
       streams,
       limits,
+      held,
       log,
       authority: () => `${this.#address.host}:${this.#address.port}`,
       trustsForwarded: trustProxyHeaders,
@@ -198,9 +212,11 @@ class OneProxy implements Proxy {
         return forwarder.condition
       },
       stats: () => ({ sessions: forwarder.sessions, inFlight: forwarder.inFlight, streams: forwarder.streams }),
-      attach: (backend, signal) => {
+      attach: async (backend, signal) => {
         if (backend.kind !== 'http') throw new TypeError('not an HTTP server')
-        return forwarder.attach(backend.origin, backend.transport, signal)
+        const info = await forwarder.attach(backend.origin, backend.transport, signal)
+        // An HTTP server has no stream that could be lost: each request finds out by itself.
+        return { ...info, lost: new Promise<string>(() => undefined) }
       },
       detach: (reason) => forwarder.detach(reason),
       handle: (req, res) => forwarder.handle(req, res),

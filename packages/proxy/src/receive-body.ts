@@ -1,6 +1,8 @@
 import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ProxyLimits } from './limits.ts'
 import type { ProxyLog } from './proxy-config.ts'
+import { buildErrorText } from './errors.ts'
 import { sendError, sendFault } from './respond.ts'
 
 /**
@@ -10,12 +12,13 @@ import { sendError, sendFault } from './respond.ts'
  */
 export function receiveBody(
   request: { req: IncomingMessage; res: ServerResponse },
-  options: { limitBytes: number; log: ProxyLog },
+  options: { limits: ProxyLimits; log: ProxyLog },
   done: (text: string) => void,
 ): void {
   const { req, res } = request
-  const { limitBytes, log } = options
-  if (Number(req.headers['content-length'] ?? 0) > limitBytes) return refuse(req, res, limitBytes)
+  const { limits, log } = options
+  const limitBytes = limits.bodyBytes
+  if (Number(req.headers['content-length'] ?? 0) > limitBytes) return refuse(request, limits)
   let chunks: Buffer[] = []
   let bytes = 0
   let isRefused = false
@@ -25,7 +28,7 @@ export function receiveBody(
     else if (!isRefused) {
       isRefused = true
       chunks = []
-      refuse(req, res, limitBytes)
+      refuse(request, limits)
     }
   })
   req.on('error', () => res.destroy())
@@ -33,6 +36,8 @@ export function receiveBody(
     if (isRefused) return
     const [first] = chunks
     const body = chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks)
+    // This listener lives as long as the answer takes.
+    chunks = []
     try {
       if (isUtf8(body)) done(body.toString('utf8'))
       else sendError(res, { name: 'parse-error', message: 'Parse error: the body is not UTF-8' })
@@ -42,9 +47,25 @@ export function receiveBody(
   })
 }
 
-function refuse(req: IncomingMessage, res: ServerResponse, limitBytes: number): void {
-  const message = `Request Entity Too Large: more than ${limitBytes} bytes`
-  // The rest of the body is not worth reading, so the connection ends with the answer.
-  sendError(res, { name: 'body-too-large', message }, '', { Connection: 'close' })
-  req.resume()
+/**
+ * Answers 413 while the client still sends: it is read on for a moment, because a
+ * socket that is closed with unread bytes resets, and takes the answer with it.
+ */
+function refuse({ req, res }: { req: IncomingMessage; res: ServerResponse }, limits: ProxyLimits): void {
+  const message = `Request Entity Too Large: more than ${limits.bodyBytes} bytes`
+  const text = buildErrorText({ name: 'body-too-large', message }, '')
+  res.writeHead(413, {
+    'Content-Type': 'application/json',
+    'Content-Length': Buffer.byteLength(text),
+    Connection: 'close',
+  })
+  res.write(text)
+  let left = limits.lingerBytes
+  const timer = setTimeout(() => res.end(), limits.lingerMs)
+  res.once('close', () => clearTimeout(timer))
+  req.on('end', () => res.end())
+  req.on('data', (chunk: Buffer) => {
+    left -= chunk.length
+    if (left < 0) res.end()
+  })
 }

@@ -12,7 +12,7 @@ export async function endServers(supervision: Supervision, deployment: Deploymen
   await reporter.report('stop', {}, AbortSignal.timeout(runnerLimits.finalWriteMs))
   const deadline = await reporter.stopDeadline()
   const leftMs = deadline === undefined ? limits.stopMs : deadline.getTime() - deps.clock.now().getTime()
-  const budgetMs = Math.max(0, Math.min(leftMs, limits.stopMs * 10))
+  const budgetMs = Math.max(0, Math.min(leftMs, limits.maxStopMs))
   const drainMs = Math.min(runnerLimits.drainMs, budgetMs / 2)
   const begun = deps.clock.monotonicMs()
   lanes.limit(budgetMs)

@@ -9,6 +9,9 @@ import type { SuperviseDeps } from './supervision.ts'
 /** One server that the fake runtime started. */
 interface FakeServer {
   exit: (exit: ServerExit) => void
+  /** Its output ends, as its proxy sees it. */
+  lose: (reason: string) => void
+  lost: Promise<string>
   stopped: boolean
 }
 
@@ -84,6 +87,43 @@ describe('supervising', () => {
     expect(stage.detached).toEqual(['the server was killed by SIGSEGV', 'the server was killed by SIGSEGV'])
   })
 
+  it('a server that closes its output but lives is ended and restarted', async () => {
+    let served = 0
+    const result = await run(() => {
+      served += 1
+      if (served === 2) stage.controller.abort()
+      else stage.servers.at(-1)!.lose('the server closed its output')
+    })
+    expect(result).toBe('stopped')
+    expect(stage.servers.map((server) => server.stopped)).toEqual([true, true])
+    expect(stage.detached).toEqual(['the server closed its output but went on running'])
+  })
+
+  it('a server that closes its output and exits is a crash with its exit as the reason', async () => {
+    let served = 0
+    await run(() => {
+      served += 1
+      if (served === 2) return stage.controller.abort()
+      const server = stage.servers.at(-1)!
+      server.lose('the server closed its output')
+      setImmediate(() => server.exit({ code: 7, signal: null }))
+    })
+    expect(stage.detached).toEqual(['the server exited with code 7'])
+  })
+
+  it('a stop while a lost server is given its moment to exit ends at once', async () => {
+    const { clock } = stage.machine.deps
+    stage.deps.clock = {
+      ...clock,
+      sleep: async (ms, signal) => {
+        if (stage.servers.length > 0) stage.controller.abort(new Error('asked to stop'))
+        await clock.sleep(ms, signal)
+      },
+    }
+    expect(await run(() => stage.servers.at(-1)!.lose('gone'))).toBe('stopped')
+    expect(stage.machine.statuses.get('a')?.status).toBe('stopped')
+  })
+
   it('a crash loop ends in error with the reason', async () => {
     const result = await run(() => stage.servers.at(-1)!.exit({ code: 1, signal: null }))
     expect(result).toMatchObject({ code: 'server-crash-loop' })
@@ -93,6 +133,50 @@ describe('supervising', () => {
       status_context: 'the server keeps crashing: the server exited with code 1',
       process_id: 0,
     })
+  })
+
+  it('does not start a server whose port somebody else listens on', async () => {
+    serveHttp(4321)
+    stage.machine.busyPorts.add(4321)
+    expect(await run(() => {})).toMatchObject({ code: 'port-in-use' })
+    expect(stage.servers).toEqual([])
+    expect(stage.machine.statuses.get('a')).toMatchObject({
+      status: 'error',
+      status_context: expect.stringContaining('target port 4321'),
+      thv: { error_code: 'port-in-use' },
+    })
+  })
+
+  it('a port that is taken while the server restarts is waited for like a crash', async () => {
+    serveHttp(4321)
+    let served = 0
+    const result = await run(() => {
+      served += 1
+      if (served === 2) stage.controller.abort()
+      else {
+        stage.machine.busyPorts.add(4321)
+        stage.servers.at(-1)!.exit({ code: 1, signal: null })
+      }
+    })
+    expect(result).toBe('stopped')
+    expect(stage.servers).toHaveLength(2)
+    expect(stage.detached).toEqual([
+      'the server exited with code 1',
+      "the target port 4321 of 'a' is taken by another program",
+    ])
+  })
+
+  it('a server that is dead when somebody answers for it is not running', async () => {
+    stage.attach = async () => stage.servers.at(-1)!.exit({ code: 1, signal: null })
+    let served = 0
+    expect(await run(() => (served += 1))).toMatchObject({ code: 'server-exited' })
+    expect(served).toBe(0)
+  })
+
+  it('writes an IPv6 target with brackets', async () => {
+    serveHttp(4321, '::1')
+    await run(() => stage.controller.abort())
+    expect(stage.attached).toMatchObject([{ kind: 'http', origin: 'http://[::1]:4321' }])
   })
 
   it('a second supervisor refuses to run beside a living one', async () => {
@@ -170,14 +254,27 @@ describe('supervising', () => {
 
   it('a workload that is removed meanwhile is not brought back by the last words', async () => {
     stage.machine.onSigterm = () => stage.controller.abort()
+    const { processes } = stage.machine.deps
+    const remover = { ...stage.machine.deps, processes: { ...processes, self: async () => ({ pid: 7, started: 'x' }) } }
     const ended = run(() => {
-      void deleteWorkload(stage.machine.deps, 'a', {}, new AbortController().signal)
+      void deleteWorkload(remover, 'a', {}, new AbortController().signal)
     })
     expect(await ended).toBe('stopped')
     stage.machine.alive.delete(selfPid)
     await expect.poll(() => stage.machine.statuses.has('a')).toBe(false)
   })
 })
+
+/** Makes the workload one whose server speaks HTTP; a taken port is free again after one look. */
+function serveHttp(port: number, host = '127.0.0.1'): void {
+  const config = stage.machine.configs.get('a')!
+  const more = { transport: 'streamable-http' as const, target_port: port, target_host: host }
+  stage.machine.configs.set('a', { ...config, ...more })
+  stage.deps.ports = {
+    ...stage.deps.ports,
+    isFree: async (wanted) => !stage.machine.busyPorts.delete(wanted),
+  }
+}
 
 async function run(onServing: () => void) {
   return await supervise(stage.deps, 'a', onServing, stage.controller.signal)
@@ -219,7 +316,11 @@ function deploy(created: Stage): Deployment {
   const exited = new Promise<ServerExit>((resolve) => {
     settle = resolve
   })
-  const server: FakeServer = { exit: settle, stopped: false }
+  let lose: (reason: string) => void = () => {}
+  const lost = new Promise<string>((resolve) => {
+    lose = resolve
+  })
+  const server: FakeServer = { exit: settle, lose, lost, stopped: false }
   created.servers.push(server)
   created.onDeploy(server)
   return {
@@ -241,7 +342,8 @@ function createFakeProxy(created: Stage): Proxy {
     attach: async (backend, signal) => {
       created.attached.push(backend)
       await rejectWhenAborted(created.attach)(signal)
-      return { serverName: 's', serverVersion: '1', protocolVersion: '2025-11-25' }
+      const { lost } = created.servers.at(-1)!
+      return { serverName: 's', serverVersion: '1', protocolVersion: '2025-11-25', lost }
     },
     detach: (reason) => {
       created.detached.push(reason)

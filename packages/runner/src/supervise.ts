@@ -1,15 +1,18 @@
 import {
   decideRestart,
   effectiveProxyMode,
+  isThvError,
+  listenHost,
   loadStartable,
   messageOf,
   reapServers,
+  requireTargetPort,
   ThvError,
+  urlHost,
   type Deployment,
   type RunConfig,
-  type ServerExit,
 } from '@thv/core'
-import type { Proxy, ProxyConfig } from '@thv/proxy'
+import type { Attachment, Proxy, ProxyConfig } from '@thv/proxy'
 import { describeExit } from './describe-exit.ts'
 import { endServers } from './end-servers.ts'
 import { failureOf, type Failure } from './failure.ts'
@@ -103,20 +106,27 @@ async function serveOnce(
   run: { restarts: number; onServing: (config: RunConfig) => void; firstStart: boolean },
 ): Promise<Crash | 'stopped'> {
   const { deps, config, reporter, signal } = supervision
+  const conflict = await portConflict(supervision)
+  if (conflict !== undefined) {
+    if (run.firstStart) throw conflict
+    return { reason: conflict.message, stderr: [] }
+  }
   const deployment = await deps.runtime.deploy({ ...command, onOutput: deps.writeServerLine }, signal)
   try {
     deps.log('info', 'server started', { pid: deployment.process.pid })
     await reporter.report('launch', { extension: { server: deployment.process } }, signal)
-    await attach(supervision, deployment)
+    const { lost } = await attach(supervision, deployment)
     const startedAt = deps.clock.now().toISOString()
     await reporter.report('ready', { extension: { started_at: startedAt, restarts: run.restarts } }, signal)
     run.onServing(config)
-    const exit = await exitOrAbort(deployment, signal)
-    if (exit === 'aborted') {
+    const end = await endOrAbort(supervision, deployment, lost)
+    if (end === 'aborted') {
       await endServers(supervision, deployment)
       return 'stopped'
     }
-    return { reason: describeExit(exit), stderr: deployment.lastStderr() }
+    const stderr = deployment.lastStderr()
+    if (end.livesOn) await deployment.stop(runnerLimits.failedStartStopMs)
+    return signal.aborted ? 'stopped' : { reason: end.reason, stderr }
   } catch (error) {
     const stderr = deployment.lastStderr()
     await deployment.stop(runnerLimits.failedStartStopMs)
@@ -127,19 +137,38 @@ async function serveOnce(
   }
 }
 
+/**
+ * Why a server would not get its own port. Asked before every deploy: the handshake cannot
+ * tell a server from a stranger that answers on its port.
+ */
+async function portConflict({ deps, config }: Supervision): Promise<ThvError | undefined> {
+  try {
+    await requireTargetPort(deps.ports, config)
+    return undefined
+  } catch (error) {
+    if (isThvError(error) && error.code === 'port-in-use') return error
+    throw error
+  }
+}
+
 /** The handshake; a server that dies meanwhile ends the wait at once. */
-async function attach(supervision: Supervision, deployment: Deployment): Promise<void> {
+async function attach(supervision: Supervision, deployment: Deployment): Promise<Attachment> {
   const died = new AbortController()
   const watch = abortOnExit(deployment, died)
   const signal = AbortSignal.any([supervision.signal, died.signal])
+  let attachment: Attachment
   try {
-    await supervision.proxy.attach(backendOf(supervision.config, deployment), signal)
+    attachment = await supervision.proxy.attach(backendOf(supervision.config, deployment), signal)
   } catch (error) {
     // Output is drained before `exited` resolves, so give the real reason a moment to arrive.
-    await Promise.race([watch, supervision.deps.clock.sleep(250, supervision.signal)])
+    await Promise.race([watch, supervision.deps.clock.sleep(runnerLimits.exitReasonMs, supervision.signal)])
     if (died.signal.aborted) throw new ThvError('server-exited', messageOf(died.signal.reason), { cause: error })
     throw error
   }
+  // Whoever answered, a server that has exited did not; one turn lets its end be heard.
+  await supervision.deps.clock.sleep(0, supervision.signal)
+  if (died.signal.aborted) throw new ThvError('server-exited', messageOf(died.signal.reason))
+  return attachment
 }
 
 async function abortOnExit(deployment: Deployment, died: AbortController): Promise<void> {
@@ -152,7 +181,7 @@ function backendOf(config: RunConfig, deployment: Deployment): Parameters<Proxy[
     if (deployment.stdio === undefined) throw new ThvError('internal', 'the runtime gave no pipe to a stdio server')
     return { kind: 'stdio', ...deployment.stdio }
   }
-  const host = config.target_host ?? '127.0.0.1'
+  const host = urlHost(listenHost(config.target_host ?? ''))
   return { kind: 'http', origin: `http://${host}:${config.target_port ?? 0}`, transport: config.transport }
 }
 
@@ -175,7 +204,7 @@ function proxyConfigOf(deps: SuperviseDeps, config: RunConfig, lanes: Lanes): Pr
   const isShared = config.transport !== 'stdio' || config.thv?.lanes === 'shared'
   return {
     name: config.name,
-    listen: { host: config.host === '' ? '127.0.0.1' : config.host, port: config.port },
+    listen: { host: listenHost(config.host), port: config.port },
     backend: config.transport === 'stdio' ? 'stdio' : 'http',
     mode: effectiveProxyMode(config.transport, config.proxy_mode),
     ...(config.allowed_origins === undefined ? {} : { allowedOrigins: config.allowed_origins }),
@@ -187,16 +216,33 @@ function proxyConfigOf(deps: SuperviseDeps, config: RunConfig, lanes: Lanes): Pr
   }
 }
 
-/** Leaves no listener behind: a supervision sees many exits but only one abort. */
-async function exitOrAbort(deployment: Deployment, signal: AbortSignal): Promise<ServerExit | 'aborted'> {
+/** How a server stopped serving. */
+interface End {
+  reason: string
+  /** Its process is still there, but its streams are not: it is of no use to anyone. */
+  livesOn: boolean
+}
+
+/** Leaves no listener behind: a supervision sees many ends but only one abort. */
+async function endOrAbort(
+  { deps, signal }: Supervision,
+  deployment: Deployment,
+  lost: Promise<string>,
+): Promise<End | 'aborted'> {
   let onAbort = (): void => {}
   const aborted = new Promise<'aborted'>((resolve) => {
     onAbort = () => resolve('aborted')
     if (signal.aborted) onAbort()
     else signal.addEventListener('abort', onAbort, { once: true })
   })
+  const exited = deployment.exited.then((exit): End => ({ reason: describeExit(exit), livesOn: false }))
+  const givenUp = lost.then(async (reason): Promise<End> => {
+    await deps.clock.sleep(runnerLimits.exitAfterLostMs, signal)
+    return { reason: `${reason} but went on running`, livesOn: true }
+  })
   try {
-    return await Promise.race([deployment.exited, aborted])
+    // The wait for the exit is cut short by an abort only, and then the abort has won.
+    return await Promise.race([exited, aborted, givenUp.catch(() => aborted)])
   } finally {
     signal.removeEventListener('abort', onAbort)
   }

@@ -1,4 +1,4 @@
-import type { ChangeStatusDeps, RunConfig, RunConfigStore, WorkloadRuntime } from '@thv/core'
+import type { ChangeStatusDeps, PortAllocator, RunConfig, RunConfigStore, WorkloadRuntime } from '@thv/core'
 import type { Proxy, ProxyConfig } from '@thv/proxy'
 import type { Failure } from './failure.ts'
 import type { Lanes } from './lanes.ts'
@@ -10,6 +10,7 @@ import type { StatusReporter } from './status-reporter.ts'
 export interface SuperviseDeps extends ChangeStatusDeps, ServerCommandDeps {
   configs: RunConfigStore
   runtime: WorkloadRuntime
+  ports: PortAllocator
   createProxy: (config: ProxyConfig) => Proxy
   proxyLimits: NonNullable<ProxyConfig['limits']>
   /** Receives each line of the server's own output. */

@@ -7,6 +7,12 @@ interface Candidate {
   summary: string
 }
 
+/** Every command has them. */
+const globalOptions: readonly OptionSpec[] = [
+  { flags: '--debug', summary: 'log more, and show where errors come from' },
+  { flags: '-h, --help', summary: 'show help' },
+]
+
 /** `thv __complete -- WORDS…`: one candidate per line, tab, summary; `:files` asks the shell for file names. */
 export async function completeCommand(context: CommandContext, input: CommandInput): Promise<void> {
   const words = input.rest ?? []
@@ -21,7 +27,7 @@ async function candidatesFor(context: CommandContext, words: readonly string[]):
   const options = spec?.options ?? []
   const pending = optionOf(options, before.at(-1) ?? '')
   if (pending !== undefined && takesValue(pending)) return await valuesOf(context, pending, last)
-  if (last.startsWith('-')) return matching(options.flatMap(flagCandidates), last)
+  if (last.startsWith('-')) return matching([...options, ...globalOptions].flatMap(flagCandidates), last)
   const children = spec === undefined ? commands : (spec.subcommands ?? [])
   if (children.length > 0) {
     return matching(
@@ -29,14 +35,10 @@ async function candidatesFor(context: CommandContext, words: readonly string[]):
       last,
     )
   }
-  if (spec?.name === 'completion')
-    return matching(
-      ['bash', 'zsh', 'fish'].map((word) => ({ word, summary: '' })),
-      last,
-    )
   const position = rest.filter((word) => !word.startsWith('-')).length
   const declared = spec?.arguments ?? []
   const argument = declared[position] ?? (declared.at(-1)?.name.includes('...') === true ? declared.at(-1) : undefined)
+  if (argument?.choices !== undefined) return matching(argument.choices.map(plain), last)
   return argument?.completes === undefined ? [] : await lookUp(context, argument.completes, last)
 }
 
@@ -66,11 +68,7 @@ function takesValue(option: OptionSpec): boolean {
 }
 
 async function valuesOf(context: CommandContext, option: OptionSpec, last: string): Promise<Candidate[]> {
-  if (option.choices !== undefined)
-    return matching(
-      option.choices.map((word) => ({ word, summary: '' })),
-      last,
-    )
+  if (option.choices !== undefined) return matching(option.choices.map(plain), last)
   return option.completes === undefined ? [] : await lookUp(context, option.completes, last)
 }
 
@@ -83,10 +81,11 @@ async function lookUp(context: CommandContext, what: Completion, last: string): 
       last,
     )
   const groups = new Set(['default', ...workloads.map((workload) => workload.group ?? 'default')])
-  return matching(
-    [...groups].map((word) => ({ word, summary: '' })),
-    last,
-  )
+  return matching([...groups].map(plain), last)
+}
+
+function plain(word: string): Candidate {
+  return { word, summary: '' }
 }
 
 function flagCandidates(option: OptionSpec): Candidate[] {

@@ -51,9 +51,10 @@ complete -c thv -n __thv_wants_files -F
 
 /** `thv completion SHELL`. */
 export async function completionCommand(context: CommandContext, input: CommandInput): Promise<void> {
-  const script = scripts[input.args[0] ?? '']
+  const shell = input.args[0] ?? ''
+  const script = Object.hasOwn(scripts, shell) ? scripts[shell] : undefined
   if (script === undefined) {
-    throw new ThvError('invalid-argument', `there is no completion for '${input.args[0] ?? ''}'`, {
+    throw new ThvError('invalid-argument', `there is no completion for '${shell}'`, {
       hint: 'write bash, zsh or fish',
     })
   }

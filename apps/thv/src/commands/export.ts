@@ -6,5 +6,8 @@ export async function exportCommand(context: CommandContext, input: CommandInput
   const [name = '', path = ''] = input.args
   const text = await exportRunConfig({ configs: await context.container.configs() }, name)
   await context.container.writeExport(path, text)
-  context.output.line(`Successfully exported run configuration for '${name}' to '${path}'`)
+  const done = `Successfully exported run configuration for '${name}' to '${path}'`
+  // Whoever writes to /dev/stdout wants the document there, and nothing else.
+  if (/^\/(?:dev|proc)\//.test(path)) context.output.note(done)
+  else context.output.line(done)
 }

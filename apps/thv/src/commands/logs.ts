@@ -20,7 +20,11 @@ export async function logsCommand(context: CommandContext, input: CommandInput):
     context.output.bytes(chunk)
   }
   const found = flagOption(input, 'follow')
-    ? await followFile(path, write, { waitForFile: known.has(name), signal: context.signal })
+    ? await followFile(path, write, {
+        waitForFile: known.has(name),
+        isOver: async () => await isRemoved(context, name),
+        signal: context.signal,
+      })
     : await printFile(path, write)
   if (found) return
   if (!known.has(name)) throw workloadNotFound(name)
@@ -31,6 +35,13 @@ export async function logsCommand(context: CommandContext, input: CommandInput):
   throw new ThvError('logs-not-found', `container logs for workload ${name} not found, use --proxy to get proxy logs`, {
     hint: `the server has written nothing yet; see 'thv logs ${name} --proxy'`,
   })
+}
+
+async function isRemoved(context: CommandContext, name: string): Promise<boolean> {
+  const { statuses, configs } = await context.container.reading()
+  const [record, config] = await Promise.allSettled([statuses.read(name), configs.load(name)])
+  // What cannot be read is there.
+  return [record, config].every((found) => found.status === 'fulfilled' && found.value === undefined)
 }
 
 async function pruneLogs(context: CommandContext, known: ReadonlySet<string>): Promise<void> {

@@ -1,7 +1,7 @@
 import { messageOf, ThvError } from '@thv/core'
 import type { CommandContext, CommandInput } from '../command.ts'
 import { anyResult, type McpResult } from '../mcp-any-result.ts'
-import { withMcpSession } from '../mcp-client.ts'
+import { sentenceOf, withMcpSession } from '../mcp-client.ts'
 import { flagOption, textOption } from '../options.ts'
 import { printable } from '../output/style.ts'
 
@@ -9,11 +9,11 @@ import { printable } from '../output/style.ts'
 export async function mcpCallCommand(context: CommandContext, input: CommandInput): Promise<void> {
   const tool = input.args[0] ?? ''
   const params = { name: tool, arguments: await readArguments(context, input) }
-  const result = await withMcpSession(context, input, async ({ client, signal }) => {
+  const result = await withMcpSession(context, input, async ({ client, options }) => {
     try {
-      return await client.request({ method: 'tools/call', params }, anyResult, { signal })
+      return await client.request({ method: 'tools/call', params }, anyResult, options)
     } catch (error) {
-      throw new ThvError('mcp-error', `the server refused to call '${tool}': ${messageOf(error)}`, {
+      throw new ThvError('mcp-error', `calling '${tool}' failed: ${sentenceOf(error)}`, {
         hint: "see 'thv mcp list tools' for what it offers",
         cause: error,
       })
@@ -47,8 +47,9 @@ async function readArguments(context: CommandContext, input: CommandInput): Prom
 
 async function readFile(context: CommandContext, file: string): Promise<string> {
   try {
-    return await context.container.files.readText(file)
+    return await context.container.files.readText(file, { signal: context.signal })
   } catch (error) {
+    context.signal.throwIfAborted()
     throw new ThvError('invalid-argument', `arguments file '${file}' cannot be read: ${messageOf(error)}`, {
       hint: 'give a file that holds a JSON object',
       cause: error,

@@ -47,9 +47,7 @@ async function listAll(session: McpSession, kind: Kind): Promise<Entry[]> {
   let cursor: string | undefined
   for (let page = 0; page < maxPages; page += 1) {
     const params = cursor === undefined ? {} : { cursor }
-    const result = await session.client.request({ method: `${kind}/list`, params }, anyResult, {
-      signal: session.signal,
-    })
+    const result = await session.client.request({ method: `${kind}/list`, params }, anyResult, session.options)
     const list = result[kind]
     if (Array.isArray(list)) entries.push(...list)
     if (typeof result['nextCursor'] !== 'string') return entries

@@ -5,6 +5,7 @@ import {
   isPackageArgument,
   isProxyMode,
   isTransportType,
+  limits,
   messageOf,
   runWorkload,
   systemCodeOf,
@@ -41,7 +42,7 @@ export async function runCommand(context: CommandContext, input: CommandInput): 
     await superviseHere(context, config.name, serving)
     return 0
   } finally {
-    await deleteWorkload(deps, config.name, {}, AbortSignal.timeout(30_000))
+    await deleteWorkload(deps, config.name, {}, AbortSignal.timeout(limits.undoMs))
   }
 }
 
@@ -70,6 +71,7 @@ async function readRequest(context: CommandContext, input: CommandInput): Promis
       file: textOption(input, 'envFile'),
       directory: textOption(input, 'envFileDir'),
       values: listOption(input, 'env'),
+      signal: context.signal,
     }),
     labels: Object.fromEntries(parseLabels(listOption(input, 'label'))),
     allowedOrigins: listOption(input, 'allowedOrigins'),
@@ -137,8 +139,9 @@ async function loadConfigFile(context: CommandContext, file: string): Promise<Ru
   const hint = "write one with 'thv export NAME FILE'"
   let text: string
   try {
-    text = await context.container.files.readText(file)
+    text = await context.container.files.readText(file, { signal: context.signal })
   } catch (error) {
+    context.signal.throwIfAborted()
     const why = systemCodeOf(error) === 'ENOENT' ? 'there is no such file' : messageOf(error)
     throw new ThvError('run-config-unreadable', `run config '${file}' cannot be read: ${why}`, { hint, cause: error })
   }

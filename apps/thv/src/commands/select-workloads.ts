@@ -31,7 +31,12 @@ export async function selectWorkloads(
   return { names: listing.workloads.filter(wanted).map((workload) => workload.name), group, explicit: false }
 }
 
-/** Whether `--all` of stop and of start means it: is some process keeping it up? */
+/** Whether `--all` of stop means it: is there something to end? An unhealthy one may have a server left. */
 export function isActive(workload: Workload): boolean {
   return !['stopped', 'error', 'policy_stopped'].includes(workload.status)
+}
+
+/** Whether a living process keeps it up, so that `--all` of start has nothing to do for it. */
+export function isSupervised(workload: Workload): boolean {
+  return workload.supervisor_pid !== undefined
 }

@@ -1,10 +1,10 @@
-import { messageOf, restartWorkload, startWorkload, ThvError } from '@thv/core'
+import { limits, messageOf, restartWorkload, startWorkload, ThvError } from '@thv/core'
 import type { CommandContext, CommandInput } from '../command.ts'
-import { flagOption, numberOption } from '../options.ts'
+import { flagOption, numberOption, textOption } from '../options.ts'
 import { superviseHere } from '../supervise-here.ts'
 import { servingLine } from '../output/serving-line.ts'
 import { forEachWorkload } from './for-each-workload.ts'
-import { isActive, selectWorkloads } from './select-workloads.ts'
+import { isSupervised, selectWorkloads } from './select-workloads.ts'
 
 /** `thv start`: nothing to do for what runs. */
 export async function startCommand(context: CommandContext, input: CommandInput): Promise<number> {
@@ -21,7 +21,8 @@ export async function startCommand(context: CommandContext, input: CommandInput)
 export async function restartCommand(context: CommandContext, input: CommandInput): Promise<number> {
   const deps = await context.container.workloads()
   const { progress } = context.output
-  const seconds = numberOption(input, 'timeout', { flag: '--timeout', min: 0, max: 3600 }) ?? 30
+  const seconds =
+    numberOption(input, 'timeout', { flag: '--timeout', min: 0, max: limits.maxStopMs / 1000 }) ?? limits.stopMs / 1000
   const options = { debug: context.debug, progress, timeoutMs: seconds * 1000 }
   return await bulk(context, input, {
     wanted: 'all',
@@ -31,7 +32,8 @@ export async function restartCommand(context: CommandContext, input: CommandInpu
 
 async function startHere(context: CommandContext, input: CommandInput): Promise<number> {
   const [name, ...others] = input.args
-  if (name === undefined || others.length > 0) {
+  const several = flagOption(input, 'all') || textOption(input, 'group') !== undefined
+  if (name === undefined || others.length > 0 || several) {
     throw new ThvError('invalid-flag-combination', '--foreground takes exactly one workload name', {
       hint: 'start the others in their own terminals, or without --foreground',
     })
@@ -46,7 +48,11 @@ async function bulk(
   work: { wanted: 'inactive' | 'all'; action: (name: string) => Promise<void> },
 ): Promise<number> {
   const { output } = context
-  const selection = await selectWorkloads(context, input, (workload) => work.wanted === 'all' || !isActive(workload))
+  const selection = await selectWorkloads(
+    context,
+    input,
+    (workload) => work.wanted === 'all' || !isSupervised(workload),
+  )
   if (selection.names.length === 0) {
     output.line(
       selection.group === undefined

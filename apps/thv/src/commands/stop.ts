@@ -1,4 +1,4 @@
-import { stopWorkload } from '@thv/core'
+import { limits, stopWorkload } from '@thv/core'
 import type { CommandContext, CommandInput } from '../command.ts'
 import { numberOption } from '../options.ts'
 import { forEachWorkload, reportFailures } from './for-each-workload.ts'
@@ -6,7 +6,8 @@ import { isActive, selectWorkloads } from './select-workloads.ts'
 
 /** `thv stop`: silent on success. */
 export async function stopCommand(context: CommandContext, input: CommandInput): Promise<number> {
-  const seconds = numberOption(input, 'timeout', { flag: '--timeout', min: 0, max: 3600 }) ?? 30
+  const seconds =
+    numberOption(input, 'timeout', { flag: '--timeout', min: 0, max: limits.maxStopMs / 1000 }) ?? limits.stopMs / 1000
   const selection = await selectWorkloads(context, input, isActive)
   if (selection.names.length === 0) {
     context.output.line(

@@ -151,7 +151,13 @@ export const commands: readonly CommandSpec[] = [
       {
         name: 'list',
         summary: 'list what a server offers',
-        arguments: [{ name: '[kind]', summary: 'tools, resources or prompts (default: all three)' }],
+        arguments: [
+          {
+            name: '[kind]',
+            summary: 'tools, resources or prompts (default: all three)',
+            choices: ['tools', 'resources', 'prompts'],
+          },
+        ],
         options: mcpOptions,
         load: async () => (await import('./mcp-list.ts')).mcpListCommand,
       },
@@ -202,7 +208,7 @@ export const commands: readonly CommandSpec[] = [
   {
     name: 'completion',
     summary: 'print a shell completion script',
-    arguments: [{ name: '<shell>', summary: 'bash, zsh or fish' }],
+    arguments: [{ name: '<shell>', summary: 'bash, zsh or fish', choices: ['bash', 'zsh', 'fish'] }],
     examples: ['source <(thv completion bash)', 'thv completion fish > ~/.config/fish/completions/thv.fish'],
     load: async () => (await import('./completion.ts')).completionCommand,
   },

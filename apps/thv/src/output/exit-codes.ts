@@ -14,5 +14,10 @@ export const exitCodes: Record<ErrorKind, number> = {
   internal: 1,
 }
 
-/** What a shell expects of a program that was ended by Ctrl-C. */
-export const interruptedExitCode = 130
+/** Signals that ask for an orderly end. */
+export const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
+export type EndSignal = (typeof endSignals)[number]
+
+/** What a shell expects of a program that was ended by a signal. */
+export const interruptedExitCodes: Record<EndSignal, number> = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }

@@ -28,7 +28,9 @@ export function entryDirectory(
  */
 export function entryName(name: string, version: string): string {
   if (!/^[\w.+!-]+$/.test(version) || !/^[@\w.~/[\],-]+$/.test(name)) {
-    throw new ThvError('package-name-invalid', `'${name}@${version}' cannot be a directory name`)
+    throw new ThvError('package-name-invalid', `'${name}@${version}' cannot be a directory name`, {
+      hint: 'give a plain name and an exact version, for example name@1.2.3',
+    })
   }
   const full = `${small(name.replaceAll('/', '+'))}@${small(version)}`
   if (full.length <= packageLimits.entryNameLength) return full

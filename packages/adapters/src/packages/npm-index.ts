@@ -55,7 +55,7 @@ export function parseNpmView(output: string, name: string): ResolvedPackage | un
 /** Why npm failed, as one of our errors. Pure. */
 export function npmFailure(spec: string, result: ToolResult): ThvError {
   const code = errorCode(result)
-  const detail = lastLines(result.errors)
+  const detail = lastLines(forUsers(result.errors))
   if (
     result.late ||
     /^(?:ENOTFOUND|ECONN\w*|ETIMEDOUT|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ERR_SOCKET_TIMEOUT|E5\d\d|FETCH_ERROR|EPROTO|ERR_SSL\w*|CERT_\w+|UNABLE_TO_\w+|SELF_SIGNED\w*|DEPTH_ZERO\w*)$/.test(
@@ -85,6 +85,20 @@ export function npmFailure(spec: string, result: ToolResult): ThvError {
       detail,
     },
   )
+}
+
+/** npm ended well and installed nothing: one of the user's settings makes it so. */
+export function npmLeftNothing(spec: string, result: ToolResult): ThvError {
+  return new ThvError('package-install-failed', `npm said that it installed ${spec}, and it is not there`, {
+    hint: "look at your npm settings with 'npm config list'",
+    detail: lastLines(forUsers(`${result.output}\n${result.errors}`)),
+  })
+}
+
+/** Without the lines that are for the authors of npm: where in its code it failed. */
+function forUsers(errors: string): string {
+  const lines = errors.split(/\r?\n/)
+  return lines.filter((line) => !/^(?:npm (?:error|ERR!)\s+)?(?:\s*at \S|FetchError: )/.test(line)).join('\n')
 }
 
 function versionNotFound(source: PackageSource, listed: unknown): ThvError {

@@ -85,6 +85,32 @@ describe('an npm package', { timeout: 120_000 }, () => {
     await expect(bare.resolve(source(server), never)).rejects.toMatchObject({ code: 'package-tool-missing' })
   })
 
+  it('is installed whatever the settings of the user would make of it', async () => {
+    const cacheDirectory = await temporaryDirectory()
+    const environment = {
+      ...process.env,
+      npm_config_dry_run: 'true',
+      npm_config_package_lock_only: 'true',
+      npm_config_location: 'global',
+      npm_config_install_strategy: 'linked',
+      npm_config_bin_links: 'false',
+      NPM_CONFIG_WORKSPACES: 'true',
+      npm_config_workspace: 'elsewhere',
+    }
+    const installer = createNpmInstaller({ cacheDirectory, environment })
+    const installed = await installer.install({ kind: 'npx', name: 'semver', version: '7.7.1' }, nothing, never)
+    expect(installed.command[1]).toMatch(/semver\/bin\/semver\.js$/)
+  })
+
+  it('that npm says to have installed and has not is a failed install', async () => {
+    const cacheDirectory = await temporaryDirectory()
+    const npmCliPath = join(cacheDirectory, 'idle.cjs')
+    await writeFile(npmCliPath, 'console.error("nothing done")')
+    const installer = createNpmInstaller({ cacheDirectory, environment: process.env, npmCliPath })
+    const installing = installer.install({ kind: 'npx', name: server, version: '1.0.0' }, nothing, never)
+    await expect(installing).rejects.toMatchObject({ code: 'package-install-failed', detail: ['nothing done'] })
+  })
+
   it('that is a library has no command and is not kept', async () => {
     const cacheDirectory = await temporaryDirectory()
     const installer = createNpmInstaller({ cacheDirectory, environment: process.env })

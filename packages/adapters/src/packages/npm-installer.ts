@@ -1,12 +1,12 @@
 import { mkdir, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { limits, ThvError, type PackageInstaller } from '@thv/core'
 import { packagesDirectory } from './cache-layout.ts'
 import type { Ecosystem, InstallerOptions } from './ecosystem.ts'
-import { findTool } from './find-tool.ts'
+import { findNpm } from './find-npm.ts'
 import { createInstaller } from './installer.ts'
 import { readInstalledPackage } from './npm-command.ts'
-import { askNpmIndex, npmFailure, type RunNpm } from './npm-index.ts'
+import { askNpmIndex, npmFailure, npmLeftNothing, type RunNpm } from './npm-index.ts'
 import { isReadable } from './read-json.ts'
 import { runTool } from './run-tool.ts'
 
@@ -25,7 +25,7 @@ export function createNpmInstaller(options: NpmInstallerOptions): PackageInstall
   const nodePath = options.nodePath ?? process.execPath
   // Settings that would make npm ask, wait, or install elsewhere.
   const environment = {
-    ...options.environment,
+    ...withoutWorkspaces(options.environment),
     NO_COLOR: '1',
     npm_config_yes: 'true',
     npm_config_color: 'false',
@@ -49,6 +49,22 @@ export function createNpmInstaller(options: NpmInstallerOptions): PackageInstall
   return createInstaller(npmEcosystem(options.cacheDirectory, run), options)
 }
 
+/** Settings of the user's npm that would make it install nothing, or elsewhere. The command line wins over all. */
+const pinned = [
+  '--dry-run=false',
+  '--package-lock-only=false',
+  '--location=project',
+  '--global=false',
+  '--install-strategy=hoisted',
+  '--workspaces=false',
+  '--bin-links=true',
+]
+
+/** A list of workspaces cannot be taken back on the command line, and npm refuses it beside `--workspaces=false`. */
+function withoutWorkspaces(environment: NpmInstallerOptions['environment']): NpmInstallerOptions['environment'] {
+  return Object.fromEntries(Object.entries(environment).filter(([key]) => !/^npm_config_workspace/i.test(key)))
+}
+
 function npmEcosystem(cacheDirectory: string, run: RunNpm): Ecosystem {
   return {
     kind: 'npx',
@@ -62,10 +78,14 @@ function npmEcosystem(cacheDirectory: string, run: RunNpm): Ecosystem {
       await mkdir(join(directory, 'node_modules'))
       await writeFile(join(directory, 'package.json'), '{"private":true}\n')
       const args = ['install', '--prefix', directory, '--omit=dev', '--no-audit', '--no-fund', '--loglevel=error']
+      args.push(...pinned)
       const spec = `${resolved.name}@${resolved.version}`
       const place = { directory, withinMs: limits.packageInstallMs }
       const result = await run([...args, '--package-lock=true', '--save-exact', '--', spec], place, signal)
       if (result.code !== 0) throw npmFailure(spec, result)
+      if (!(await isReadable(join(directory, 'node_modules', resolved.name, 'package.json')))) {
+        throw npmLeftNothing(spec, result)
+      }
       return await readInstalledPackage(directory, resolved.name)
     },
   }
@@ -79,14 +99,10 @@ export function isExactVersion(version: string): boolean {
 async function npmCommand(
   options: NpmInstallerOptions,
   nodePath: string,
-): Promise<[executable: string, ...args: string[]]> {
+): Promise<readonly [executable: string, ...args: string[]]> {
   if (options.npmCliPath !== undefined) return [nodePath, options.npmCliPath]
-  for (const place of ['../lib/node_modules', 'node_modules']) {
-    const script = join(dirname(nodePath), place, 'npm/bin/npm-cli.js')
-    if (await isReadable(script)) return [nodePath, script]
-  }
-  const found = await findTool('npm', options.environment)
-  if (found !== undefined) return [found]
+  const found = await findNpm(options.environment, nodePath)
+  if (found !== undefined) return found
   throw new ThvError('package-tool-missing', 'npm is needed for npx:// packages, and there is none', {
     hint: 'install Node.js with npm, or put npm on the PATH',
   })

@@ -73,3 +73,17 @@ describe('an exact npm version', () => {
     expect(isExactVersion(version)).toBe(false)
   })
 })
+
+describe('an npm that cannot reach its registry', () => {
+  it('is told without the lines that are for its authors', () => {
+    const errors = [
+      'npm error code ECONNREFUSED',
+      'npm error FetchError: request to http://127.0.0.1:9/x failed, reason: connect',
+      'npm error     at ClientRequest.<anonymous> (/lib/fetch.js:130:14)',
+      'npm error errno ECONNREFUSED',
+    ].join('\n')
+    const error = npmFailure('x', { code: 1, output: '', errors, late: false })
+    expect(error.code).toBe('package-index-unreachable')
+    expect(error.detail).toEqual(['npm error code ECONNREFUSED', 'npm error errno ECONNREFUSED'])
+  })
+})

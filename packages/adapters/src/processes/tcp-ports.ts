@@ -7,6 +7,8 @@ import { processLimits } from './process-limits.ts'
 
 const lowest = 10_000
 const beyond = 65_535
+/** What the system says of an address or a name that cannot be listened on here. */
+const notHere = ['EADDRNOTAVAIL', 'ENOTFOUND', 'EAI_AGAIN', 'EINVAL']
 
 /**
  * Ports of this machine, tested by binding TCP and UDP (spec/local 3.4). A free port
@@ -44,7 +46,7 @@ async function isFree(port: number, host: string): Promise<boolean> {
         cause: error,
       })
     }
-    if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
+    if (code !== undefined && notHere.includes(code)) {
       throw new ThvError('host-invalid', `'${host}' is not an address of this machine`, {
         hint: 'use 127.0.0.1',
         cause: error,

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { chmodSync, linkSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, test, vi } from 'vitest'
@@ -40,6 +41,13 @@ test.each(['to a file', 'to nothing'])('a symbolic link %s is refused and stays'
   symlinkSync(victim, join(directory, 'c.json'))
   await expect(writeAtomically(join(directory, 'c.json'), 'x')).rejects.toMatchObject({ code: 'state-denied' })
   expect(namesIn(directory)).toEqual(kind === 'to a file' ? ['c.json', 'victim'] : ['c.json'])
+})
+
+test.runIf(posix)('a pipe in the way is refused and stays', async () => {
+  const path = join(scratchDirectory(), 'c.json')
+  execFileSync('mkfifo', [path])
+  await expect(writeAtomically(path, 'x')).rejects.toMatchObject({ code: 'state-denied' })
+  expect(statSync(path).isFIFO()).toBe(true)
 })
 
 test('a directory in the way is state-failed and leaves no temporary file', async () => {

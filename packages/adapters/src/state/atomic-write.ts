@@ -10,13 +10,13 @@ import { discard, writeTemporary } from './temporary-file.ts'
  * and after a power cut one of the two is there. The file is private to the user
  * (0600); missing parent directories are created (0750).
  *
- * A symbolic link at `path` is refused: a rename would silently cut it off from
- * what it pointed at. Rejects with `state-denied`, `state-full` or `state-failed`,
+ * Anything else than a regular file at `path` is refused: a rename would silently cut
+ * a symbolic link off from what it pointed at, or replace a device. Rejects with `state-denied`, `state-full` or `state-failed`,
  * and then the old file is untouched.
  */
 export async function writeAtomically(path: string, content: string | Uint8Array): Promise<void> {
   try {
-    await refuseLink(path)
+    await refuseOtherThanFile(path)
     const temporary = await writeTemporary(path, content, true)
     try {
       await retryBusy(() => rename(temporary, path))
@@ -44,13 +44,21 @@ export async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-async function refuseLink(path: string): Promise<void> {
+async function refuseOtherThanFile(path: string): Promise<void> {
   const found = await lstat(path).catch((error: unknown) => {
     if (systemCodeOf(error) === 'ENOENT') return undefined
     throw error
   })
-  if (found?.isSymbolicLink() !== true) return
-  throw new ThvError('state-denied', `cannot write '${path}': it is a symbolic link`, {
-    hint: `remove the link, or put the file itself there`,
+  if (found === undefined || found.isFile()) return
+  if (found.isDirectory()) {
+    throw new ThvError('state-failed', `cannot write '${path}': it is a directory`, { hint: 'remove the directory' })
+  }
+  if (found.isSymbolicLink()) {
+    throw new ThvError('state-denied', `cannot write '${path}': it is a symbolic link`, {
+      hint: `remove the link, or put the file itself there`,
+    })
+  }
+  throw new ThvError('state-denied', `cannot write '${path}': it is a device, a pipe or a socket`, {
+    hint: 'remove it; thv writes only regular files here',
   })
 }

@@ -52,7 +52,7 @@ export function parsePackageSource(argument: string): PackageSource {
   const name = at > 0 ? rest.slice(0, at) : rest
   const version = at > 0 ? rest.slice(at + 1) : undefined
   if (!nameRules[kind].test(name) || name.length > 214 || name.includes('..')) {
-    throw new ThvError('package-name-invalid', `'${rest}' is not a ${ecosystemOf[kind]} name`, {
+    throw new ThvError('package-name-invalid', `'${rest}' is not the name of ${ecosystemOf[kind]}`, {
       hint: `write ${kind}://${exampleOf[kind]}`,
     })
   }
@@ -78,7 +78,7 @@ export function packageWorkloadName(source: PackageSource): string {
   return base === '' ? 'toolhive-container' : sanitizeWorkloadName(base)
 }
 
-const ecosystemOf: Record<PackageKind, string> = { npx: 'npm package', uvx: 'Python package', go: 'Go module' }
+const ecosystemOf: Record<PackageKind, string> = { npx: 'an npm package', uvx: 'a Python package', go: 'a Go module' }
 const exampleOf: Record<PackageKind, string> = {
   npx: '@modelcontextprotocol/server-everything',
   uvx: 'mcp-server-time',

@@ -12,6 +12,10 @@ const minimal = {
   permission_profile: null,
 }
 
+const process = { runtime: 'process' }
+const found = { kind: 'npx', name: 'x', version: '1.0.0', integrity: 'sha512-x' }
+const command = { executable: '/bin/x', typed: 'x', workingDirectory: '/', searchPath: '' }
+
 describe('run configs', () => {
   it('accepts the smallest config and keeps unknown keys', () => {
     const config: unknown = { ...minimal, future: { x: 1 } }
@@ -39,8 +43,37 @@ describe('run configs', () => {
     [{ ...minimal, env_vars: { A: 1 } }],
     [{ ...minimal, proxy_mode: 'ws' }],
     [{ ...minimal, thv: { runtime: 'process', lanes: 'none' } }],
+    [{ ...minimal, cmd_args: ['a\0b'] }],
+    [{ ...minimal, env_vars: { A: '\0' } }],
+    [{ ...minimal, env_vars: { 'A\0': '' } }],
+    [{ ...minimal, thv: null }],
+    [{ ...minimal, thv: {} }],
+    [{ ...minimal, thv: { runtime: 'container' } }],
+    [{ ...minimal, thv: { ...process, command: {} } }],
+    [{ ...minimal, thv: { ...process, command: { ...command, executable: 'node' } } }],
+    [{ ...minimal, thv: { ...process, command: { ...command, workingDirectory: '.' } } }],
+    [{ ...minimal, thv: { ...process, command: { ...command, searchPath: 1 } } }],
+    [{ ...minimal, thv: { ...process, package: 'npx' } }],
+    [{ ...minimal, thv: { ...process, package: { ...found, kind: 'toString' } } }],
+    [{ ...minimal, thv: { ...process, package: { ...found, name: '../../../x' } } }],
+    [{ ...minimal, thv: { ...process, package: { ...found, name: '--flag' } } }],
+    [{ ...minimal, thv: { ...process, package: { ...found, name: 'x@2' } } }],
+    [{ ...minimal, thv: { ...process, package: { ...found, version: '1 --flag' } } }],
+    [{ ...minimal, thv: { ...process, package: { ...found, version: undefined } } }],
+    [{ ...minimal, thv: { ...process, package: { ...found, integrity: 1 } } }],
   ])('refuses %j', (value) => {
     expect(() => assertRunConfig(value, 'x')).toThrow(expect.objectContaining({ name: 'ThvError' }))
+  })
+
+  it.each([
+    [{ ...process, package: found }],
+    [{ ...process, package: { kind: 'go', name: 'github.com/a/b', version: 'v1.2.3-0.2024+x' } }],
+    [{ ...process, package: { kind: 'npx', name: '@scope/name', version: '1.0.0-rc.1' } }],
+    [{ ...process, command }],
+    [{ ...process, command: { ...command, executable: 'C:\\node.exe', workingDirectory: 'D:/x' } }],
+    [process],
+  ])('accepts the extension %j', (thv) => {
+    expect(() => assertRunConfig({ ...minimal, thv }, 'x')).not.toThrow()
   })
 
   it('survives any JSON value with an error of ours', () => {

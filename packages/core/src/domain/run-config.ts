@@ -1,5 +1,5 @@
-import { ThvError } from '../errors.ts'
-import type { ResolvedPackage } from './package-source.ts'
+import { messageOf, ThvError } from '../errors.ts'
+import { formatPackage, packageKinds, parsePackageSource, type ResolvedPackage } from './package-source.ts'
 import { isProxyMode, isTransportType, type ProxyMode, type TransportType } from './transport-type.ts'
 import { assertWorkloadName } from './workload-name.ts'
 
@@ -88,10 +88,8 @@ export function assertRunConfig(value: unknown, origin: string): asserts value i
     throw invalid(origin, "'proxy_mode' is not sse or streamable-http")
   }
   assertStrings(value, origin)
-  const extension = value['thv']
-  if (isRecord(extension) && extension['lanes'] !== undefined && extension['lanes'] !== 'shared') {
-    throw invalid(origin, "'thv.lanes' is not shared")
-  }
+  assertNoNul(value, origin)
+  assertExtension(value['thv'], origin)
   assertFront(value, origin)
 }
 
@@ -106,6 +104,58 @@ function assertFront(value: Record<string, unknown>, origin: string): void {
   if (prefix === undefined || prefix === '') return
   if (typeof prefix !== 'string' || !isEndpointPrefix(prefix)) {
     throw invalid(origin, "'endpoint_prefix' is not a path that begins with '/'")
+  }
+}
+
+/** No argument and no variable of a process can hold a NUL byte. */
+function assertNoNul(value: Record<string, unknown>, origin: string): void {
+  for (const key of ['cmd_args', 'env_vars']) {
+    const texts = Object.entries(value[key] ?? {}).flat()
+    if (texts.some((text) => String(text).includes('\0'))) throw invalid(origin, `'${key}' has a NUL byte`)
+  }
+}
+
+/** A supervisor trusts what stands here: it becomes a command line and an argument of a package manager. */
+function assertExtension(value: unknown, origin: string): void {
+  if (value === undefined) return
+  if (!isRecord(value)) throw invalid(origin, "'thv' is not an object")
+  if (value['runtime'] !== 'process') throw invalid(origin, "'thv.runtime' is not process")
+  if (value['lanes'] !== undefined && value['lanes'] !== 'shared') throw invalid(origin, "'thv.lanes' is not shared")
+  if (value['package'] !== undefined) assertPackage(value['package'], origin)
+  if (value['command'] !== undefined) assertCommand(value['command'], origin)
+}
+
+function assertPackage(value: unknown, origin: string): void {
+  if (!isRecord(value)) throw invalid(origin, "'thv.package' is not an object")
+  const { name, version, integrity } = value
+  const kind = packageKinds.find((known) => known === value['kind'])
+  if (kind === undefined) throw invalid(origin, `'thv.package.kind' is not one of ${packageKinds.join(', ')}`)
+  if (typeof name !== 'string' || typeof version !== 'string') {
+    throw invalid(origin, "'thv.package' lacks a name or a version")
+  }
+  if (integrity !== undefined && typeof integrity !== 'string') {
+    throw invalid(origin, "'thv.package.integrity' is not a string")
+  }
+  let parsed: { name: string; version: string | undefined }
+  try {
+    parsed = parsePackageSource(formatPackage({ kind, name, version }))
+  } catch (error) {
+    throw invalid(origin, `'thv.package': ${messageOf(error)}`)
+  }
+  if (parsed.name !== name || parsed.version !== version) throw invalid(origin, "'thv.package' is no name and version")
+}
+
+const commandFields = ['executable', 'typed', 'workingDirectory', 'searchPath']
+const absolutePath = /^(?:\/|[a-z]:[\\/]|\\\\)/i
+
+function assertCommand(value: unknown, origin: string): void {
+  if (!isRecord(value)) throw invalid(origin, "'thv.command' is not an object")
+  for (const field of commandFields) {
+    const text = value[field]
+    if (typeof text !== 'string') throw invalid(origin, `'thv.command.${field}' is not a string`)
+    if (text.includes('\0')) throw invalid(origin, `'thv.command.${field}' has a NUL byte`)
+    const isPath = field === 'executable' || field === 'workingDirectory'
+    if (isPath && !absolutePath.test(text)) throw invalid(origin, `'thv.command.${field}' is not an absolute path`)
   }
 }
 

@@ -6,6 +6,7 @@ import { limits } from '../limits.ts'
 import { parseEnvironmentFile, parseEnvironmentVariable } from './environment.ts'
 import { parseGoDuration } from './go-duration.ts'
 import { assertGroupName } from './group.ts'
+import { assertHost } from './host.ts'
 import { matchesLabels, parseLabel } from './label.ts'
 import { decideRestart } from './restart-policy.ts'
 import { clientUrl, effectiveProxyMode } from './transport-type.ts'
@@ -80,9 +81,28 @@ describe('restarts', () => {
 
 describe('urls and names', () => {
   it('gives the URLs of spec/local 3.8', () => {
-    expect(clientUrl('a', 4000, effectiveProxyMode('stdio', undefined))).toBe('http://127.0.0.1:4000/mcp')
-    expect(clientUrl('a', 4000, effectiveProxyMode('stdio', 'sse'))).toBe('http://127.0.0.1:4000/sse#a')
-    expect(clientUrl('a', 4000, effectiveProxyMode('sse', 'streamable-http'))).toBe('http://127.0.0.1:4000/sse#a')
+    expect(clientUrl('a', '127.0.0.1', 4000, effectiveProxyMode('stdio', undefined))).toBe('http://127.0.0.1:4000/mcp')
+    expect(clientUrl('a', '', 4000, effectiveProxyMode('stdio', 'sse'))).toBe('http://127.0.0.1:4000/sse#a')
+    expect(clientUrl('a', '', 4000, effectiveProxyMode('sse', 'streamable-http'))).toBe('http://127.0.0.1:4000/sse#a')
+  })
+  it.each([
+    ['', '127.0.0.1'],
+    ['localhost', '127.0.0.1'],
+    ['0.0.0.0', '127.0.0.1'],
+    ['::', '127.0.0.1'],
+    ['127.0.0.1', '127.0.0.1'],
+    // Nothing listens on 127.0.0.1 then.
+    ['127.0.0.2', '127.0.0.2'],
+    ['192.168.1.5', '192.168.1.5'],
+    ['::1', '[::1]'],
+  ])('a proxy on %j is reached at %s', (host, shown) => {
+    expect(clientUrl('a', host, 4000, 'streamable-http')).toBe(`http://${shown}:4000/mcp`)
+  })
+  it.each(['127.0.0.1', '::1', '::', 'fe80::1%eth0', 'localhost', 'my-host.lan'])('%s may be a host', (host) => {
+    expect(() => assertHost(host)).not.toThrow()
+  })
+  it.each(['', ' ', '[::1]', '127.0.0.1:80', 'http://x', 'a b', 'a\0', '-x', ':', 'x/y'])('%j is no host', (host) => {
+    expect(() => assertHost(host)).toThrow(expect.objectContaining({ code: 'host-invalid' }))
   })
   it.each(['Default', '', ' a', 'a  b', 'a/b', '../x'])('refuses group %j', (name) => {
     expect(() => assertGroupName(name)).toThrow(expect.objectContaining({ code: 'invalid-name' }))

@@ -1,3 +1,5 @@
+import { clientHost } from './host.ts'
+
 /** How a server speaks MCP: spec/local 3.4. */
 export const transportTypes = ['stdio', 'sse', 'streamable-http'] as const
 export type TransportType = (typeof transportTypes)[number]
@@ -23,9 +25,11 @@ export function effectiveProxyMode(transport: TransportType, mode: ProxyMode | u
 }
 
 /**
- * The URL handed to clients: spec/local 3.8. Lists and the API always print
- * `127.0.0.1`; the fragment of an SSE URL names the workload and never reaches the wire.
+ * The URL handed to clients: spec/local 3.8. `127.0.0.1` unless the proxy listens on
+ * another address only; the fragment of an SSE URL names the workload and never reaches
+ * the wire.
  */
-export function clientUrl(name: string, port: number, mode: ProxyMode): string {
-  return mode === 'sse' ? `http://127.0.0.1:${port}/sse#${name}` : `http://127.0.0.1:${port}/mcp`
+export function clientUrl(name: string, host: string, port: number, mode: ProxyMode): string {
+  const origin = `http://${clientHost(host)}:${port}`
+  return mode === 'sse' ? `${origin}/sse#${name}` : `${origin}/mcp`
 }

@@ -20,7 +20,8 @@ export interface Workload {
   group?: string
   /** RFC 3339; the zero time when it never started (always present, as ToolHive prints it). */
   started_at: string
-  isolation: Isolation
+  /** Absent when another program runs the server: what that does is not known here. */
+  isolation?: Isolation
   /** Pid of the supervisor, absent when none lives. */
   supervisor_pid?: number
   restarts?: number
@@ -47,15 +48,15 @@ export function buildWorkload(parts: {
   const workload: Workload = {
     name,
     package: config === undefined ? unreadablePackage : packageOf(config),
-    url: clientUrl(name, port, mode),
+    url: clientUrl(name, config?.host ?? '', port, mode),
     port,
     transport_type: config?.transport ?? 'stdio',
     proxy_mode: mode,
     status: assessed.status,
     created_at: record.created_at,
     started_at: record.thv?.started_at ?? zeroTime,
-    isolation: 'none',
   }
+  if (config?.thv?.runtime === 'process') workload.isolation = 'none'
   if (assessed.context !== undefined && assessed.context !== '') workload.status_context = assessed.context
   if (Object.keys(labels).length > 0) workload.labels = labels
   if (config?.group !== undefined && config.group !== '') workload.group = config.group
@@ -71,11 +72,15 @@ export function packageOf(config: RunConfig): string {
   const command = config.thv?.command
   if (command !== undefined) {
     const script = config.cmd_args?.[0]
-    // Later arguments stay out of lists: they may carry what should not be shown.
-    return script === undefined || script.startsWith('-') ? command.typed : `${command.typed} ${script}`
+    // Arguments may carry what should not be shown: only what looks like a script stands in lists.
+    return script === undefined || !isScript(script) ? command.typed : `${command.typed} ${script}`
   }
   if (config.image !== '') return config.image
   return typeof config['remote_url'] === 'string' ? 'remote' : ''
+}
+
+function isScript(argument: string): boolean {
+  return !argument.startsWith('-') && !argument.includes('=') && !argument.includes('://')
 }
 
 /** Labels the user gave, without the ones that ToolHive keeps for itself. */

@@ -22,6 +22,10 @@ export interface FakeMachine {
   /** What a process does on SIGTERM; default: it dies. */
   onSigterm: (identity: ProcessIdentity) => void
   failSave: Error | undefined
+  /** What writing a status ends in. */
+  failUpdate: Error | undefined
+  /** Who was signalled, in order. */
+  signalled: number[]
 }
 
 /** Pid of the process that calls the use cases. */
@@ -36,6 +40,8 @@ export function createFakeMachine(): FakeMachine {
     installed: [],
     busyPorts: new Set(),
     failSave: undefined,
+    failUpdate: undefined,
+    signalled: [],
     onLaunch: () => {},
     onSigterm: ({ pid }) => {
       machine.alive.delete(pid)
@@ -73,7 +79,9 @@ function stores(machine: Omit<FakeMachine, 'deps'>): Pick<RunWorkloadDeps, 'conf
     },
     statuses: {
       read: async (name) => machine.statuses.get(name),
-      update: async (name, change) => {
+      update: async (name, change, signal) => {
+        signal.throwIfAborted()
+        if (machine.failUpdate !== undefined) throw machine.failUpdate
         const next = change(machine.statuses.get(name))
         if (next === 'delete') machine.statuses.delete(name)
         else if (next !== undefined) machine.statuses.set(name, structuredClone(next))
@@ -108,6 +116,7 @@ function processes(machine: Omit<FakeMachine, 'deps'>): Pick<RunWorkloadDeps, 'p
       isSupervisorOf: async (pid) => machine.alive.has(pid),
       signal: async (identity, signal) => {
         if (!isAlive(identity)) return false
+        machine.signalled.push(identity.pid)
         if (signal === 'SIGKILL') machine.alive.delete(identity.pid)
         else machine.onSigterm(identity)
         return true
@@ -143,8 +152,12 @@ function processes(machine: Omit<FakeMachine, 'deps'>): Pick<RunWorkloadDeps, 'p
 function outside(machine: Omit<FakeMachine, 'deps'>): Pick<RunWorkloadDeps, 'installers' | 'ports' | 'commands'> {
   const installer: PackageInstaller = {
     kind: 'npx',
-    resolve: async (source) => ({ kind: source.kind, name: source.name, version: source.version ?? '1.0.0' }),
-    install: async (resolved): Promise<InstalledPackage> => {
+    resolve: async (source, signal) => {
+      signal.throwIfAborted()
+      return { kind: source.kind, name: source.name, version: source.version ?? '1.0.0' }
+    },
+    install: async (resolved, _progress, signal): Promise<InstalledPackage> => {
+      signal.throwIfAborted()
       machine.installed.push(resolved)
       return { resolved, command: ['/cache/bin'], environment: {} }
     },

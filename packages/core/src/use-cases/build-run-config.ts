@@ -8,12 +8,13 @@ import {
   type PackageKind,
   type ResolvedPackage,
 } from '../domain/package-source.ts'
+import { assertHost, listenHost } from '../domain/host.ts'
 import { isEndpointPrefix, runConfigSchemaVersion, type LocalCommand, type RunConfig } from '../domain/run-config.ts'
 import { effectiveProxyMode } from '../domain/transport-type.ts'
 import { assertWorkloadName, sanitizeWorkloadName } from '../domain/workload-name.ts'
-import { ThvError } from '../errors.ts'
+import { isThvError, ThvError } from '../errors.ts'
 import type { CommandResolver } from '../ports/command-resolver.ts'
-import type { GroupStore } from '../ports/state-store.ts'
+import type { GroupStore, RunConfigStore } from '../ports/state-store.ts'
 import type { PackageInstaller, ProgressListener } from '../ports/package-installer.ts'
 import type { PortAllocator } from '../ports/port-allocator.ts'
 import type { RunRequest } from './run-request.ts'
@@ -40,8 +41,10 @@ export async function buildRunConfig(
   await requireGroup(deps.groups, group)
   const name = request.name ?? defaultName(request)
   assertWorkloadName(name)
+  assertNoNul(request)
   const transport = request.transport ?? 'stdio'
   const host = request.host ?? '127.0.0.1'
+  assertHost(host)
   const port = await choosePort(deps.ports, request.proxyPort, host)
   const config: RunConfig = {
     schema_version: runConfigSchemaVersion,
@@ -58,7 +61,8 @@ export async function buildRunConfig(
   addOptional(config, request)
   if (transport !== 'stdio') {
     config.target_host = request.targetHost ?? '127.0.0.1'
-    config.target_port = request.targetPort ?? (await deps.ports.findFree(config.target_host))
+    if (request.targetPort !== undefined) config.target_port = request.targetPort
+    await chooseTargetPort(deps.ports, config)
   }
   await addSource({ deps, config, request, progress }, signal)
   if (request.sharedServer === true && config.thv !== undefined) config.thv.lanes = 'shared'
@@ -80,6 +84,39 @@ async function choosePort(ports: PortAllocator, wanted: number | undefined, host
   if (await ports.isFree(wanted, host)) return wanted
   throw new ThvError('port-in-use', `requested proxy port ${wanted} is not available`, {
     hint: 'leave --proxy-port out for any free port, or stop what listens there',
+  })
+}
+
+/** The server's own port, for one that speaks HTTP: the one given, if it is free, or any. */
+export async function chooseTargetPort(ports: PortAllocator, config: RunConfig): Promise<void> {
+  if (config.transport === 'stdio') return
+  const host = targetHostOf(config)
+  assertHost(host)
+  if (config.target_port === undefined || config.target_port === 0) config.target_port = await ports.findFree(host)
+  else await requireTargetPort(ports, config)
+}
+
+/**
+ * Throws `port-in-use` when something listens where the server is to listen: whoever that
+ * is would answer in the server's place.
+ */
+export async function requireTargetPort(ports: PortAllocator, config: RunConfig): Promise<void> {
+  const port = config.target_port ?? 0
+  if (config.transport === 'stdio' || port === 0 || (await ports.isFree(port, targetHostOf(config)))) return
+  throw new ThvError('port-in-use', `the target port ${port} of '${config.name}' is taken by another program`, {
+    hint: `find it with 'ss -ltnp sport = :${port}', or run the workload again with another --target-port`,
+  })
+}
+
+function targetHostOf(config: RunConfig): string {
+  return listenHost(config.target_host ?? '')
+}
+
+/** No argument and no variable of a process can hold a NUL byte. */
+function assertNoNul(request: RunRequest): void {
+  if (![...request.args, ...Object.entries(request.environment).flat()].some((text) => text.includes('\0'))) return
+  throw new ThvError('invalid-argument', 'an argument or a variable of the server has a NUL byte', {
+    hint: 'leave it out: no program can be given one',
   })
 }
 
@@ -167,14 +204,43 @@ export function sourceOf(config: RunConfig): { package: ResolvedPackage } | { co
   if (extension?.command !== undefined) return { command: extension.command }
   if (extension?.package !== undefined) return { package: extension.package }
   if (isPackageArgument(config.image)) return { package: parseExactPackage(config) }
-  const what =
-    typeof config['remote_url'] === 'string' && config['remote_url'] !== ''
-      ? 'a remote server'
-      : `image '${config.image}'`
+  const what = foreignSourceOf(config)
   const schemes = packageKinds.map((kind) => `${kind}://`).join(', ')
   throw new ThvError('runtime-unsupported', `'${config.name}' runs ${what}, which this version of thv cannot start`, {
     hint: `run a package (${schemes}) or a local command instead`,
   })
+}
+
+function isRemote(config: RunConfig): boolean {
+  return typeof config['remote_url'] === 'string' && config['remote_url'] !== ''
+}
+
+function foreignSourceOf(config: RunConfig): string {
+  return isRemote(config) ? 'a remote server' : `image '${config.image}'`
+}
+
+/**
+ * Throws `runtime-unsupported` for a workload whose server another program runs: to say it
+ * was stopped or removed while its container runs on would be a lie. A config that is
+ * missing or unreadable hinders nothing.
+ */
+export async function assertRunsHere(configs: RunConfigStore, name: string, verb: 'stop' | 'remove'): Promise<void> {
+  let config: RunConfig | undefined
+  try {
+    config = await configs.load(name)
+    if (config !== undefined) sourceOf(config)
+  } catch (error) {
+    if (config === undefined || !isThvError(error) || error.code !== 'runtime-unsupported') return
+    // A config that names nothing to run is nobody's.
+    if (config.image === '' && !isRemote(config)) return
+    throw new ThvError(
+      'runtime-unsupported',
+      `'${name}' runs ${foreignSourceOf(config)}, which this thv does not run`,
+      {
+        hint: `${verb} it with the program that runs it`,
+      },
+    )
+  }
 }
 
 /** ToolHive keeps the image when it saves a config again, and drops what it does not know. */

@@ -3,7 +3,8 @@ import { ThvError } from '../errors.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { ProcessTable } from '../ports/process-table.ts'
 import type { StatusChange, StatusStore } from '../ports/state-store.ts'
-import { isOwnerAlive } from './workload-view.ts'
+import { limits } from '../limits.ts'
+import { isOwnerAlive, type AssessedRecord } from './workload-view.ts'
 
 /** What writing a status needs. */
 export interface ChangeStatusDeps {
@@ -11,15 +12,6 @@ export interface ChangeStatusDeps {
   processes: ProcessTable
   clock: Clock
 }
-
-/** A record and whether its owner lives, as one consistent view. */
-export interface AssessedRecord {
-  record: StatusRecord | undefined
-  ownerAlive: boolean
-}
-
-/** Another process writing all the time would have to win this often to make a change fail. */
-const maxConflicts = 20
 
 /**
  * Changes a status knowing whether its owner lives. Looking a process up cannot
@@ -32,7 +24,7 @@ export async function changeStatus(
   change: (view: AssessedRecord) => StatusChange,
   signal: AbortSignal,
 ): Promise<StatusRecord | undefined> {
-  for (let attempt = 0; attempt < maxConflicts; attempt += 1) {
+  for (let attempt = 0; attempt < limits.statusConflicts; attempt += 1) {
     const seen = await readTolerantly(deps.statuses, name)
     const ownerAlive = seen === undefined ? false : await isOwnerAlive(deps.processes, name, seen)
     let conflict = false

@@ -1,12 +1,15 @@
-import { isThvError } from '../errors.ts'
+import { isThvError, messageOf, ThvError } from '../errors.ts'
 import { limits } from '../limits.ts'
+import { assertRunsHere } from './build-run-config.ts'
 import { workloadNotFound } from './list-workloads.ts'
-import { announce, endOwner, reapLeftovers, type StopWorkloadDeps } from './stop-workload.ts'
+import { endOwner, reapLeftovers, tryAnnounce, type StopWorkloadDeps } from './stop-workload.ts'
 
 /**
  * Stops a workload and removes everything `run` created, except logs and the
  * package cache. The status goes last, so a removal that is cut off can be repeated.
- * `workload-not-found` when there is nothing of that name.
+ * `workload-not-found` when there is nothing of that name, `runtime-unsupported` for one
+ * that another program runs. A full disk may still let files go, so a status that cannot
+ * be written does not end the removal.
  */
 export async function deleteWorkload(
   deps: StopWorkloadDeps,
@@ -15,14 +18,23 @@ export async function deleteWorkload(
   signal: AbortSignal,
 ): Promise<void> {
   const timeoutMs = options.timeoutMs ?? limits.deleteMs
-  const owner = await announce(deps, name, { event: 'delete', timeoutMs }, signal)
+  await assertRunsHere(deps.configs, name, 'remove')
+  const { owner, unwritten } = await tryAnnounce(deps, name, { event: 'delete', timeoutMs }, signal)
   if (owner === 'absent' && !(await hasAnything(deps, name))) throw workloadNotFound(name)
   if (owner !== 'absent') {
     if (owner !== undefined) await endOwner(deps, owner, timeoutMs, signal)
     await tolerateCorrupt(() => reapLeftovers(deps, name, signal))
   }
-  await deps.configs.delete(name)
-  await deps.statuses.update(name, () => 'delete', signal)
+  try {
+    await deps.configs.delete(name)
+    await deps.statuses.update(name, () => 'delete', signal)
+  } catch (error) {
+    if (unwritten === undefined || !isThvError(error)) throw error
+    throw new ThvError(error.code, `'${name}' was stopped, but could not be removed: ${messageOf(error)}`, {
+      hint: error.hint ?? 'mend the disk, then remove it again',
+      cause: error,
+    })
+  }
 }
 
 /** Also a file that cannot be read is something to remove. */

@@ -1,10 +1,11 @@
 import type { StatusRecord } from '../domain/workload-status.ts'
-import { assessStatus } from '../domain/workload-status.ts'
+import { assessStatus, type ProcessIdentity } from '../domain/workload-status.ts'
 import { limits } from '../limits.ts'
 import { messageOf, ThvError } from '../errors.ts'
 import type { SupervisorLauncher } from '../ports/supervisor-launcher.ts'
 import { applyEvent, changeStatus, type ChangeStatusDeps } from './change-status.ts'
-import { isOwnerAlive } from './workload-view.ts'
+import { announce, endOwner } from './stop-workload.ts'
+import { readAssessed, type AssessedRecord } from './workload-view.ts'
 
 /** What launching a supervisor needs. */
 export interface LaunchDeps extends ChangeStatusDeps {
@@ -14,7 +15,9 @@ export interface LaunchDeps extends ChangeStatusDeps {
 /**
  * Launches the supervisor of a workload whose status is `starting` and owned by
  * the caller, hands ownership over, and waits until the server really serves.
- * Throws what the supervisor recorded when it does not.
+ * Throws what the supervisor recorded when it does not. Once the signal has aborted
+ * nothing is launched, and what was launched is ended before this rejects; the status
+ * is then `stopping` or `stopped`, for the caller to bring to its end.
  */
 export async function launchAndWait(
   deps: LaunchDeps,
@@ -22,24 +25,52 @@ export async function launchAndWait(
   options: { debug: boolean },
   signal: AbortSignal,
 ): Promise<StatusRecord> {
-  const supervisor = await launch(deps, name, options, signal)
-  await changeStatus(
-    deps,
-    name,
-    ({ record }) => {
-      // The supervisor may have claimed, or even failed, before we got here: then it has the word.
-      if (record === undefined || record.status !== 'starting' || record.process_id !== 0) return undefined
-      return applyEvent(record, 'launch', deps.clock.now(), {
-        processId: supervisor.pid,
-        extension: { owner: supervisor },
-      })
-    },
-    signal,
-  )
-  return await waitUntilServing(deps, name, signal)
+  signal.throwIfAborted()
+  const supervisor = await launch(deps, name, options)
+  await handOver(deps, name, supervisor)
+  try {
+    return await waitUntilServing(deps, name, signal)
+  } catch (error) {
+    if (signal.aborted) await abandon(deps, name, supervisor)
+    throw error
+  }
 }
 
-async function launch(deps: LaunchDeps, name: string, options: { debug: boolean }, signal: AbortSignal) {
+/** Puts the new supervisor on record. One that cannot be recorded is ended: nothing would ever stop it. */
+async function handOver(deps: LaunchDeps, name: string, supervisor: ProcessIdentity): Promise<void> {
+  try {
+    await changeStatus(
+      deps,
+      name,
+      ({ record }) => {
+        // The supervisor may have claimed, or even failed, before we got here: then it has the word.
+        if (record === undefined || record.status !== 'starting' || record.process_id !== 0) return undefined
+        return applyEvent(record, 'launch', deps.clock.now(), {
+          processId: supervisor.pid,
+          extension: { owner: supervisor },
+        })
+      },
+      // Not the caller's: an interrupted command must know on record what it has to end.
+      AbortSignal.timeout(limits.lockMs),
+    )
+  } catch (error) {
+    await abandon(deps, name, supervisor)
+    throw error
+  }
+}
+
+/** Ends a supervisor that nobody waits for any more, whether or not that can be written down. */
+async function abandon(deps: LaunchDeps, name: string, supervisor: ProcessIdentity): Promise<void> {
+  const undo = AbortSignal.timeout(limits.undoMs)
+  try {
+    await announce(deps, name, { event: 'stop', timeoutMs: limits.deleteMs }, undo)
+  } catch {
+    // The supervisor then gives its server the usual time, and is killed when ours is over.
+  }
+  await endOwner(deps, supervisor, limits.deleteMs, undo)
+}
+
+async function launch(deps: LaunchDeps, name: string, options: { debug: boolean }): Promise<ProcessIdentity> {
   try {
     return await deps.launcher.launch(name, options)
   } catch (error) {
@@ -48,7 +79,7 @@ async function launch(deps: LaunchDeps, name: string, options: { debug: boolean 
       deps,
       name,
       ({ record }) => (record === undefined ? undefined : applyEvent(record, 'fail', deps.clock.now(), { context })),
-      signal,
+      AbortSignal.timeout(limits.lockMs),
     )
     throw error
   }
@@ -69,29 +100,27 @@ export async function waitUntilServing(
       const changed = new Promise<void>((resolve) => {
         wake = resolve
       })
-      const record = await deps.statuses.read(name)
-      const settled = await judge(deps, name, record)
+      signal.throwIfAborted()
+      const view = await readAssessed(deps, name)
+      const settled = judge(name, view)
       if (settled !== undefined) return settled
       const leftMs = deadline - deps.clock.monotonicMs()
-      if (leftMs <= 0) throw startTimeout(name, record)
-      await Promise.race([changed, deps.clock.sleep(Math.min(leftMs, 1_000), AbortSignal.any([signal, done.signal]))])
+      if (leftMs <= 0) throw startTimeout(name, view.record)
+      const pause = deps.clock.sleep(Math.min(leftMs, limits.servingPollMs), AbortSignal.any([signal, done.signal]))
+      await Promise.race([changed, pause])
     }
   } finally {
     done.abort()
   }
 }
 
-async function judge(
-  deps: ChangeStatusDeps,
-  name: string,
-  record: StatusRecord | undefined,
-): Promise<StatusRecord | undefined> {
+function judge(name: string, { record, ownerAlive }: AssessedRecord): StatusRecord | undefined {
   if (record === undefined) {
     throw new ThvError('workload-not-found', `workload '${name}' was removed while it started`, {
       hint: "run it again with 'thv run'",
     })
   }
-  const assessed = assessStatus(name, record, await isOwnerAlive(deps.processes, name, record))
+  const assessed = assessStatus(name, record, ownerAlive)
   // A server that served and crashed is being restarted: that may still end well. One that never
   // served ends in `error` at its first failure.
   if (assessed.status === 'starting') return undefined

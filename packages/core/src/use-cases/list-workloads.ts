@@ -5,7 +5,7 @@ import { isThvError, messageOf, ThvError } from '../errors.ts'
 import type { RunConfig } from '../domain/run-config.ts'
 import type { ProcessTable } from '../ports/process-table.ts'
 import type { RunConfigStore, StateProblem, StatusStore } from '../ports/state-store.ts'
-import { isOwnerAlive } from './workload-view.ts'
+import { readAssessed } from './workload-view.ts'
 
 /** What reading workloads needs. Reading never writes. */
 export interface ReadWorkloadDeps {
@@ -54,12 +54,11 @@ export function workloadNotFound(name: string): ThvError {
 
 async function view(deps: ReadWorkloadDeps, name: string, problems: StateProblem[]): Promise<Workload | undefined> {
   const before = problems.length
-  const record = await tolerate(() => deps.statuses.read(name), `statuses/${name}.json`, problems)
+  const assessed = await tolerate(() => readAssessed(deps, name), `statuses/${name}.json`, problems)
   const statusUnreadable = problems.length > before
   const config = await tolerate(() => deps.configs.load(name), `runconfigs/${name}.json`, problems)
-  if (record === undefined) return withoutStatus(name, config, statusUnreadable)
-  const ownerAlive = await isOwnerAlive(deps.processes, name, record)
-  return buildWorkload({ name, config, record, ownerAlive })
+  if (assessed?.record === undefined) return withoutStatus(name, config, statusUnreadable)
+  return buildWorkload({ name, config, record: assessed.record, ownerAlive: assessed.ownerAlive })
 }
 
 /**

@@ -1,10 +1,19 @@
 import type { RunConfig } from '../domain/run-config.ts'
+import { listenHost } from '../domain/host.ts'
 import { assessStatus, type StatusRecord } from '../domain/workload-status.ts'
 import { isThvError, ThvError } from '../errors.ts'
+import { limits } from '../limits.ts'
 import { assertWorkloadName } from '../domain/workload-name.ts'
 import type { ProgressListener } from '../ports/package-installer.ts'
 import type { RunConfigStore } from '../ports/state-store.ts'
-import { buildRunConfig, defaultName, requireGroup, sourceOf, type BuildRunConfigDeps } from './build-run-config.ts'
+import {
+  buildRunConfig,
+  chooseTargetPort,
+  defaultName,
+  requireGroup,
+  sourceOf,
+  type BuildRunConfigDeps,
+} from './build-run-config.ts'
 import { changeStatus, firstRecord } from './change-status.ts'
 import { assertSupportedRunConfig } from './check-run-config.ts'
 import { deleteWorkload } from './delete-workload.ts'
@@ -23,7 +32,8 @@ export type RunInput = { request: RunRequest } | { config: RunConfig }
 /**
  * Creates a workload and starts its supervisor: reserve the name, resolve and
  * install, save, launch, wait until the server answers. What fails before anything
- * was launched leaves no trace; what fails later stays as `error` with its reason.
+ * was launched leaves no trace; what fails later stays as `error` with its reason. When
+ * the signal aborts, the supervisor is ended and nothing stays.
  */
 export async function runWorkload(
   deps: RunWorkloadDeps,
@@ -36,10 +46,19 @@ export async function runWorkload(
   try {
     await launchAndWait(deps, config.name, { debug: config.debug === true }, signal)
   } catch (error) {
-    if (signal.aborted) await deleteWorkload(deps, config.name, {}, AbortSignal.timeout(30_000))
+    if (signal.aborted) await takeBack(deps, config.name)
     throw error
   }
   return config
+}
+
+async function takeBack(deps: RunWorkloadDeps, name: string): Promise<void> {
+  try {
+    await deleteWorkload(deps, name, {}, AbortSignal.timeout(limits.undoMs))
+  } catch (error) {
+    // Somebody else was quicker.
+    if (!isThvError(error) || error.code !== 'workload-not-found') throw error
+  }
 }
 
 /** The part of {@link runWorkload} before the launch: afterwards the status is `starting`, owned by the caller. */
@@ -74,12 +93,14 @@ async function prepare(
   const { config } = input
   sourceOf(config)
   assertSupportedRunConfig(config)
-  if (config.port === 0) config.port = await deps.ports.findFree(config.host)
-  else if (!(await deps.ports.isFree(config.port, config.host))) {
+  const host = listenHost(config.host)
+  if (config.port === 0) config.port = await deps.ports.findFree(host)
+  else if (!(await deps.ports.isFree(config.port, host))) {
     throw new ThvError('port-in-use', `the proxy port ${config.port} of the run config is not available`, {
       hint: 'change "port" in the file, or stop what listens there',
     })
   }
+  await chooseTargetPort(deps.ports, config)
   await ensurePackage(deps, config, progress, signal)
   return config
 }
@@ -124,7 +145,7 @@ async function restore(deps: RunWorkloadDeps, name: string, previous: StatusReco
     // Also when a stop was announced meanwhile: what was never launched leaves no trace.
     ({ record }) =>
       record?.process_id === 0 && record.thv?.owner?.pid === owner.pid ? (previous ?? 'delete') : undefined,
-    AbortSignal.timeout(5_000),
+    AbortSignal.timeout(limits.lockMs),
   )
 }
 

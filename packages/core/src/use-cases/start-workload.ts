@@ -7,16 +7,14 @@ import { limits } from '../limits.ts'
 import type { PortAllocator } from '../ports/port-allocator.ts'
 import type { RunConfigStore } from '../ports/state-store.ts'
 import { applyEvent, changeStatus, firstRecord } from './change-status.ts'
-import { sourceOf } from './build-run-config.ts'
+import { listenHost } from '../domain/host.ts'
+import { requireTargetPort, sourceOf } from './build-run-config.ts'
 import { assertSupportedRunConfig } from './check-run-config.ts'
 import { ensurePackage } from './ensure-package.ts'
 import { launchAndWait, waitUntilServing, type LaunchDeps } from './launch-supervisor.ts'
 import { workloadNotFound } from './list-workloads.ts'
-import { stopWorkload } from './stop-workload.ts'
-import { isOwnerAlive } from './workload-view.ts'
-
-/** How often to look whether a stop is over. */
-const endPollMs = 50
+import { reapLeftovers, stopWorkload } from './stop-workload.ts'
+import { readAssessed } from './workload-view.ts'
 
 /** What {@link startWorkload} needs. */
 export interface StartWorkloadDeps extends LaunchDeps {
@@ -27,7 +25,9 @@ export interface StartWorkloadDeps extends LaunchDeps {
 
 /**
  * Starts a saved workload and waits until it serves. Nothing to do for a running
- * one; one that is just starting is waited for. `workload-not-found`.
+ * one; one that is just starting is waited for. `workload-not-found`. When the signal
+ * aborts, a start that this call has begun is taken back: the supervisor is ended and the
+ * workload `stopped`. What another command starts goes on.
  */
 export async function startWorkload(
   deps: StartWorkloadDeps,
@@ -48,10 +48,30 @@ export async function startWorkload(
     return
   }
   try {
+    await launchClaimed(deps, config, options, signal)
+  } catch (error) {
+    if (signal.aborted) {
+      await stopWorkload(deps, name, { timeoutMs: limits.deleteMs }, AbortSignal.timeout(limits.undoMs))
+    }
+    throw error
+  }
+}
+
+async function launchClaimed(
+  deps: StartWorkloadDeps,
+  config: RunConfig,
+  options: { debug: boolean; progress: ProgressListener },
+  signal: AbortSignal,
+): Promise<void> {
+  const { name } = config
+  try {
     await requirePort(deps.ports, config)
+    // What a dead supervisor left would hold the server's port.
+    await reapLeftovers(deps, name, signal)
+    await requireTargetPort(deps.ports, config)
     await ensurePackage(deps, config, options.progress, signal)
   } catch (error) {
-    await recordFailure(deps, name, error)
+    if (!signal.aborted) await recordFailure(deps, name, error)
     throw error
   }
   options.progress(`starting ${name}`)
@@ -87,9 +107,9 @@ type StartVerdict = 'running' | 'starting' | 'stopping' | 'claimed'
 async function waitUntilEnded(deps: StartWorkloadDeps, name: string, signal: AbortSignal): Promise<void> {
   const deadline = deps.clock.monotonicMs() + limits.startMs
   while (deps.clock.monotonicMs() < deadline) {
-    const record = await deps.statuses.read(name)
-    if (record === undefined || !(await isOwnerAlive(deps.processes, name, record))) return
-    await deps.clock.sleep(endPollMs, signal)
+    const { ownerAlive } = await readAssessed(deps, name)
+    if (!ownerAlive) return
+    await deps.clock.sleep(limits.endPollMs, signal)
   }
 }
 
@@ -123,7 +143,7 @@ async function claimStart(deps: StartWorkloadDeps, name: string, signal: AbortSi
 
 /** The port is part of the URL that clients have saved, so another one is no help. */
 async function requirePort(ports: PortAllocator, config: RunConfig): Promise<void> {
-  if (await ports.isFree(config.port, config.host)) return
+  if (await ports.isFree(config.port, listenHost(config.host))) return
   throw new ThvError('port-in-use', `port ${config.port} of '${config.name}' is taken by another program`, {
     hint: `find it with 'ss -ltnp sport = :${config.port}', or run the workload again under another port`,
   })
@@ -135,6 +155,6 @@ async function recordFailure(deps: StartWorkloadDeps, name: string, error: unkno
     deps,
     name,
     ({ record }) => (record === undefined ? undefined : applyEvent(record, 'fail', deps.clock.now(), { context })),
-    AbortSignal.timeout(5_000),
+    AbortSignal.timeout(limits.lockMs),
   )
 }

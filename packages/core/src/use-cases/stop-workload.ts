@@ -1,25 +1,24 @@
 import type { ProcessIdentity, StatusRecord } from '../domain/workload-status.ts'
 import { limits } from '../limits.ts'
-import { ThvError } from '../errors.ts'
+import { isThvError, messageOf, ThvError, type ErrorCode } from '../errors.ts'
 import type { RunConfigStore } from '../ports/state-store.ts'
 import { applyEvent, changeStatus, type ChangeStatusDeps } from './change-status.ts'
+import { assertRunsHere } from './build-run-config.ts'
 import { workloadNotFound } from './list-workloads.ts'
+import { readAssessed } from './workload-view.ts'
 
 /** What {@link stopWorkload} needs. */
 export interface StopWorkloadDeps extends ChangeStatusDeps {
   configs: RunConfigStore
 }
 
-/** How often to look whether a supervisor has gone. */
-const pollMs = 25
-/** What a supervisor gets beyond the server's time: closing the listener, writing the status. */
-const supervisorGraceMs = 3_000
-
 /**
  * Stops a workload: the supervisor is asked, and has `timeoutMs` (default 30 s) to
  * end the server politely, then firmly; a supervisor that does not obey is killed
  * and the tree with it. Stopping what does not run is fine; `workload-not-found`
- * for a name that does not exist.
+ * for a name that does not exist; `runtime-unsupported` for one that another program
+ * runs. A disk that takes no status does not keep a server running: it is ended all
+ * the same, and the error says so.
  */
 export async function stopWorkload(
   deps: StopWorkloadDeps,
@@ -28,22 +27,71 @@ export async function stopWorkload(
   signal: AbortSignal,
 ): Promise<void> {
   const timeoutMs = options.timeoutMs ?? limits.stopMs
-  const owner = await announce(deps, name, { event: 'stop', timeoutMs }, signal)
+  await assertRunsHere(deps.configs, name, 'stop')
+  const { owner, unwritten } = await tryAnnounce(deps, name, { event: 'stop', timeoutMs }, signal)
   if (owner === 'absent') {
     if (await isSaved(deps, name)) return
     throw workloadNotFound(name)
   }
   if (owner !== undefined) await endOwner(deps, owner, timeoutMs, signal)
   await reapLeftovers(deps, name, signal)
+  if (unwritten !== undefined) throw stoppedUnwritten(name, unwritten)
+  try {
+    await recordStopped(deps, name, signal)
+  } catch (error) {
+    if (isWriteFailure(error)) throw stoppedUnwritten(name, error)
+    throw error
+  }
+}
+
+async function recordStopped(deps: ChangeStatusDeps, name: string, signal: AbortSignal): Promise<void> {
+  const self = await deps.processes.self()
   await changeStatus(
     deps,
     name,
     ({ record, ownerAlive }) => {
-      if (record === undefined || ownerAlive || record.status !== 'stopping') return undefined
+      if (record?.status !== 'stopping') return undefined
+      if (ownerAlive && ownerOf(record)?.pid !== self.pid) return undefined
       return stoppedRecord(record, deps.clock.now())
     },
     signal,
   )
+}
+
+/** What a state store says when it cannot write, whatever the record is. */
+const writeFailures: readonly ErrorCode[] = ['state-full', 'state-denied', 'state-failed']
+
+function isWriteFailure(error: unknown): error is ThvError {
+  return isThvError(error) && writeFailures.includes(error.code)
+}
+
+/** The error for a server that was ended although that could not be written down. */
+function stoppedUnwritten(name: string, cause: ThvError): ThvError {
+  return new ThvError(cause.code, `'${name}' was stopped, but its status could not be written: ${messageOf(cause)}`, {
+    hint: cause.hint ?? 'mend the disk, then stop it again',
+    cause,
+  })
+}
+
+/**
+ * As {@link announce}; when the disk does not take the status, the record that stands
+ * there still says which process must end.
+ */
+export async function tryAnnounce(
+  deps: ChangeStatusDeps,
+  name: string,
+  intent: { event: 'stop' | 'delete'; timeoutMs: number },
+  signal: AbortSignal,
+): Promise<{ owner: ProcessIdentity | 'absent' | undefined; unwritten?: ThvError }> {
+  try {
+    return { owner: await announce(deps, name, intent, signal) }
+  } catch (unwritten) {
+    if (!isWriteFailure(unwritten)) throw unwritten
+    const { record, ownerAlive } = await readAssessed(deps, name)
+    if (record === undefined) return { owner: 'absent', unwritten }
+    const owner = ownerAlive ? await otherThanSelf(deps, ownerOf(record)) : undefined
+    return { owner, unwritten }
+  }
 }
 
 /** The record of a workload that was stopped on purpose. */
@@ -66,7 +114,8 @@ export function stoppedRecord(record: StatusRecord, now: Date): StatusRecord | u
 
 /**
  * Writes `stopping` (or `removing`) and resolves to the process that must end: undefined when
- * none lives, `'absent'` when there is no record.
+ * none lives but this one (a command that takes its own start back owns the record and must
+ * not end itself), `'absent'` when there is no record.
  */
 export async function announce(
   deps: ChangeStatusDeps,
@@ -75,13 +124,18 @@ export async function announce(
   signal: AbortSignal,
 ): Promise<ProcessIdentity | 'absent' | undefined> {
   const { event, timeoutMs } = intent
+  const self = await deps.processes.self()
   let result: ProcessIdentity | 'absent' | undefined
   await changeStatus(
     deps,
     name,
     ({ record, ownerAlive }) => {
-      result = record === undefined ? 'absent' : ownerAlive ? ownerOf(record) : undefined
-      if (record === undefined) return undefined
+      if (record === undefined) {
+        result = 'absent'
+        return undefined
+      }
+      const owner = ownerAlive ? ownerOf(record) : undefined
+      result = owner?.pid === self.pid ? undefined : owner
       if (event === 'stop' && !ownerAlive && record.status === 'stopped') return undefined
       const stopDeadline = new Date(deps.clock.now().getTime() + timeoutMs).toISOString()
       return applyEvent(record, event, deps.clock.now(), { extension: { stop_deadline: stopDeadline } })
@@ -91,14 +145,15 @@ export async function announce(
   return result
 }
 
-/** Ends the owner: asks, waits, then kills. Resolves when it is gone. */
+/** Ends the owner: asks, waits, then kills. Resolves when it is gone; never ends the calling process. */
 export async function endOwner(
   deps: ChangeStatusDeps,
   announced: ProcessIdentity,
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const owner = announced.started === '' ? await deps.processes.identify(announced.pid) : announced
+  const found = announced.started === '' ? await deps.processes.identify(announced.pid) : announced
+  const owner = await otherThanSelf(deps, found)
   if (owner === undefined) return
   if (!(await deps.processes.signal(owner, 'SIGTERM'))) {
     if (!(await deps.processes.isAlive(owner))) return
@@ -106,9 +161,9 @@ export async function endOwner(
       hint: 'it belongs to another user; stop the workload as that user',
     })
   }
-  if (await waitForEnd(deps, owner, timeoutMs + supervisorGraceMs, signal)) return
+  if (await waitForEnd(deps, owner, timeoutMs + limits.supervisorGraceMs, signal)) return
   await deps.processes.signal(owner, 'SIGKILL')
-  if (await waitForEnd(deps, owner, supervisorGraceMs, signal)) return
+  if (await waitForEnd(deps, owner, limits.supervisorGraceMs, signal)) return
   throw new ThvError('stop-timeout', `the supervisor process ${owner.pid} cannot be ended`, {
     hint: `look at it with 'ps -p ${owner.pid}'; it may hang in the kernel`,
   })
@@ -130,6 +185,14 @@ export async function reapServers(
   await Promise.all(all.map(async (one) => await deps.processes.reap(one, signal)))
 }
 
+/** The process, unless it is the calling one: a pid is enough, because the calling process lives. */
+async function otherThanSelf(
+  deps: ChangeStatusDeps,
+  owner: ProcessIdentity | undefined,
+): Promise<ProcessIdentity | undefined> {
+  return owner?.pid === (await deps.processes.self()).pid ? undefined : owner
+}
+
 function ownerOf(record: StatusRecord): ProcessIdentity | undefined {
   if (record.thv?.owner !== undefined) return record.thv.owner
   // Written by ToolHive: no start time is known, its command line was checked a moment ago.
@@ -146,7 +209,7 @@ async function waitForEnd(
   for (;;) {
     if (!(await deps.processes.isAlive(owner))) return true
     if (deps.clock.monotonicMs() >= deadline) return false
-    await deps.clock.sleep(pollMs, signal)
+    await deps.clock.sleep(limits.endPollMs, signal)
   }
 }
 

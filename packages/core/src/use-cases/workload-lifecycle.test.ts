@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { createFakeMachine, selfPid, serve } from '../fakes/fake-deps.ts'
+import { runConfigSchemaVersion, type RunConfig } from '../domain/run-config.ts'
 import { ThvError } from '../errors.ts'
 import { deleteWorkload } from './delete-workload.ts'
 import { getWorkload, listWorkloads } from './list-workloads.ts'
@@ -290,5 +291,174 @@ describe('start, stop, restart, delete', () => {
     machine.configs.set('a', foreign)
     await startWorkload(machine.deps, 'a', start, never)
     expect(machine.installed.at(-1)).toEqual({ kind: 'npx', name: 'pkg', version: '1.0.0' })
+  })
+})
+
+describe('what the server is to listen on', () => {
+  const http = { name: 'a', transport: 'streamable-http' as const }
+
+  it('a given target port that is taken is refused before anything is saved', async () => {
+    const machine = createFakeMachine()
+    machine.busyPorts.add(4000)
+    await expect(runWorkload(machine.deps, request({ ...http, targetPort: 4000 }), quiet, never)).rejects.toMatchObject(
+      { code: 'port-in-use', message: expect.stringContaining('target port 4000') },
+    )
+    expect(machine.statuses.size + machine.configs.size).toBe(0)
+  })
+
+  it('a target port that was taken meanwhile is refused at the start, after leftovers were ended', async () => {
+    const machine = createFakeMachine()
+    await runWorkload(machine.deps, request({ ...http, targetPort: 4000 }), quiet, never)
+    const server = { pid: 7, started: 'x', group: 7, marker: 'm' }
+    const record = machine.statuses.get('a')!
+    machine.statuses.set('a', { ...record, thv: { ...record.thv, server } })
+    machine.alive.delete(1000)
+    machine.busyPorts.add(4000)
+    await expect(startWorkload(machine.deps, 'a', start, never)).rejects.toMatchObject({
+      code: 'port-in-use',
+      message: expect.stringContaining('target port 4000'),
+    })
+    expect(machine.reaped).toEqual([server])
+    expect(machine.alive.has(1001)).toBe(false)
+  })
+
+  it.each([{ host: '' }, { host: '[::1]' }, { ...http, targetHost: 'http://x' }])(
+    'refuses the host of %j',
+    async (more) => {
+      const machine = createFakeMachine()
+      await expect(runWorkload(machine.deps, request({ name: 'a', ...more }), quiet, never)).rejects.toMatchObject({
+        code: 'host-invalid',
+      })
+      expect(machine.statuses.size).toBe(0)
+    },
+  )
+
+  it('a config from a file gets a target port, or has its own checked', async () => {
+    const machine = createFakeMachine()
+    const config: RunConfig = {
+      schema_version: runConfigSchemaVersion,
+      image: 'npx://pkg@1.0.0',
+      name: 'a',
+      transport: 'sse',
+      host: '',
+      port: 0,
+      permission_profile: null,
+    }
+    await runWorkload(machine.deps, { config: { ...config } }, quiet, never)
+    expect(machine.configs.get('a')?.target_port).toBe(12_345)
+    machine.busyPorts.add(4000)
+    await expect(
+      runWorkload(machine.deps, { config: { ...config, name: 'b', target_port: 4000 } }, quiet, never),
+    ).rejects.toMatchObject({ code: 'port-in-use' })
+    expect([...machine.statuses.keys()]).toEqual(['a'])
+  })
+
+  it('refuses NUL bytes that no process could be given', async () => {
+    const machine = createFakeMachine()
+    for (const more of [{ args: ['a\0'] }, { environment: { A: '\0' } }, { environment: { 'A\0': '' } }]) {
+      await expect(runWorkload(machine.deps, request(more), quiet, never)).rejects.toMatchObject({
+        code: 'invalid-argument',
+      })
+    }
+  })
+})
+
+describe('a supervisor that writes its verdict and exits between two looks', () => {
+  it('is judged by its verdict, by whoever waits and by whoever lists', async () => {
+    const machine = createFakeMachine()
+    machine.onLaunch = () => {}
+    const { processes } = machine.deps
+    machine.deps.processes = {
+      ...processes,
+      isAlive: async (identity) => {
+        const record = machine.statuses.get('a')
+        if (identity.pid !== selfPid && record?.status === 'starting') {
+          machine.statuses.set('a', { ...record, status: 'error', status_context: 'boom', process_id: 0 })
+          machine.alive.delete(identity.pid)
+        }
+        return await processes.isAlive(identity)
+      },
+    }
+    await expect(runWorkload(machine.deps, request({ name: 'a' }), quiet, never)).rejects.toMatchObject({
+      message: "'a' did not start: boom",
+    })
+    const dying = { ...machine.statuses.get('a')!, status: 'starting' as const, process_id: 1000 }
+    machine.statuses.set('a', { ...dying, thv: { owner: { pid: 1000, started: 'boot:1000' } } })
+    expect(await getWorkload(machine.deps, 'a')).toMatchObject({ status: 'error', status_context: 'boom' })
+  })
+})
+
+describe('a disk that takes no status', () => {
+  it.each(['state-full', 'state-denied', 'state-failed'] as const)(
+    '(%s) does not keep a server running',
+    async (code) => {
+      const machine = createFakeMachine()
+      await runWorkload(machine.deps, request({ name: 'a' }), quiet, never)
+      const server = { pid: 7, started: 'x', group: 7, marker: 'm' }
+      const record = machine.statuses.get('a')!
+      machine.statuses.set('a', { ...record, thv: { ...record.thv, server } })
+      machine.failUpdate = new ThvError(code, 'cannot write')
+      await expect(stopWorkload(machine.deps, 'a', {}, never)).rejects.toMatchObject({
+        code,
+        message: "'a' was stopped, but its status could not be written: cannot write",
+      })
+      expect([...machine.alive.keys()]).toEqual([selfPid])
+      expect(machine.reaped).toEqual([server])
+    },
+  )
+
+  it('does not keep a server running that is removed', async () => {
+    const machine = createFakeMachine()
+    await runWorkload(machine.deps, request({ name: 'a' }), quiet, never)
+    machine.failUpdate = new ThvError('state-full', 'no space')
+    await expect(deleteWorkload(machine.deps, 'a', {}, never)).rejects.toMatchObject({
+      code: 'state-full',
+      message: "'a' was stopped, but could not be removed: no space",
+    })
+    expect([...machine.alive.keys()]).toEqual([selfPid])
+  })
+
+  it('ends nobody who cannot be proven to be the supervisor', async () => {
+    const machine = createFakeMachine()
+    await runWorkload(machine.deps, request({ name: 'a' }), quiet, never)
+    machine.alive.set(1000, 'someone else')
+    machine.failUpdate = new ThvError('state-full', 'no space')
+    await expect(stopWorkload(machine.deps, 'a', {}, never)).rejects.toMatchObject({ code: 'state-full' })
+    expect(machine.signalled).toEqual([])
+  })
+})
+
+describe('a workload that another program runs', () => {
+  it('is neither said to be stopped nor removed, and says nothing of its isolation', async () => {
+    const machine = createFakeMachine()
+    await runWorkload(machine.deps, request({ name: 'a' }), quiet, never)
+    expect((await getWorkload(machine.deps, 'a')).isolation).toBe('none')
+    const { thv: _thv, ...config } = machine.configs.get('a')!
+    machine.configs.set('a', { ...config, image: 'ghcr.io/x/fetch:1' })
+    const before = structuredClone(machine.statuses.get('a'))
+    for (const action of [stopWorkload, deleteWorkload]) {
+      await expect(action(machine.deps, 'a', {}, never)).rejects.toMatchObject({
+        code: 'runtime-unsupported',
+        message: "'a' runs image 'ghcr.io/x/fetch:1', which this thv does not run",
+        hint: expect.stringContaining('with the program that runs it'),
+      })
+    }
+    expect(machine.statuses.get('a')).toEqual(before)
+    expect(machine.signalled).toEqual([])
+    expect(await getWorkload(machine.deps, 'a')).not.toHaveProperty('isolation')
+  })
+})
+
+describe('what a list says of a command', () => {
+  it.each([
+    ['server.js', 'node server.js'],
+    ['--inspect', 'node'],
+    ['TOKEN=hunter2', 'node'],
+    ['https://user:hunter2@example.com', 'node'],
+  ])('with the first argument %s it is %s', async (argument, shown) => {
+    const machine = createFakeMachine()
+    const local = { request: { args: ['node', argument], environment: {}, labels: {}, name: 'a' } }
+    await runWorkload(machine.deps, local, quiet, never)
+    expect((await getWorkload(machine.deps, 'a')).package).toBe(shown)
   })
 })

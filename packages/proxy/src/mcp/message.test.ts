@@ -1,6 +1,5 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { idKey, parseText, readdressRequest, readdressResponse, replaceParam, type Message } from './message.ts'
+import { idKey, parseClientText, parseText, type Message } from './message.ts'
 
 function message(text: string): Message {
   const parsed = parseText(text)
@@ -49,46 +48,57 @@ describe('parseText', () => {
   })
 })
 
-describe('readdressing', () => {
-  it('changes only the id and the progress token of a request', () => {
-    const before =
-      '{"x":1.50, "jsonrpc":"2.0","params":{"n":12345678901234567890,"_meta":{"progressToken":"p","k":[]}},"id":"a","method":"m"}'
-    const { line, tokenText } = readdressRequest(message(before), 42)
-    expect(tokenText).toBe('"p"')
-    expect(line).toBe(before.replace('"id":"a"', '"id":42').replace('"progressToken":"p"', '"progressToken":42'))
-  })
-
-  it('leaves a progress token alone that is neither text nor number', () => {
-    const { line, tokenText } = readdressRequest(
-      message('{"jsonrpc":"2.0","id":1,"method":"m","params":{"_meta":{"progressToken":null}}}'),
-      2,
-    )
-    expect(tokenText).toBe('')
-    expect(line).toContain('"progressToken":null')
-  })
-
-  it('gives a response back under any id, every other character as it was', () => {
-    fc.assert(
-      fc.property(fc.jsonValue(), fc.oneof(fc.string(), fc.integer()), (result, id) => {
-        const before = JSON.stringify({ result, jsonrpc: '2.0', id: 5 })
-        expect(readdressResponse(message(before), JSON.stringify(id))).toBe(
-          `${before.slice(0, -2)}${JSON.stringify(id)}}`,
-        )
-      }),
-    )
-  })
-
-  it('replaces one parameter of a notification', () => {
-    const note = message('{"jsonrpc":"2.0","method":"n","params":{"requestId":"x","reason":"r"}}')
-    expect(replaceParam(note, 'requestId', '9')).toBe(
-      '{"jsonrpc":"2.0","method":"n","params":{"requestId":9,"reason":"r"}}',
-    )
-    expect(replaceParam(note, 'absent', '9')).toBeUndefined()
-  })
-
+describe('idKey', () => {
   it('tells ids of different type apart, and spellings of one text not', () => {
     expect(idKey(1, '1')).not.toBe(idKey('1', '"1"'))
     expect(idKey('a', '"\\u0061"')).toBe(idKey('a', '"a"'))
     expect(idKey(1e20, '12345678901234567890')).not.toBe(idKey(1e20, '12345678901234567891'))
+  })
+})
+
+describe('a message that two parsers would read differently', () => {
+  it.each([
+    'ID',
+    'Id',
+    'iD',
+    '\\u0049D',
+    'Method',
+    'PARAMS',
+    'param\u017f',
+    'Result',
+    'erroR',
+    'jsonRPC',
+    'J\u017fonrpc',
+  ])('is refused for its member %s', (key) => {
+    const text = `{"jsonrpc":"2.0","id":1,"${key}":2,"method":"tools/call"}`
+    expect(parseText(text)).toMatchObject({ kind: 'invalid', name: 'invalid-request', idText: '' })
+  })
+
+  it('is refused as a response too', () => {
+    expect(parseText('{"jsonrpc":"2.0","id":1,"ID":2,"result":{}}').kind).toBe('invalid')
+  })
+
+  it('may have members of any other name', () => {
+    expect(message('{"jsonrpc":"2.0","id":1,"ids":2,"_ID":3,"method":"a"}').idText).toBe('1')
+  })
+})
+
+describe('parseClientText', () => {
+  it('takes what has no id only for a notification by name', () => {
+    expect(parseClientText('{"jsonrpc":"2.0","method":"notifications/x"}').kind).toBe('message')
+    expect(parseClientText('{"jsonrpc":"2.0","method":"tools/call"}')).toMatchObject({
+      kind: 'invalid',
+      name: 'invalid-request',
+    })
+    expect(parseClientText('{"jsonrpc":"2.0","id":1,"method":"tools/call"}').kind).toBe('message')
+  })
+
+  it('survives a hundred thousand levels of nesting', () => {
+    const depth = 100_000
+    const deep = `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`
+    expect(message(`{"jsonrpc":"2.0","id":1,"params":${deep},"method":"m"}`).idText).toBe('1')
+    expect(parseClientText(deep)).toMatchObject({ kind: 'invalid', name: 'invalid-request' })
+    expect(parseClientText('{"a":'.repeat(depth))).toMatchObject({ kind: 'invalid', name: 'parse-error' })
+    expect(parseClientText(`${'['.repeat(depth)}${']'.repeat(depth)}`).kind).toBe('batch')
   })
 })

@@ -1,4 +1,5 @@
-import { applySplices, findValue, scanMembers, sliceElements, type Splice } from './raw-message.ts'
+import { foldName } from './fold-name.ts'
+import { findValue, scanMembers, sliceElements } from './raw-message.ts'
 
 /** One JSON-RPC message: its text on one line, and what routing needs to know about it. */
 export interface Message {
@@ -24,7 +25,8 @@ export type ParsedText =
 
 /**
  * Reads one JSON-RPC text. Never throws. Messages with the same envelope member
- * twice are invalid, because two parsers would see two different messages.
+ * twice, also in another spelling of case, are invalid, because two parsers would
+ * see two different messages: one of them the id, the other one the `ID`.
  */
 export function parseText(input: string): ParsedText {
   let value: unknown
@@ -41,31 +43,16 @@ export function parseText(input: string): ParsedText {
   return readEnvelope(line, value)
 }
 
+/** Reads what a client sent: {@link parseText}, and what has no id must be a notification by its name. */
+export function parseClientText(input: string): ParsedText {
+  const parsed = parseText(input)
+  if (parsed.kind !== 'message' || parsed.message.kind !== 'notification') return parsed
+  return parsed.message.method.startsWith('notifications/') ? parsed : invalid('a request needs an id', '')
+}
+
 /** A key for one request of one session: `1` and `"1"` differ, `"a"` and `"\u0061"` do not. */
 export function idKey(id: unknown, idText: string): string {
   return typeof id === 'string' ? JSON.stringify(id) : idText
-}
-
-/** The request as it goes to the next hop, and the client's progress token text (empty without). */
-export function readdressRequest(message: Message, hopId: number): { line: string; tokenText: string } {
-  const hop = String(hopId)
-  const splices: Splice[] = [{ start: message.idStart, end: message.idEnd, text: hop }]
-  const token = hasProgressToken(message) ? findValue(message.text, message.paramsStart, tokenPath) : undefined
-  if (token === undefined) return { line: applySplices(message.text, splices), tokenText: '' }
-  splices.push({ ...token, text: hop })
-  return { line: applySplices(message.text, splices), tokenText: message.text.slice(token.start, token.end) }
-}
-
-/** The response with another id. */
-export function readdressResponse(message: Message, idText: string): string {
-  return message.text.slice(0, message.idStart) + idText + message.text.slice(message.idEnd)
-}
-
-/** The message with one member of its `params` replaced, or undefined when it has none of that name. */
-export function replaceParam(message: Message, name: string, text: string): string | undefined {
-  if (message.paramsStart === -1) return undefined
-  const found = findValue(message.text, message.paramsStart, [name])
-  return found === undefined ? undefined : applySplices(message.text, [{ ...found, text }])
 }
 
 /** The text of one member of `params`, or undefined. */
@@ -91,17 +78,25 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-const tokenPath = ['_meta', 'progressToken'] as const
+/** A piece of a text as a text of its own: V8 makes a slice point into the whole, which would keep megabytes for an id. */
+export function copySlice(text: string, start: number, end: number): string {
+  const piece = text.slice(start, end)
+  // V8 copies what is shorter itself.
+  return piece.length < 13 ? piece : Buffer.from(piece, 'utf8').toString('utf8')
+}
 
 function readEnvelope(text: string, value: Record<string, unknown>): ParsedText {
   let idStart = -1
   let idEnd = -1
   let paramsStart = -1
   const seen = new Set<string>()
-  let duplicate = ''
+  let ambiguous = ''
   scanMembers(text, text.indexOf('{'), (key, start, end) => {
-    if (!isEnvelopeKey(key)) return
-    if (seen.has(key)) duplicate = key
+    if (!isEnvelopeKey(key)) {
+      if (isEnvelopeKey(foldName(key))) ambiguous = key
+      return
+    }
+    if (seen.has(key)) ambiguous = key
     seen.add(key)
     if (key === 'id') {
       idStart = start
@@ -110,8 +105,8 @@ function readEnvelope(text: string, value: Record<string, unknown>): ParsedText 
   })
   const { id, method } = value
   const idIsValid = typeof id === 'string' || typeof id === 'number'
-  const idText = idIsValid ? text.slice(idStart, idEnd) : ''
-  if (duplicate !== '') return invalid(`the member "${duplicate}" appears twice`, '')
+  const idText = idIsValid ? copySlice(text, idStart, idEnd) : ''
+  if (ambiguous !== '') return invalid(`the member "${ambiguous}" is ambiguous`, '')
   if (value['jsonrpc'] !== '2.0') return invalid('the member "jsonrpc" must be "2.0"', idText)
   const found = { text, value, idText, idStart, idEnd, paramsStart }
   if (typeof method === 'string') {
@@ -128,13 +123,6 @@ function isEnvelopeKey(key: string): boolean {
   return (
     key === 'id' || key === 'method' || key === 'params' || key === 'result' || key === 'error' || key === 'jsonrpc'
   )
-}
-
-function hasProgressToken(message: Message): boolean {
-  const meta = param(message, '_meta')
-  if (!isRecord(meta)) return false
-  const token = meta['progressToken']
-  return typeof token === 'string' || typeof token === 'number'
 }
 
 function invalid(reason: string, idText: string): ParsedText {

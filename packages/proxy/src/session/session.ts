@@ -2,6 +2,7 @@ import type { LogLevel } from '../mcp/log-level.ts'
 import type { CallLink, CallRegister } from '../transport/call.ts'
 import type { Lane } from '../transport/lane.ts'
 import type { SseStream } from '../transport/sse-stream.ts'
+import type { MissedChanges } from './missed-changes.ts'
 
 /** One client, from `initialize` (or its event stream) to its end. */
 export interface Session {
@@ -20,5 +21,9 @@ export interface Session {
   logLevel: LogLevel | undefined
   /** The stream for messages that belong to no request. */
   stream: SseStream | undefined
+  /** What the client is to be told when it opens a stream. */
+  readonly missed: MissedChanges
   lastUsedMs: number
+  /** Whether the client came back after `initialize`. */
+  wasUsed: boolean
 }

@@ -32,9 +32,15 @@ export class Subscriptions {
     if (entry !== undefined) entry.isConfirmed = true
   }
 
+  /** A new server knows no subscription yet. */
+  unconfirmAll(): void {
+    for (const entry of this.#byUri.values()) entry.isConfirmed = false
+  }
+
   /** Forgets a wish. True when nobody else has it, so that the server can be told. */
   remove(session: Session, uri: string): boolean {
     session.subscriptions.delete(uri)
+    session.missed.forgetResource(uri)
     const entry = this.#byUri.get(uri)
     if (entry === undefined) return true
     entry.sessions.delete(session)

@@ -1,5 +1,5 @@
 import type { WireError } from '../errors.ts'
-import type { Message } from '../mcp/message.ts'
+import { readdressRequest, type PreparedRequest } from '../mcp/readdress.ts'
 
 /** Where the answers to one call go. Exactly one of the last three is called, once. */
 export interface CallSink {
@@ -19,45 +19,76 @@ export interface CallSink {
 export interface CallLink {
   send(call: Call): void
   /** Ends a call without a response, and tells the server when it knows the call. */
-  cancel(call: Call, notification: Message): void
+  cancel(call: Call, reason: string | undefined): void
   notify(line: string): void
 }
 
 /** Calls of one owner by the key of the client's id. */
 export type CallRegister = Map<string, Call>
 
-/** One request on its way through the proxy. */
+/** One request on its way through the proxy. Its text is kept only until it was sent. */
 export class Call {
-  readonly message: Message
+  readonly method: string
+  /** JSON text of the client's id. */
+  readonly idText: string
+  /** JSON text of the client's progress token; empty without. */
+  readonly tokenText: string
   readonly sink: CallSink
   /** The id on the server's side; 0 until it was sent. */
   hopId = 0
-  /** JSON text of the client's progress token; empty without. */
-  tokenText = ''
   timer: NodeJS.Timeout | undefined
   settled = false
+  /** Gives back what the call holds while it waits. Called at its end, whatever that is. */
+  released: (() => void) | undefined
   readonly #register: CallRegister | undefined
   readonly #key: string
+  #request: PreparedRequest | undefined
 
-  constructor(message: Message, sink: CallSink, register?: CallRegister, key = '') {
-    this.message = message
+  constructor(request: PreparedRequest, sink: CallSink, register?: CallRegister, key = '') {
+    this.#request = request
+    this.method = request.method
+    this.idText = request.idText
+    this.tokenText = request.tokenText
     this.sink = sink
     this.#register = register
     this.#key = key
     register?.set(key, this)
   }
 
+  /** Size of the text that is kept. */
+  get bytes(): number {
+    return this.#request === undefined ? 0 : Buffer.byteLength(this.#request.text)
+  }
+
+  /** The line for the server. */
+  lineFor(hopId: number): string {
+    return this.#request === undefined ? '' : readdressRequest(this.#request, hopId)
+  }
+
+  /** Notes that the line is on its way. */
+  sent(hopId: number): void {
+    this.hopId = hopId
+    this.#request = undefined
+  }
+
   /** Marks the end of the call. False when it had ended before: then nothing may be delivered. */
   settle(): boolean {
     if (this.settled) return false
     this.settled = true
+    this.#request = undefined
     clearTimeout(this.timer)
     if (this.#register?.get(this.#key) === this) this.#register.delete(this.#key)
+    this.released?.()
     return true
   }
 
   /** Ends the call with a refusal. */
   refuse(error: WireError): void {
     if (this.settle()) this.sink.refused(error)
+  }
+
+  /** Ends the call of a client that left, unless the server has it already: then it goes on there. */
+  abandon(): void {
+    if (this.hopId === 0 && this.settle()) this.sink.cancelled()
   }
 }

@@ -1,14 +1,7 @@
+import type { HeldBytes } from '../held-bytes.ts'
 import type { ProxyLimits } from '../limits.ts'
-import {
-  idKey,
-  isRecord,
-  param,
-  paramText,
-  readdressRequest,
-  readdressResponse,
-  replaceParam,
-  type Message,
-} from '../mcp/message.ts'
+import { idKey, isRecord, param, paramText, type Message } from '../mcp/message.ts'
+import { prepareRequest, readdressRequest, readdressResponse, replaceParam } from '../mcp/readdress.ts'
 import type { ProxyLog } from '../proxy-config.ts'
 import type { Sender } from './client-ways.ts'
 
@@ -16,6 +9,7 @@ import type { Sender } from './client-ways.ts'
 export interface ClientQuestionsDeps {
   readonly limits: ProxyLimits
   readonly log: ProxyLog
+  readonly held: HeldBytes
   /** Sends a text to the client and tells by which way; undefined when there is none now. */
   reach(text: string, progressToken: unknown): Sender | undefined
   /** Writes a line to the server that asked. */
@@ -27,6 +21,8 @@ interface Question {
   /** The id, and the progress token, on the client's side. */
   readonly hopId: number
   readonly line: string
+  /** What it holds until it is over. */
+  readonly bytes: number
   readonly request: Message
   /** JSON text of the server's progress token; empty without. */
   readonly tokenText: string
@@ -63,9 +59,15 @@ export class ClientQuestions {
   ask(request: Message): void {
     const { openQuestions } = this.#deps.limits
     if (this.#open.size >= openQuestions) return this.#fail(request, `more than ${openQuestions} requests are open`)
-    this.#lastId += 1
-    const hopId = this.#lastId
-    const question: Question = { hopId, request, ...readdressRequest(request, hopId), via: undefined, timer: undefined }
+    const prepared = prepareRequest(request)
+    if (prepared === undefined) return this.#fail(request, 'the progress token is ambiguous')
+    const hopId = this.#lastId + 1
+    const line = readdressRequest(prepared, hopId)
+    const bytes = Buffer.byteLength(line)
+    if (!this.#deps.held.tryAdd(bytes)) return this.#fail(request, 'too much is waiting to be sent or read')
+    this.#lastId = hopId
+    const { tokenText } = prepared
+    const question: Question = { hopId, request, line, bytes, tokenText, via: undefined, timer: undefined }
     this.#open.set(hopId, question)
     this.#deliver(question)
   }
@@ -140,7 +142,7 @@ export class ClientQuestions {
 
   #forget(question: Question): void {
     clearTimeout(question.timer)
-    this.#open.delete(question.hopId)
+    if (this.#open.delete(question.hopId)) this.#deps.held.remove(question.bytes)
   }
 
   #tell(question: Question, text: string): void {

@@ -1,3 +1,4 @@
+import type { MissedChanges } from '../session/missed-changes.ts'
 import type { Call, CallRegister } from './call.ts'
 import { encodeSseMessage } from './sse-codec.ts'
 import type { SseStream } from './sse-stream.ts'
@@ -9,6 +10,7 @@ export type Sender = (text: string) => boolean
 export interface LaneClient {
   readonly calls: CallRegister
   readonly stream: SseStream | undefined
+  readonly missed: MissedChanges
 }
 
 /** Sends a text by the first way that works, and tells which it was. */

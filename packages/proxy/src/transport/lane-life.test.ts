@@ -142,6 +142,51 @@ describe('a lane whose server dies', () => {
   })
 })
 
+describe('what a lane shares with the other clients', () => {
+  it('is that an ambiguous progress token goes nowhere, in a call as in initialize', async () => {
+    const { port, lanes } = await setUp()
+    const client = await connectAsking(port)
+    const _meta = { progressToken: 1, progreſſToken: 2 }
+    expect((await client.post({ id: 1, method: 'tools/call', params: { _meta } })).status).toBe(400)
+    const params = { ...initializeAsking.params, _meta }
+    expect((await post(port, { ...initializeAsking, params })).status).toBe(400)
+    expect(lanes).toHaveLength(1)
+    expect(lanes[0]!.server.received.some(isCall)).toBe(false)
+  })
+
+  it('is the memory for calls that wait, which is given back', async () => {
+    const { port, lanes } = await setUp({ limits: { heldBytes: 100_000 } })
+    const client = await connectAsking(port)
+    let fail: (error: Error) => void = () => undefined
+    fixture!.onOpen = () => new Promise((_resolve, reject) => (fail = reject))
+    lanes[0]!.crash()
+    const params = { arguments: 'x'.repeat(60_000) }
+    const first = client.post({ id: 1, method: 'tools/call', params })
+    await expect.poll(() => lanes.length).toBe(2)
+    const second = await client.post({ id: 2, method: 'tools/call', params })
+    expect([second.status, second.json.error?.message]).toEqual([503, expect.stringContaining('too much is waiting')])
+    fail(new Error('no memory'))
+    expect((await first).json.error?.message).toContain('no memory')
+    fixture!.onOpen = () => Promise.resolve()
+    expect((await client.post({ id: 3, method: 'tools/call', params })).status).toBe(200)
+  })
+
+  it('is that a change is told when the client opens a stream', async () => {
+    const { port, lanes } = await setUp()
+    const client = await connectAsking(port)
+    await client.post({ id: 1, method: 'resources/subscribe', params: { uri: 'a' } })
+    lanes[0]!.server.send({ method: 'notifications/tools/list_changed' })
+    for (const uri of ['a', 'b']) lanes[0]!.server.send({ method: 'notifications/resources/updated', params: { uri } })
+    await client.post({ id: 2, method: 'tools/call' })
+    const stream = await client.openStream()
+    expect((await stream.message()).method).toBe('notifications/tools/list_changed')
+    expect((await stream.message()).params).toEqual({ uri: 'a' })
+    lanes[0]!.server.send({ method: 'notifications/prompts/list_changed' })
+    expect((await stream.message()).method).toBe('notifications/prompts/list_changed')
+    stream.close()
+  })
+})
+
 describe('opening a lane', () => {
   it('above the maximum is refused, and a session that ends makes room', async () => {
     const { port, lanes } = await setUp({ limits: { lanes: 2 } })

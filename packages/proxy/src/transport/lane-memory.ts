@@ -42,6 +42,11 @@ export class LaneMemory {
     return sink
   }
 
+  /** Whether the client wants to hear about a resource. */
+  isSubscribed(uri: string): boolean {
+    return this.#uris.has(uri)
+  }
+
   /** Brings a new server process to where the old one was. */
   restore(connection: ServerConnection): void {
     if (this.#initializedText !== '') connection.notify(this.#initializedText)

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ProxyLimits } from '../limits.ts'
-import type { Message } from '../mcp/message.ts'
+import type { HeldBytes } from '../held-bytes.ts'
+import type { PreparedRequest } from '../mcp/readdress.ts'
 import type { ProxyConfig, ProxyLog, ServerLane } from '../proxy-config.ts'
 import { Lane } from './lane.ts'
 import { LaneError } from './lane-error.ts'
@@ -11,6 +12,7 @@ export interface LanePoolOptions {
   readonly name: string
   readonly limits: ProxyLimits
   readonly log: ProxyLog
+  readonly held: HeldBytes
   readonly openLane?: ProxyConfig['openLane'] | undefined
 }
 
@@ -39,10 +41,17 @@ export class LanePool {
   }
 
   /** A lane for the client that sent this `initialize`. It has no server yet. */
-  create(initialize: Message): Lane {
-    const { name, limits, log } = this.#options
+  create(initialize: PreparedRequest): Lane {
+    const { name, limits, log, held } = this.#options
     const openServer = (signal: AbortSignal): Promise<ServerLane> => this.#openServer(signal)
-    const lane: Lane = new Lane(initialize, { name, limits, log, openServer, ended: () => this.#lanes.delete(lane) })
+    const lane: Lane = new Lane(initialize, {
+      name,
+      limits,
+      log,
+      held,
+      openServer,
+      ended: () => this.#lanes.delete(lane),
+    })
     this.#lanes.add(lane)
     return lane
   }

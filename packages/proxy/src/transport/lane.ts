@@ -1,21 +1,25 @@
 import type { WireError } from '../errors.ts'
 import type { ProxyLimits } from '../limits.ts'
-import type { Message } from '../mcp/message.ts'
+import type { HeldBytes } from '../held-bytes.ts'
+import { param, type Message } from '../mcp/message.ts'
+import type { PreparedRequest } from '../mcp/readdress.ts'
 import type { ProxyLog, ServerLane } from '../proxy-config.ts'
+import { listChangedMethod, listNames } from '../session/missed-changes.ts'
 import { Call, type CallLink, type CallSink } from './call.ts'
 import { ClientQuestions } from './client-questions.ts'
 import { sendFirst, waysForNotification, waysForQuestion, type LaneClient } from './client-ways.ts'
 import { LaneError, toLaneError } from './lane-error.ts'
 import { LaneMemory } from './lane-memory.ts'
 import { raceAbort } from './race-abort.ts'
-import { ServerConnection, stoppedError } from './server-connection.ts'
-import { readHandshake, withServedRevision } from './server-handshake.ts'
+import { memoryError, ServerConnection, stoppedError } from './server-connection.ts'
+import { readHandshake } from './server-handshake.ts'
 
 /** What a lane needs and reports. */
 export interface LaneDeps {
   readonly name: string
   readonly limits: ProxyLimits
   readonly log: ProxyLog
+  readonly held: HeldBytes
   /** Throws LaneError when there are too many. */
   readonly openServer: (signal: AbortSignal) => Promise<ServerLane>
   /** The lane was closed. */
@@ -37,10 +41,11 @@ interface Life {
  */
 export class Lane implements CallLink {
   readonly #deps: LaneDeps
-  readonly #initialize: Message
+  readonly #initialize: PreparedRequest
   readonly #questions: ClientQuestions
   readonly #memory: LaneMemory
-  readonly #waiting = new Set<Call>()
+  /** Calls that wait for a server, with the bytes they hold. */
+  readonly #waiting = new Map<Call, number>()
   readonly #closed = new AbortController()
   #client: LaneClient | undefined
   #life: Life | undefined
@@ -51,7 +56,7 @@ export class Lane implements CallLink {
   #lastBusyMs = Date.now()
   #idleTimer: NodeJS.Timeout | undefined
 
-  constructor(initialize: Message, deps: LaneDeps) {
+  constructor(initialize: PreparedRequest, deps: LaneDeps) {
     this.#deps = deps
     this.#initialize = initialize
     this.#memory = new LaneMemory(deps.limits.subscriptionsPerSession)
@@ -92,6 +97,7 @@ export class Lane implements CallLink {
   send(call: Call): void {
     const { name, limits } = this.#deps
     if (this.#closed.signal.aborted) return call.refuse(stoppedError(name))
+    if (this.#deps.held.isFull) return call.refuse(memoryError)
     this.#lastBusyMs = Date.now()
     if (this.#life?.isReady === true) {
       this.#life.connection.send(call)
@@ -99,15 +105,17 @@ export class Lane implements CallLink {
       return this.#questions.flush()
     }
     if (this.#waiting.size >= limits.waitingCalls) return call.refuse(absentError(name, 'too many calls wait for it'))
-    this.#waiting.add(call)
+    const { bytes } = call
+    if (!this.#deps.held.tryAdd(bytes)) return call.refuse(memoryError)
+    this.#waiting.set(call, bytes)
+    call.released = () => this.#drop(call)
     if (!this.#isReopening) void this.#reopen()
   }
 
   /** Ends a call without a response, and tells the server when it knows the call. */
-  cancel(call: Call, notification: Message): void {
-    if (call.hopId !== 0) return this.#life?.connection.cancel(call, notification)
-    this.#waiting.delete(call)
-    if (call.settle()) call.sink.cancelled()
+  cancel(call: Call, reason: string | undefined): void {
+    if (call.hopId === 0) call.abandon()
+    else this.#life?.connection.cancel(call, reason)
   }
 
   /** Passes a notification of the client on. Without a server it would be about another process's life. */
@@ -126,6 +134,8 @@ export class Lane implements CallLink {
 
   /** The sink for a request that changes the server's state, which is remembered. Undefined when it is too much. */
   watch(message: Message, sink: CallSink): CallSink | undefined {
+    const uri = param(message, 'uri')
+    if (message.method === 'resources/unsubscribe' && typeof uri === 'string') this.#client?.missed.forgetResource(uri)
     return this.#memory.watch(message, sink)
   }
 
@@ -140,8 +150,7 @@ export class Lane implements CallLink {
     this.#closed.abort(new LaneError(stoppedError(this.#deps.name)))
     clearInterval(this.#idleTimer)
     this.#endLife('the session ended')
-    for (const call of this.#waiting) call.refuse(absentError(this.#deps.name, 'the session ended'))
-    this.#waiting.clear()
+    this.#refuseWaiting(absentError(this.#deps.name, 'the session ended'))
     this.#deps.ended()
   }
 
@@ -188,7 +197,8 @@ export class Lane implements CallLink {
         refused: () => reject(new LaneError(absentError(name, 'it did not answer initialize'))),
         cancelled: () => undefined,
       }
-      connection.send(new Call(withServedRevision(this.#initialize), sink))
+      // The time to open a lane bounds the wait.
+      connection.send(new Call(this.#initialize, sink), Infinity)
     })
   }
 
@@ -200,16 +210,18 @@ export class Lane implements CallLink {
       const { life } = await this.#start()
       log('info', 'started the server of one client again', { name })
       this.#memory.restore(life.connection)
-      for (const call of this.#waiting) life.connection.send(call)
+      for (const call of this.#waiting.keys()) {
+        this.#drop(call)
+        life.connection.send(call)
+      }
     } catch (error) {
       const { wire } = toLaneError(error, name)
       // A place that is missing, or a pause after many crashes, says nothing about the server.
       if (wire.name === 'server-absent') this.#crashTimes.push(Date.now())
       log('warn', 'the server of one client could not be started again', { name, reason: wire.message })
-      for (const call of this.#waiting) call.refuse(wire)
+      this.#refuseWaiting(wire)
     } finally {
       this.#isReopening = false
-      this.#waiting.clear()
     }
   }
 
@@ -252,7 +264,27 @@ export class Lane implements CallLink {
 
   #notified(message: Message): void {
     if (message.method === 'notifications/cancelled') return this.#questions.cancel(message)
-    sendFirst(waysForNotification(this.#client), message.text)
+    if (sendFirst(waysForNotification(this.#client), message.text) === undefined) this.#noteMissed(message)
+  }
+
+  /** What the client is told when it opens a stream. */
+  #noteMissed(message: Message): void {
+    const list = listNames.find((name) => message.method === listChangedMethod(name))
+    if (list !== undefined) this.#client?.missed.noteList(list)
+    const uri = param(message, 'uri')
+    if (message.method !== 'notifications/resources/updated' || typeof uri !== 'string') return
+    if (this.#memory.isSubscribed(uri)) this.#client?.missed.noteResource(uri)
+  }
+
+  #refuseWaiting(error: WireError): void {
+    for (const call of this.#waiting.keys()) call.refuse(error)
+  }
+
+  #drop(call: Call): void {
+    const bytes = this.#waiting.get(call)
+    if (bytes === undefined) return
+    this.#waiting.delete(call)
+    this.#deps.held.remove(bytes)
   }
 }
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { buildErrorText } from '../errors.ts'
-import { headerOf, isJsonContent, type FrontDoor, type RequestTarget } from '../front-door.ts'
-import { parseText, type Message } from '../mcp/message.ts'
+import { buildErrorText, type WireError } from '../errors.ts'
+import { headerOf, mediaProblem, type FrontDoor, type RequestTarget } from '../front-door.ts'
+import { parseClientText, type Message } from '../mcp/message.ts'
 import { receiveBody } from '../receive-body.ts'
 import { hostNameOf } from '../request-guard.ts'
 import { sendError, sendMethodNotAllowed, sendText } from '../respond.ts'
@@ -68,14 +68,12 @@ function post(
   const query = new URLSearchParams(target.query)
   const id = query.get('session_id') ?? query.get('sessionId')
   if (id === null) return sendError(res, { name: 'session-required', message: 'Bad Request: session_id is required' })
-  const session = parts.bridge.sessions.get(id)
+  const session = parts.bridge.sessions.touch(id)
   if (session === undefined) return sendError(res, { name: 'session-unknown', message: 'Session not found' })
-  if (!isJsonContent(req.headers['content-type'])) {
-    const message = 'Unsupported Media Type: Content-Type must be application/json'
-    return sendError(res, { name: 'media-type-unsupported', message })
-  }
-  receiveBody(request, { limitBytes: parts.limits.bodyBytes, log: parts.log }, (text) => {
-    const parsed = parseText(text)
+  const problem = mediaProblem(req)
+  if (problem !== undefined) return sendError(res, problem)
+  receiveBody(request, { limits: parts.limits, log: parts.log }, (text) => {
+    const parsed = parseClientText(text)
     if (parsed.kind === 'invalid') return sendError(res, { name: parsed.name, message: parsed.reason }, parsed.idText)
     if (parsed.kind === 'batch' && parsed.items.length > parts.limits.batchItems) {
       return sendError(res, { name: 'batch-refused', message: 'Invalid Request: the batch is too long' })
@@ -83,7 +81,7 @@ function post(
     sendText(res, 202, 'Accepted')
     if (parsed.kind === 'message') return take(parts, session, parsed.message)
     for (const item of parsed.items) {
-      const member = parseText(item)
+      const member = parseClientText(item)
       if (member.kind === 'message') take(parts, session, member.message)
     }
   })
@@ -92,14 +90,12 @@ function post(
 function take({ bridge }: LegacySseParts, session: Session, message: Message): void {
   const send = (text: string): void => void session.stream?.send(encodeSseMessage(text))
   if (message.kind !== 'request') return bridge.notify(session, message)
+  const { idText } = message
+  const refused = (error: WireError): void => send(buildErrorText(error, idText))
   if (message.method !== 'initialize') {
-    return bridge.request(session, message, {
-      progress: send,
-      related: (text) => session.stream?.send(encodeSseMessage(text)) ?? false,
-      response: send,
-      refused: (error) => send(buildErrorText(error, message.idText)),
-      cancelled: () => undefined,
-    })
+    const related = (text: string): boolean => session.stream?.send(encodeSseMessage(text)) ?? false
+    bridge.request(session, message, { progress: send, related, response: send, refused, cancelled: () => undefined })
+    return
   }
   bridge.initialize(message, {
     accepted: (text, protocolVersion) => {
@@ -110,6 +106,6 @@ function take({ bridge }: LegacySseParts, session: Session, message: Message): v
       return session
     },
     rejected: send,
-    refused: (error) => send(buildErrorText(error, message.idText)),
+    refused,
   })
 }

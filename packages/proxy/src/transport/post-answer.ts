@@ -1,8 +1,9 @@
 import type { ServerResponse } from 'node:http'
 import { buildErrorText, type WireError } from '../errors.ts'
 import type { Accepted } from '../front-door.ts'
+import type { HeldBytes } from '../held-bytes.ts'
 import { sendEmpty, sendError, sendJson } from '../respond.ts'
-import type { CallSink } from './call.ts'
+import type { Call, CallSink } from './call.ts'
 import { encodeSseMessage } from './sse-codec.ts'
 import type { SseStream, SseStreams } from './sse-stream.ts'
 
@@ -10,6 +11,7 @@ import type { SseStream, SseStreams } from './sse-stream.ts'
 export interface PostAnswerOptions {
   readonly accepted: Accepted
   readonly streams: SseStreams
+  readonly held: HeldBytes
   /** Silence after which the answer becomes an event stream; undefined for never. */
   readonly streamAfterMs?: number
   /** Number of requests in a batch; undefined for a single request. */
@@ -25,6 +27,8 @@ export class PostAnswer {
   readonly #res: ServerResponse
   readonly #options: PostAnswerOptions
   readonly #collected: string[] = []
+  readonly #calls = new Set<Call>()
+  #heldBytes = 0
   #open: number
   #stream: SseStream | undefined
   #timer: NodeJS.Timeout | undefined
@@ -34,10 +38,17 @@ export class PostAnswer {
     this.#res = res
     this.#options = options
     this.#open = options.batchSize ?? 1
-    if (!options.accepted.events || options.streamAfterMs === undefined) return
-    this.#timer = setTimeout(() => this.#startStream(), options.streamAfterMs)
-    // A client that left needs no stream; its call goes on, as the protocol wants.
-    res.once('close', () => clearTimeout(this.#timer))
+    if (options.accepted.events && options.streamAfterMs !== undefined) {
+      this.#timer = setTimeout(() => this.#startStream(), options.streamAfterMs)
+    }
+    res.once('close', () => this.#close())
+  }
+
+  /** Notes a call, so that it need not wait for a server when its client has left. */
+  track(call: Call | undefined): void {
+    if (call === undefined || call.settled) return
+    if (this.#res.destroyed) call.abandon()
+    else this.#calls.add(call)
   }
 
   /** The place for the answers to one of the requests, by the JSON text of its id. */
@@ -45,7 +56,7 @@ export class PostAnswer {
     return {
       progress: (text) => void this.#related(text),
       related: (text) => this.#related(text),
-      response: (text) => this.respond(text),
+      response: (text) => this.respond(this.#collects(text) ? text : buildErrorText(droppedError, idText)),
       refused: (error) => this.refuse(error, idText),
       cancelled: () => this.#drop(),
     }
@@ -57,7 +68,7 @@ export class PostAnswer {
     if (this.#stream !== undefined || !this.#options.accepted.json) {
       this.#startStream()
       this.#stream?.send(encodeSseMessage(text))
-    } else this.#collected.push(text)
+    } else if (!this.#res.destroyed) this.#collected.push(text)
     this.#countDown()
   }
 
@@ -73,6 +84,24 @@ export class PostAnswer {
     if (!this.#options.accepted.events) return false
     this.#startStream()
     return this.#stream?.send(encodeSseMessage(text)) ?? false
+  }
+
+  #close(): void {
+    clearTimeout(this.#timer)
+    this.#options.held.remove(this.#heldBytes)
+    this.#heldBytes = 0
+    // A call that the server has goes on when its client leaves, as the protocol wants.
+    for (const call of this.#calls) call.abandon()
+    this.#calls.clear()
+  }
+
+  /** Whether there is room for one more answer of a batch, which waits for the others. */
+  #collects(text: string): boolean {
+    if (this.#options.batchSize === undefined || this.#stream !== undefined || this.#res.destroyed) return true
+    const bytes = Buffer.byteLength(text)
+    if (!this.#options.held.tryAdd(bytes)) return false
+    this.#heldBytes += bytes
+    return true
   }
 
   #drop(): void {
@@ -97,5 +126,19 @@ export class PostAnswer {
     if (first === undefined) return sendEmpty(this.#res, 202)
     const text = this.#options.batchSize === undefined ? first : `[${this.#collected.join(',')}]`
     sendJson(this.#res, 200, text, this.#headers)
+    holdUnsent(this.#res, this.#options.held)
   }
+}
+
+const droppedError: WireError = {
+  name: 'answer-too-large',
+  message: 'The call has run, but its answer was dropped: too many answers wait to be read',
+}
+
+/** Counts what the client has not read yet; cuts it off when that is the drop too much. */
+function holdUnsent(res: ServerResponse, held: HeldBytes): void {
+  const bytes = res.writableLength
+  if (bytes === 0 || res.destroyed) return
+  if (!held.tryAdd(bytes)) return void res.destroy()
+  res.once('close', () => held.remove(bytes))
 }

@@ -1,8 +1,11 @@
 import { ProxyError, type WireError } from '../errors.ts'
 import type { ProxyLimits } from '../limits.ts'
-import { param, parseText, readdressRequest, readdressResponse, replaceParam, type Message } from '../mcp/message.ts'
+import { HopIds } from '../mcp/hop-ids.ts'
+import { param, parseText, type Message, type ParsedText } from '../mcp/message.ts'
+import { readdressResponse, replaceParam } from '../mcp/readdress.ts'
 import type { ProxyLog } from '../proxy-config.ts'
 import type { Call } from './call.ts'
+import { NoiseLog } from './noise-log.ts'
 import { StdioChannel } from './stdio-channel.ts'
 import type { Readable, Writable } from 'node:stream'
 
@@ -30,15 +33,19 @@ export class ServerConnection {
   readonly #deps: ServerConnectionDeps
   readonly #channel: StdioChannel
   readonly #pending = new Map<number, Call>()
-  #lastId = 0
+  readonly #noise: NoiseLog
+  readonly #ids = new HopIds()
+  #wrappedLines = 0
   #isClosed = false
 
   constructor(streams: { input: Writable; output: Readable }, deps: ServerConnectionDeps) {
     this.#deps = deps
+    this.#noise = new NoiseLog(deps.limits, deps.log)
     this.#channel = new StdioChannel(streams, deps.limits, {
       line: (text) => this.#receive(text),
       oversize: (head, tail, bytes) => this.#receiveOversize(head, tail, bytes),
       closed: (reason) => this.#lose(reason),
+      failed: (error) => this.#fail(error),
     })
   }
 
@@ -52,18 +59,18 @@ export class ServerConnection {
     return this.#pending.size
   }
 
-  /** Sends one call. Its sink hears about everything that can happen from here on. */
-  send(call: Call): void {
+  /**
+   * Sends one call. Its sink hears about everything that can happen from here on.
+   * `timeoutMs` is Infinity for a caller that bounds the wait itself.
+   */
+  send(call: Call, timeoutMs: number = this.#deps.limits.requestTimeoutMs): void {
     if (call.settled) return
     if (this.#isClosed) return call.refuse(stoppedError(this.#deps.name))
     if (this.#pending.size >= this.#deps.limits.inFlightCalls) return call.refuse(busyError('too many calls in flight'))
-    const hopId = this.#lastId + 1
-    const { line, tokenText } = readdressRequest(call.message, hopId)
-    if (!this.#channel.send(line)) return call.refuse(busyError('the server does not read its input'))
-    this.#lastId = hopId
-    call.hopId = hopId
-    call.tokenText = tokenText
-    call.timer = setTimeout(() => this.#expire(call), this.#deps.limits.requestTimeoutMs)
+    const hopId = this.#ids.next((id) => this.#pending.has(id))
+    if (!this.#channel.send(call.lineFor(hopId))) return call.refuse(busyError('the server does not read its input'))
+    call.sent(hopId)
+    if (timeoutMs !== Infinity) call.timer = setTimeout(() => this.#expire(call, timeoutMs), timeoutMs)
     this.#pending.set(hopId, call)
   }
 
@@ -73,10 +80,9 @@ export class ServerConnection {
   }
 
   /** Tells the server about a client's cancellation, and ends the call without a response. */
-  cancel(call: Call, notification: Message): void {
+  cancel(call: Call, reason: string | undefined): void {
     if (!this.#pending.delete(call.hopId) || !call.settle()) return
-    const line = replaceParam(notification, 'requestId', String(call.hopId))
-    if (line !== undefined) this.notify(line)
+    this.#tellCancelled(call, reason)
     call.sink.cancelled()
   }
 
@@ -85,6 +91,7 @@ export class ServerConnection {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#channel.close()
+    this.#noise.flush()
     const calls = [...this.#pending.values()]
     this.#pending.clear()
     if (calls.length > 0) this.#deps.log('warn', 'calls lost their server', { calls: calls.length, reason })
@@ -99,10 +106,30 @@ export class ServerConnection {
 
   #receive(text: string): void {
     if (text.trim() === '') return
+    const parsed = this.#parse(text)
+    if (parsed.kind === 'message') return this.#route(parsed.message)
+    if (parsed.kind === 'invalid') return this.#noise.skip(text, parsed.name)
+    const { batchItems } = this.#deps.limits
+    if (parsed.items.length > batchItems) this.#noise.skip(text, `a batch of more than ${batchItems} messages`)
+    for (const item of parsed.items.slice(0, batchItems)) {
+      const member = parseText(item)
+      // How deep batches are nested is the server's choice, our stack is not: a batch in a batch is no message.
+      if (member.kind === 'message') this.#route(member.message)
+      else this.#noise.skip(item, member.kind === 'batch' ? 'a batch inside a batch' : member.name)
+    }
+  }
+
+  /** A message behind a log prefix, or between the escapes of a coloured log, is still a message. */
+  #parse(text: string): ParsedText {
     const parsed = parseText(text)
-    if (parsed.kind === 'message') this.#route(parsed.message)
-    else if (parsed.kind === 'batch') for (const item of parsed.items) this.#receive(item)
-    else this.#skip(text, parsed.name)
+    if (parsed.kind !== 'invalid' || parsed.name !== 'parse-error') return parsed
+    const [start, end] = [text.indexOf('{'), text.lastIndexOf('}')]
+    if (start === -1 || end <= start) return parsed
+    const inner = parseText(text.slice(start, end + 1))
+    if (inner.kind !== 'message') return parsed
+    this.#wrappedLines += 1
+    this.#deps.log('debug', 'took a message out of a line of the server', { lines: this.#wrappedLines })
+    return inner
   }
 
   #route(message: Message): void {
@@ -112,17 +139,27 @@ export class ServerConnection {
       else if (message.method === 'notifications/progress') this.#progress(message)
       else this.#deps.notified(message)
     } catch (error) {
-      // One bad message must not take the connection of every client with it.
-      this.#deps.log('error', 'a message of the server could not be delivered', { error: String(error) })
+      this.#fail(error)
     }
+  }
+
+  /** One bad message must not take the connection of every client with it. */
+  #fail(error: unknown): void {
+    this.#deps.log('error', 'a message of the server could not be delivered', { error: String(error) })
   }
 
   #settle(message: Message): void {
     const id = message.value['id']
-    const call = typeof id === 'number' ? this.#pending.get(id) : undefined
+    const call = this.#pendingCall(id)
     if (call === undefined) return this.#deps.log('debug', 'the server answered a call that nobody waits for', { id })
     this.#pending.delete(call.hopId)
-    if (call.settle()) call.sink.response(readdressResponse(message, call.message.idText), 'error' in message.value)
+    if (call.settle()) call.sink.response(readdressResponse(message, call.idText), 'error' in message.value)
+  }
+
+  /** Some servers give ids and tokens back as text. */
+  #pendingCall(id: unknown): Call | undefined {
+    if (typeof id === 'string' && /^\d{1,10}$/.test(id)) return this.#pending.get(Number(id))
+    return typeof id === 'number' ? this.#pending.get(id) : undefined
   }
 
   #answer(message: Message): void {
@@ -138,44 +175,41 @@ export class ServerConnection {
   }
 
   #progress(message: Message): void {
-    const token = param(message, 'progressToken')
-    const call = typeof token === 'number' ? this.#pending.get(token) : undefined
+    const call = this.#pendingCall(param(message, 'progressToken'))
     if (call === undefined || call.tokenText === '') return
     call.timer?.refresh()
     const text = replaceParam(message, 'progressToken', call.tokenText)
     if (text !== undefined) call.sink.progress(text)
   }
 
-  #expire(call: Call): void {
+  #expire(call: Call, timeoutMs: number): void {
     if (this.#deps.isHeldUp?.() === true) {
-      call.timer = setTimeout(() => this.#expire(call), this.#deps.limits.requestTimeoutMs)
+      call.timer = setTimeout(() => this.#expire(call, timeoutMs), timeoutMs)
       return
     }
     this.#pending.delete(call.hopId)
-    const seconds = this.#deps.limits.requestTimeoutMs / 1000
-    const reason = `no answer within ${seconds} s`
-    const params = JSON.stringify({ requestId: call.hopId, reason })
-    // The protocol forbids to cancel `initialize`.
-    if (call.message.method !== 'initialize') {
-      this.notify(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":${params}}`)
-    }
+    const reason = `no answer within ${timeoutMs / 1000} s`
+    this.#tellCancelled(call, reason)
     call.refuse({ name: 'timeout', message: `Timeout: the server gave ${reason}` })
+  }
+
+  /** Written here from nothing: in a client's own text other members could name the calls of others. */
+  #tellCancelled(call: Call, reason: string | undefined): void {
+    // The protocol forbids to cancel `initialize`.
+    if (call.method === 'initialize') return
+    const params = JSON.stringify({ requestId: call.hopId, reason })
+    this.notify(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":${params}}`)
   }
 
   #receiveOversize(head: string, tail: string, bytes: number): void {
     const limitBytes = this.#deps.limits.lineBytes
     this.#deps.log('warn', 'dropped a line of the server that is too long', { bytes, limitBytes })
     // An id next to the outermost brace is the message's own, whatever lies between.
-    const id = /^\{(?:"jsonrpc":"2\.0",)?"id":(\d+),/.exec(head)?.[1] ?? /,"id":(\d+)\}\s*$/.exec(tail)?.[1]
-    const call = id === undefined ? undefined : this.#pending.get(Number(id))
+    const id = /^\{(?:"jsonrpc":"2\.0",)?"id":"?(\d+)"?,/.exec(head)?.[1] ?? /,"id":"?(\d+)"?\}\s*$/.exec(tail)?.[1]
+    const call = this.#pendingCall(id)
     if (call === undefined) return
     this.#pending.delete(call.hopId)
     call.refuse({ name: 'answer-too-large', message: `The server's answer is longer than ${limitBytes} bytes` })
-  }
-
-  #skip(text: string, problem: string): void {
-    const line = text.slice(0, this.#deps.limits.loggedLineLength)
-    this.#deps.log('warn', 'skipped a line of the server that is not an MCP message', { line, problem })
   }
 }
 
@@ -195,6 +229,10 @@ export function stoppedError(name: string): WireError {
   }
 }
 
-function busyError(why: string): WireError {
+/** The refusal of a call that did not go out. */
+export function busyError(why: string): WireError {
   return { name: 'server-busy', message: `The call was not sent: ${why}`, data: { outcome: 'not-sent' } }
 }
+
+/** The refusal of a call for which the memory budget has no room. */
+export const memoryError = busyError('too much is waiting to be sent or read')

@@ -1,6 +1,7 @@
 import { ProxyError } from '../errors.ts'
-import { isRecord, param, parseText, replaceParam, type Message } from '../mcp/message.ts'
-import { findValue } from '../mcp/raw-message.ts'
+import { isRecord, param, parseText, type Message } from '../mcp/message.ts'
+import { applySplices, findValue, scanMembers } from '../mcp/raw-message.ts'
+import { prepareRequest, replaceParam, type PreparedRequest } from '../mcp/readdress.ts'
 import { proxyIdentity } from '../mcp/identity.ts'
 import { isServedRevision, newestRevision } from '../mcp/revision.ts'
 import type { BackendInfo } from '../proxy-config.ts'
@@ -10,14 +11,15 @@ import { toProxyError, type ServerConnection } from './server-connection.ts'
 /** What a server answered to `initialize`: for us, and its own text for its clients. */
 export interface Handshake {
   readonly info: BackendInfo
-  /** The result object as the server wrote it. */
+  /** The result object as the server wrote it, without the capabilities that cannot be shared. */
   readonly resultText: string
 }
 
 /**
  * Introduces the proxy to a server: `initialize`, then `notifications/initialized`.
  * No capabilities are declared, because one connection speaks for many clients.
- * @throws ProxyError `handshake-failed`, `attach-timeout`, `server-gone`
+ * How long it may take is the caller's to say, by closing the connection.
+ * @throws ProxyError `handshake-failed`, `server-gone`
  */
 export async function shakeHands(connection: ServerConnection): Promise<Handshake> {
   const params = { protocolVersion: newestRevision, capabilities: {}, clientInfo: proxyIdentity }
@@ -27,8 +29,8 @@ export async function shakeHands(connection: ServerConnection): Promise<Handshak
   return handshake
 }
 
-/** Sends a request of the proxy's own and waits for the response, with its error if it has one. */
-export function ask(connection: Pick<ServerConnection, 'send'>, method: string, paramsText: string): Promise<string> {
+/** Sends a request and waits for the response, with its error if it has one. */
+function ask(connection: Pick<ServerConnection, 'send'>, method: string, paramsText: string): Promise<string> {
   return new Promise((resolve, reject) => {
     connection.send(
       new Call(buildOwnRequest(method, paramsText), {
@@ -38,6 +40,7 @@ export function ask(connection: Pick<ServerConnection, 'send'>, method: string, 
         refused: (error) => reject(toProxyError(error)),
         cancelled: () => undefined,
       }),
+      Infinity,
     )
   })
 }
@@ -52,10 +55,11 @@ export function withServedRevision(initialize: Message): Message {
 }
 
 /** A request that no client sent. */
-export function buildOwnRequest(method: string, paramsText: string): Message {
+export function buildOwnRequest(method: string, paramsText: string): PreparedRequest {
   const parsed = parseText(`{"jsonrpc":"2.0","id":0,"method":"${method}","params":${paramsText}}`)
-  if (parsed.kind !== 'message') throw new TypeError(`not a request: ${method}`)
-  return parsed.message
+  const request = parsed.kind === 'message' ? prepareRequest(parsed.message) : undefined
+  if (request === undefined) throw new TypeError(`not a request: ${method}`)
+  return request
 }
 
 /** Reads the answer to `initialize`. Throws ProxyError `handshake-failed` when it is not one. */
@@ -74,8 +78,19 @@ export function readHandshake(response: string): Handshake {
   const about = isRecord(serverInfo) ? serverInfo : {}
   return {
     info: { serverName: textOf(about['name']), serverVersion: textOf(about['version']), protocolVersion },
-    resultText: response.slice(span.start, span.end),
+    resultText: withoutTasks(response.slice(span.start, span.end)),
   }
+}
+
+/** Tasks belong to a connection, and this one is shared: every client would see the tasks of all. */
+function withoutTasks(resultText: string): string {
+  const span = findValue(resultText, 0, ['capabilities'])
+  if (span === undefined || findValue(resultText, 0, ['capabilities', 'tasks']) === undefined) return resultText
+  const kept: string[] = []
+  scanMembers(resultText, span.start, (key, start, end) => {
+    if (key !== 'tasks') kept.push(`${JSON.stringify(key)}:${resultText.slice(start, end)}`)
+  })
+  return applySplices(resultText, [{ ...span, text: `{${kept.join(',')}}` }])
 }
 
 function textOf(value: unknown): string {

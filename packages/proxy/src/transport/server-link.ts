@@ -1,10 +1,11 @@
 import type { Readable, Writable } from 'node:stream'
 import { ProxyError, type WireError } from '../errors.ts'
+import type { HeldBytes } from '../held-bytes.ts'
 import type { ProxyLimits } from '../limits.ts'
 import type { Message } from '../mcp/message.ts'
 import type { ProxyLog } from '../proxy-config.ts'
 import type { Call } from './call.ts'
-import { ServerConnection } from './server-connection.ts'
+import { memoryError, ServerConnection } from './server-connection.ts'
 import { shakeHands, type Handshake } from './server-handshake.ts'
 
 /** What a link needs and reports. */
@@ -12,6 +13,7 @@ export interface ServerLinkDeps {
   readonly name: string
   readonly limits: ProxyLimits
   readonly log: ProxyLog
+  readonly held: HeldBytes
   notified(message: Message): void
   /** A server is ready; called before the calls that waited are sent. */
   attached(connection: ServerConnection, handshake: Handshake, isFirst: boolean): void
@@ -21,6 +23,8 @@ export interface ServerLinkDeps {
 interface Waiter {
   ready(connection: ServerConnection, handshake: Handshake): void
   refused(error: WireError): void
+  /** What it holds while it waits. */
+  readonly bytes: number
   timer: NodeJS.Timeout | undefined
 }
 
@@ -52,18 +56,30 @@ export class ServerLink {
 
   /** Sends a call now, or as soon as a server is there. */
   send(call: Call): void {
+    if (this.#deps.held.isFull) return call.refuse(memoryError)
     if (this.#handshake !== undefined && this.#connection !== undefined) return this.#connection.send(call)
-    this.#wait({
+    const waiter: Waiter = {
       ready: (connection) => connection.send(call),
       refused: (error) => call.refuse(error),
+      bytes: call.bytes,
       timer: undefined,
-    })
+    }
+    call.released = () => this.#drop(waiter)
+    this.#wait(waiter)
   }
 
-  /** Calls back with the server's handshake, now or as soon as a server is there. */
-  whenReady(ready: (handshake: Handshake) => void, refused: (error: WireError) => void): void {
-    if (this.#handshake !== undefined) return ready(this.#handshake)
-    this.#wait({ ready: (_connection, handshake) => ready(handshake), refused, timer: undefined })
+  /**
+   * Calls back with the server's handshake, now or as soon as a server is there.
+   * The returned function ends the wait of a client that left.
+   */
+  whenReady(ready: (handshake: Handshake) => void, refused: (error: WireError) => void): () => void {
+    if (this.#handshake !== undefined) {
+      ready(this.#handshake)
+      return () => undefined
+    }
+    const waiter: Waiter = { ready: (_, handshake) => ready(handshake), refused, bytes: 0, timer: undefined }
+    this.#wait(waiter)
+    return () => void this.#drop(waiter)
   }
 
   /** Passes a notification on. It is dropped while no server is there: it would be about another server's life. */
@@ -72,22 +88,30 @@ export class ServerLink {
   }
 
   /** Ends a call without a response, and tells the server when it knows the call. */
-  cancel(call: Call, notification: Message): void {
-    if (call.hopId !== 0) this.#connection?.cancel(call, notification)
-    else if (call.settle()) call.sink.cancelled()
+  cancel(call: Call, reason: string | undefined): void {
+    if (call.hopId === 0) call.abandon()
+    else this.#connection?.cancel(call, reason)
   }
 
   /**
-   * Takes a server into use.
+   * Takes a server into use. `lost` resolves when its streams are gone.
    * @throws ProxyError see `Proxy.attach`
    */
-  async attach(streams: { input: Writable; output: Readable }, signal: AbortSignal): Promise<Handshake> {
+  async attach(
+    streams: { input: Writable; output: Readable },
+    signal: AbortSignal,
+  ): Promise<{ handshake: Handshake; lost: Promise<string> }> {
     if (this.#isClosed) throw new ProxyError('closed', 'the proxy is closed')
     this.detach('another server takes its place')
+    let lose: (reason: string) => void = () => undefined
+    const lost = new Promise<string>((resolve) => {
+      lose = resolve
+    })
     const connection: ServerConnection = new ServerConnection(streams, {
       ...this.#deps,
       lost: (reason) => {
         if (this.#connection === connection) this.detach(reason)
+        lose(reason)
       },
     })
     this.#connection = connection
@@ -98,7 +122,7 @@ export class ServerLink {
         throw new ProxyError('server-gone', 'the server stopped during the handshake')
       this.#handshake = handshake
       this.#release(connection, handshake)
-      return handshake
+      return { handshake, lost }
     } catch (error) {
       if (this.#connection === connection) this.#connection = undefined
       connection.close('the handshake failed')
@@ -125,21 +149,27 @@ export class ServerLink {
     this.#deps.attached(connection, handshake, !this.#wasAttached)
     this.#wasAttached = true
     for (const waiter of this.#waiters) {
-      clearTimeout(waiter.timer)
+      this.#drop(waiter)
       waiter.ready(connection, handshake)
     }
-    this.#waiters.clear()
   }
 
   #wait(waiter: Waiter): void {
     if (this.#isClosed || this.#waiters.size >= this.#deps.limits.waitingCalls) return waiter.refused(this.#absent())
+    if (!this.#deps.held.tryAdd(waiter.bytes)) return waiter.refused(memoryError)
     waiter.timer = setTimeout(() => this.#refuse(waiter), this.#deps.limits.backendWaitMs)
     this.#waiters.add(waiter)
   }
 
   #refuse(waiter: Waiter): void {
+    if (this.#drop(waiter)) waiter.refused(this.#absent())
+  }
+
+  #drop(waiter: Waiter): boolean {
+    if (!this.#waiters.delete(waiter)) return false
     clearTimeout(waiter.timer)
-    if (this.#waiters.delete(waiter)) waiter.refused(this.#absent())
+    this.#deps.held.remove(waiter.bytes)
+    return true
   }
 
   #absent(): WireError {

@@ -40,7 +40,8 @@ export class SharedState {
     if (session === undefined) return refused('resources/subscribe needs a session')
     const answer = this.#subscriptions.add(session, uri)
     if (answer === 'full') return refused('too many subscriptions in this session')
-    if (answer === 'known') return empty(message)
+    // While no server is there, nobody knows whether the next one takes the subscription.
+    if (answer === 'known' && this.#link.handshake !== undefined) return empty(message)
     return {
       kind: 'forward',
       sink: watchSink(sink, (isDone) => {
@@ -63,7 +64,9 @@ export class SharedState {
   setLevel(session: Session | undefined, message: Message, sink: CallSink): SharedAnswer {
     const level = param(message, 'level')
     if (!isLogLevel(level)) return { kind: 'forward', sink }
-    if (session === undefined) return empty(message)
+    if (session === undefined) {
+      return refused('logging/setLevel needs a session: without one there is no stream for log messages')
+    }
     const before = session.logLevel
     session.logLevel = level
     const wanted = this.#wantedLevel()
@@ -86,16 +89,22 @@ export class SharedState {
   /** Takes back what a session that ended had asked for. */
   release(session: Session): void {
     for (const uri of session.subscriptions) {
-      if (this.#subscriptions.remove(session, uri)) this.#tell(this.#link, 'resources/unsubscribe', { uri })
+      if (this.#subscriptions.remove(session, uri))
+        this.#tell(this.#link, { method: 'resources/unsubscribe', params: { uri } })
     }
     if (session.logLevel === undefined) return
     session.logLevel = undefined
     if (this.#wantedLevel() !== this.#serverLevel) this.#tellLevel(this.#link)
   }
 
-  /** Brings a new server to the state the old one had. */
+  /** Brings a new server to the state the old one had, as far as it takes it. */
   restore(connection: ServerConnection): void {
-    for (const uri of this.#subscriptions.uris()) this.#tell(connection, 'resources/subscribe', { uri })
+    this.#subscriptions.unconfirmAll()
+    for (const uri of this.#subscriptions.uris()) {
+      this.#tell(connection, { method: 'resources/subscribe', params: { uri } }, (isDone) => {
+        if (isDone) this.#subscriptions.confirm(uri)
+      })
+    }
     this.#serverLevel = undefined
     this.#tellLevel(connection)
   }
@@ -111,13 +120,19 @@ export class SharedState {
     const level = this.#wantedLevel()
     if (level === undefined) return
     this.#serverLevel = level
-    this.#tell(to, 'logging/setLevel', { level })
+    this.#tell(to, { method: 'logging/setLevel', params: { level } }, (isDone) => {
+      if (!isDone && this.#serverLevel === level) this.#serverLevel = undefined
+    })
   }
 
-  #tell(to: Pick<ServerConnection, 'send'>, method: string, params: Record<string, string>): void {
+  #tell(
+    to: Pick<ServerConnection, 'send'>,
+    { method, params }: { method: string; params: Record<string, string> },
+    ended: (isDone: boolean) => void = () => undefined,
+  ): void {
     // Without a server there is no state to change, and `restore` will tell the next one.
     if (to === this.#link && this.#link.handshake === undefined) return
-    to.send(new Call(buildOwnRequest(method, JSON.stringify(params)), ignored))
+    to.send(new Call(buildOwnRequest(method, JSON.stringify(params)), watchSink(ignored, ended)))
   }
 }
 

@@ -1,18 +1,31 @@
 import type { ServerResponse } from 'node:http'
+import type { HeldBytes } from '../held-bytes.ts'
 import type { ProxyLimits } from '../limits.ts'
 import type { ProxyLog } from '../proxy-config.ts'
 import { sseKeepAlive } from './sse-codec.ts'
 
+/** What the streams of one proxy share. */
+export interface SseStreamDeps {
+  readonly limits: ProxyLimits
+  readonly held: HeldBytes
+  readonly log: ProxyLog
+}
+
 /** One open event stream to a client. */
 export class SseStream {
   readonly #res: ServerResponse
-  readonly #limitBytes: number
-  readonly #log: ProxyLog
+  readonly #deps: SseStreamDeps
+  /** The unread bytes that were counted. */
+  #unread = 0
 
-  constructor(res: ServerResponse, limitBytes: number, log: ProxyLog) {
+  constructor(res: ServerResponse, deps: SseStreamDeps) {
     this.#res = res
-    this.#limitBytes = limitBytes
-    this.#log = log
+    this.#deps = deps
+    res.on('drain', () => this.#count())
+    res.once('close', () => {
+      deps.held.remove(this.#unread)
+      this.#unread = 0
+    })
   }
 
   /** Whether nothing can be sent any more. */
@@ -26,8 +39,8 @@ export class SseStream {
    */
   send(text: string): boolean {
     if (this.isClosed) return false
-    if (this.#res.writableLength > this.#limitBytes) {
-      this.#log('warn', 'closed an event stream because its client does not read', { unread: this.#res.writableLength })
+    if (!this.#count() || this.#unread > this.#deps.limits.streamBufferBytes) {
+      this.#deps.log('warn', 'closed an event stream because its client does not read', { unread: this.#unread })
       this.#res.destroy()
       return false
     }
@@ -35,24 +48,39 @@ export class SseStream {
     return true
   }
 
-  /** Sends the last text, if any, and ends the stream. */
-  end(text?: string): void {
+  /** Ends the stream. What is unread then has a moment to be read. */
+  end(): void {
     if (this.isClosed) return
-    if (text === undefined) this.#res.end()
-    else this.#res.end(text)
+    this.#res.end()
+    if (this.#res.writableLength === 0) return
+    const timer = setTimeout(() => this.#res.destroy(), this.#deps.limits.streamEndMs).unref()
+    this.#res.once('close', () => clearTimeout(timer))
+  }
+
+  /** Ends the stream of a client that has opened another: it will not read this one to its end. */
+  replace(): void {
+    if (this.#res.writableLength > 0) this.#res.destroy()
+    else this.end()
+  }
+
+  /** Counts what the client has not read. False when there is no room for it. */
+  #count(): boolean {
+    const unread = this.#res.writableLength
+    if (unread > this.#unread && !this.#deps.held.tryAdd(unread - this.#unread)) return false
+    if (unread < this.#unread) this.#deps.held.remove(this.#unread - unread)
+    this.#unread = unread
+    return true
   }
 }
 
 /** All open event streams of a proxy, kept alive by one timer. */
 export class SseStreams {
-  readonly #limits: ProxyLimits
-  readonly #log: ProxyLog
+  readonly #deps: SseStreamDeps
   readonly #open = new Set<SseStream>()
   #timer: NodeJS.Timeout | undefined
 
-  constructor(limits: ProxyLimits, log: ProxyLog) {
-    this.#limits = limits
-    this.#log = log
+  constructor(deps: SseStreamDeps) {
+    this.#deps = deps
   }
 
   /** Open streams. */
@@ -68,9 +96,9 @@ export class SseStreams {
       'X-Accel-Buffering': 'no',
       ...headers,
     })
-    const stream = new SseStream(res, this.#limits.streamBufferBytes, this.#log)
+    const stream = new SseStream(res, this.#deps)
     this.#open.add(stream)
-    this.#timer ??= setInterval(() => this.#keepAlive(), this.#limits.keepAliveMs).unref()
+    this.#timer ??= setInterval(() => this.#keepAlive(), this.#deps.limits.keepAliveMs).unref()
     res.once('close', () => this.#forget(stream))
     return stream
   }

@@ -199,7 +199,7 @@ describe('a client without a session', () => {
       await post(port, { id: 4, method: 'resources/subscribe', params: { uri: 'v' } }),
       await post(port, { id: 5, method: 'logging/setLevel', params: { level: 'emergency' } }),
     ]
-    expect(answers.map(({ json }) => json.error?.code)).toEqual([-32600, -32600, undefined])
+    expect(answers.map(({ json }) => json.error?.code)).toEqual([-32600, -32600, -32600])
     expect(server.received.length).toBe(before)
   })
 })

@@ -4,16 +4,18 @@ import { declaresAskableFeature } from '../mcp/client-features.ts'
 import { isLogLevel, passesLevel } from '../mcp/log-level.ts'
 import { buildResultText, idKey, param, paramText, type Message } from '../mcp/message.ts'
 import { applySplices, findValue } from '../mcp/raw-message.ts'
+import { prepareRequest } from '../mcp/readdress.ts'
 import { negotiateRevision } from '../mcp/revision.ts'
-import type { BackendInfo, ProxyLog } from '../proxy-config.ts'
+import type { Attachment, ProxyLog } from '../proxy-config.ts'
+import { listChangedText, listNames, type ListName } from '../session/missed-changes.ts'
 import type { Session } from '../session/session.ts'
 import { SessionTable } from '../session/session-table.ts'
 import { Subscriptions } from '../session/subscriptions.ts'
-import { Call, type CallSink } from './call.ts'
+import { Call, type CallRegister, type CallSink } from './call.ts'
 import { toLaneError } from './lane-error.ts'
 import { LanePool, type LanePoolOptions } from './lane-pool.ts'
 import type { Lane } from './lane.ts'
-import type { Handshake } from './server-handshake.ts'
+import { withServedRevision, type Handshake } from './server-handshake.ts'
 import { ServerLink } from './server-link.ts'
 import { SharedState } from './shared-state.ts'
 import { encodeSseMessage } from './sse-codec.ts'
@@ -36,13 +38,20 @@ export class StdioBridge {
   readonly #lanes: LanePool
   readonly #name: string
   readonly #log: ProxyLog
+  /** Calls of clients without a session. */
+  readonly #sessionless: CallRegister = new Map()
+  #sessionlessCalls = 0
 
   constructor(options: LanePoolOptions) {
     const { name, limits, log } = options
     this.#name = name
     this.#log = log
     this.#lanes = new LanePool(options)
-    this.sessions = new SessionTable({ maximum: limits.sessions, ttlMs: limits.sessionTtlMs })
+    this.sessions = new SessionTable({
+      maximum: limits.sessions,
+      ttlMs: limits.sessionTtlMs,
+      unusedTtlMs: Math.min(limits.unusedSessionTtlMs, limits.sessionTtlMs),
+    })
     this.#subscriptions = new Subscriptions(limits.subscriptionsPerSession)
     this.#link = new ServerLink({
       ...options,
@@ -65,8 +74,14 @@ export class StdioBridge {
     return this.#link.handshake !== undefined
   }
 
-  /** A new session on the shared server, or undefined when there are too many. */
+  /** A new session on the shared server. The longest idle one makes room for it; undefined when all are busy. */
   openSession(): Session | undefined {
+    const created = this.sessions.create(this.#link)
+    if (created !== undefined) return created
+    const given = this.sessions.mostIdle()
+    if (given === undefined) return undefined
+    this.#log('debug', 'ended the longest idle session to make room for a new one')
+    this.endSession(given)
     return this.sessions.create(this.#link)
   }
 
@@ -74,8 +89,10 @@ export class StdioBridge {
   endSession(session: Session): void {
     if (!this.sessions.delete(session)) return
     session.stream?.end()
-    if (session.lane === undefined) this.#shared.release(session)
-    else session.lane.close()
+    // A lane refuses what waits for it; it is left with nothing to abandon.
+    session.lane?.close()
+    for (const call of session.calls.values()) call.abandon()
+    this.#shared.release(session)
   }
 
   /** Ends the sessions that were idle for too long. */
@@ -83,27 +100,40 @@ export class StdioBridge {
     for (const session of this.sessions.idle()) this.endSession(session)
   }
 
-  /** Answers a client's `initialize` from the server's own answer, or from that of a server of its own. */
-  initialize(message: Message, sink: InitializeSink): void {
-    if (this.#lanes.isAvailable && declaresAskableFeature(message)) return void this.#initializeLane(message, sink)
-    this.#link.whenReady(
+  /**
+   * Answers a client's `initialize` from the server's own answer, or from that of a
+   * server of its own. The returned function ends the wait of a client that left.
+   */
+  initialize(message: Message, sink: InitializeSink): () => void {
+    if (this.#lanes.isAvailable && declaresAskableFeature(message)) return this.#initializeLane(message, sink)
+    const { idText } = message
+    const asked = param(message, 'protocolVersion')
+    return this.#link.whenReady(
       ({ info, resultText }) => {
-        const version = negotiateRevision(param(message, 'protocolVersion'), info.protocolVersion)
+        const version = negotiateRevision(asked, info.protocolVersion)
         const span = findValue(resultText, 0, ['protocolVersion'])
         const result =
           span === undefined ? resultText : applySplices(resultText, [{ ...span, text: JSON.stringify(version) }])
-        const session = sink.accepted(buildResultText(message.idText, result), version)
+        const session = sink.accepted(buildResultText(idText, result), version)
         if (session !== undefined) this.#bind(session, undefined)
       },
       (error) => sink.refused(error),
     )
   }
 
-  /** Answers or forwards one request. Without a session it is a call on its own. */
-  request(session: Session | undefined, message: Message, sink: CallSink): void {
+  /**
+   * Answers or forwards one request. Without a session it is a call on its own.
+   * Returns the call when there is something to wait for.
+   */
+  request(session: Session | undefined, message: Message, sink: CallSink): Call | undefined {
+    if (session?.calls.has(keyOf(message)) === true) {
+      refuse(sink, 'the id is in use by another request of this session')
+      return undefined
+    }
     switch (message.method) {
       case 'ping':
-        return sink.response(buildResultText(message.idText, '{}'), false)
+        this.#pong(session, message.idText, sink)
+        return undefined
       case 'resources/subscribe':
       case 'resources/unsubscribe':
       case 'logging/setLevel':
@@ -134,9 +164,9 @@ export class StdioBridge {
   }
 
   /** Takes a server into use. */
-  async attach(streams: { input: Writable; output: Readable }, signal: AbortSignal): Promise<BackendInfo> {
-    const { info } = await this.#link.attach(streams, signal)
-    return info
+  async attach(streams: { input: Writable; output: Readable }, signal: AbortSignal): Promise<Attachment> {
+    const { handshake, lost } = await this.#link.attach(streams, signal)
+    return { ...handshake.info, lost }
   }
 
   /** Gives the server up. */
@@ -155,14 +185,33 @@ export class StdioBridge {
     await this.#lanes.close(withinMs)
   }
 
-  async #initializeLane(message: Message, sink: InitializeSink): Promise<void> {
-    const lane = this.#lanes.create(message)
+  #initializeLane(message: Message, sink: InitializeSink): () => void {
+    const initialize = prepareRequest(withServedRevision(message))
+    if (initialize === undefined) {
+      sink.refused(invalidError('the progress token is ambiguous'))
+      return () => undefined
+    }
+    const lane = this.#lanes.create(initialize)
+    const wait = { isOver: false }
+    void this.#openLane(lane, wait, sink)
+    return () => {
+      if (wait.isOver) return
+      wait.isOver = true
+      lane.close()
+    }
+  }
+
+  async #openLane(lane: Lane, wait: { isOver: boolean }, sink: InitializeSink): Promise<void> {
     try {
       const { text, protocolVersion } = await lane.open()
+      if (wait.isOver) return
+      wait.isOver = true
       const session = sink.accepted(text, protocolVersion)
       if (session === undefined) lane.close()
       else this.#bind(session, lane)
     } catch (error) {
+      if (wait.isOver) return
+      wait.isOver = true
       lane.close()
       const { message, wire, responseText } = toLaneError(error, this.#name)
       this.#log('warn', 'a client got no server of its own', { reason: message })
@@ -179,35 +228,57 @@ export class StdioBridge {
     lane?.bind(session)
   }
 
-  #requestLane(session: Session, lane: Lane, request: { message: Message; sink: CallSink }): void {
+  #requestLane(session: Session, lane: Lane, request: { message: Message; sink: CallSink }): Call | undefined {
     const sink = lane.watch(request.message, request.sink)
     if (sink !== undefined) return this.#forward(session, request.message, sink)
     request.sink.refused({ name: 'invalid-request', message: 'too many subscriptions in this session' })
+    return undefined
   }
 
-  #requestShared(session: Session | undefined, message: Message, sink: CallSink): void {
+  #pong(session: Session | undefined, idText: string, sink: CallSink): void {
+    // A lane starts its server again when the next call comes.
+    if (session?.lane !== undefined) return sink.response(buildResultText(idText, '{}'), false)
+    // What a ping asks is whether there is somebody who could answer the next call.
+    this.#link.whenReady(
+      () => sink.response(buildResultText(idText, '{}'), false),
+      (error) => sink.refused(error),
+    )
+  }
+
+  #requestShared(session: Session | undefined, message: Message, sink: CallSink): Call | undefined {
     const answer =
       message.method === 'logging/setLevel'
         ? this.#shared.setLevel(session, message, sink)
         : message.method === 'resources/subscribe'
           ? this.#shared.subscribe(session, message, sink)
           : this.#shared.unsubscribe(session, message, sink)
-    if (answer.kind === 'forward') this.#forward(session, message, answer.sink)
-    else if (answer.kind === 'result') sink.response(answer.text, false)
+    if (answer.kind === 'forward') return this.#forward(session, message, answer.sink)
+    if (answer.kind === 'result') sink.response(answer.text, false)
     else sink.refused(answer.error)
+    return undefined
   }
 
-  #forward(session: Session | undefined, message: Message, sink: CallSink): void {
-    if (session === undefined) return this.#link.send(new Call(message, sink))
-    const key = idKey(message.value['id'], message.idText)
-    session.link.send(new Call(message, sink, session.calls, key))
+  #forward(session: Session | undefined, message: Message, sink: CallSink): Call | undefined {
+    const request = prepareRequest(message)
+    if (request === undefined) {
+      refuse(sink, 'the progress token is ambiguous')
+      return undefined
+    }
+    this.#sessionlessCalls += 1
+    const call =
+      session === undefined
+        ? new Call(request, sink, this.#sessionless, String(this.#sessionlessCalls))
+        : new Call(request, sink, session.calls, keyOf(message))
+    ;(session?.link ?? this.#link).send(call)
+    return call
   }
 
   #cancel(session: Session | undefined, message: Message): void {
     const idText = paramText(message, 'requestId')
     if (session === undefined || idText === undefined) return
     const call = session.calls.get(idKey(param(message, 'requestId'), idText))
-    if (call !== undefined) session.link.cancel(call, message)
+    const reason = param(message, 'reason')
+    if (call !== undefined) session.link.cancel(call, typeof reason === 'string' ? reason : undefined)
   }
 
   #publish(message: Message): void {
@@ -218,13 +289,15 @@ export class StdioBridge {
         return this.#publishLog(message)
       case 'notifications/resources/updated': {
         const uri = param(message, 'uri')
-        if (typeof uri === 'string') deliver(this.#subscriptions.subscribers(uri), message.text)
-        return
+        if (typeof uri !== 'string') return
+        return deliver(this.#subscriptions.subscribers(uri), message.text, ({ missed }) => missed.noteResource(uri))
       }
       case 'notifications/tools/list_changed':
+        return this.#publishList('tools', message.text)
       case 'notifications/prompts/list_changed':
+        return this.#publishList('prompts', message.text)
       case 'notifications/resources/list_changed':
-        return deliver(this.#sharers(), message.text)
+        return this.#publishList('resources', message.text)
       default:
         return this.#publishUnknown(message)
     }
@@ -232,11 +305,15 @@ export class StdioBridge {
 
   #publishLists({ resultText }: Handshake): void {
     // A restarted server may be another version of it, so what clients remember of its lists may be wrong.
-    for (const list of ['tools', 'prompts', 'resources']) {
+    for (const list of listNames) {
       const span = findValue(resultText, 0, ['capabilities', list, 'listChanged'])
       if (span === undefined || resultText.slice(span.start, span.end) !== 'true') continue
-      deliver(this.#sharers(), `{"jsonrpc":"2.0","method":"notifications/${list}/list_changed"}`)
+      this.#publishList(list, listChangedText(list))
     }
+  }
+
+  #publishList(list: ListName, text: string): void {
+    deliver(this.#sharers(), text, ({ missed }) => missed.noteList(list))
   }
 
   #publishLog(message: Message): void {
@@ -250,7 +327,7 @@ export class StdioBridge {
   #publishUnknown(message: Message): void {
     // It may carry one client's data, and nothing says whose. With one client there is no doubt.
     const [only, ...others] = this.#sharers()
-    if (only !== undefined && others.length === 0) return deliver([only], message.text)
+    if (only !== undefined && others.length === 0 && this.#sessionless.size === 0) return deliver([only], message.text)
     this.#log('debug', 'dropped a notification that names no client', { method: message.method })
   }
 
@@ -260,7 +337,24 @@ export class StdioBridge {
   }
 }
 
-function deliver(sessions: Iterable<Session>, text: string): void {
+/** `missed` is called for each session that has no stream to hear it on. */
+function deliver(
+  sessions: Iterable<Session>,
+  text: string,
+  missed: (session: Session) => void = () => undefined,
+): void {
   const event = encodeSseMessage(text)
-  for (const session of sessions) session.stream?.send(event)
+  for (const session of sessions) if (session.stream?.send(event) !== true) missed(session)
+}
+
+function keyOf(message: Message): string {
+  return idKey(message.value['id'], message.idText)
+}
+
+function refuse(sink: CallSink, reason: string): void {
+  sink.refused(invalidError(reason))
+}
+
+function invalidError(reason: string): WireError {
+  return { name: 'invalid-request', message: `Invalid Request: ${reason}` }
 }

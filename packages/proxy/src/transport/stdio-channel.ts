@@ -6,6 +6,8 @@ import { LineSplitter, type LineHandler } from '../mcp/line-splitter.ts'
 export interface ChannelHandler extends LineHandler {
   /** Either stream ended or failed. Called once, and never after `close`. */
   closed(reason: string): void
+  /** A line could not be handled. It is dropped, and the next one is read. */
+  failed(error: unknown): void
 }
 
 /** Lines to and from the standard streams of a server. */
@@ -25,7 +27,10 @@ export class StdioChannel {
     this.#output = streams.output
     this.#limits = limits
     this.#handler = handler
-    this.#splitter = new LineSplitter(limits.lineBytes, handler)
+    this.#splitter = new LineSplitter(limits.lineBytes, {
+      line: (text) => this.#guard(() => handler.line(text)),
+      oversize: (head, tail, bytes) => this.#guard(() => handler.oversize(head, tail, bytes)),
+    })
   }
 
   /** Starts to read. */
@@ -35,9 +40,10 @@ export class StdioChannel {
     this.#output.on('close', this.#onEnd)
     this.#output.on('error', this.#onError)
     this.#input.on('drain', this.#flush)
-    this.#input.on('close', this.#onEnd)
+    this.#input.on('close', this.#onInputClosed)
     this.#input.on('error', this.#onError)
-    if (this.#output.readableEnded || this.#output.destroyed || this.#input.destroyed) queueMicrotask(this.#onEnd)
+    if (this.#output.readableEnded || this.#output.destroyed) queueMicrotask(this.#onEnd)
+    else if (this.#input.destroyed) queueMicrotask(this.#onInputClosed)
   }
 
   /** Queues one line. False when the server reads so slowly that the queue is full; then nothing was queued. */
@@ -65,7 +71,7 @@ export class StdioChannel {
     this.#output.off('end', this.#onEnd)
     this.#output.off('close', this.#onEnd)
     this.#input.off('drain', this.#flush)
-    this.#input.off('close', this.#onEnd)
+    this.#input.off('close', this.#onInputClosed)
     // The error listeners stay: a late EPIPE without a listener would end the process.
     this.#output.resume()
   }
@@ -80,16 +86,30 @@ export class StdioChannel {
   }
 
   readonly #onData = (chunk: Buffer | string): void => {
-    this.#splitter.push(typeof chunk === 'string' ? Buffer.from(chunk) : chunk)
+    // An exception that left this listener would end the process, and with it every client's session.
+    this.#guard(() => this.#splitter.push(typeof chunk === 'string' ? Buffer.from(chunk) : chunk))
   }
 
   readonly #onEnd = (): void => {
-    if (!this.#isClosed) this.#splitter.flush()
-    this.#lose('the server closed its standard streams')
+    if (!this.#isClosed) this.#guard(() => this.#splitter.flush())
+    this.#lose('the server closed its output')
+  }
+
+  readonly #onInputClosed = (): void => {
+    if (!this.#isClosed) this.#guard(() => this.#splitter.flush())
+    this.#lose('the server closed its input')
   }
 
   readonly #onError = (error: Error): void => {
     this.#lose(`the standard streams of the server failed: ${error.message}`)
+  }
+
+  #guard(action: () => void): void {
+    try {
+      action()
+    } catch (error) {
+      this.#handler.failed(error)
+    }
   }
 
   #lose(reason: string): void {

@@ -51,12 +51,24 @@ describe('initialize', () => {
     })
   })
 
-  it('is refused with 503 when there are too many sessions', async () => {
-    const { port } = await setUp({ limits: { sessions: 1 } })
-    await initialize(port)
+  it('is refused with 503 when there are too many sessions, and all of them are in use', async () => {
+    const { port, proxy } = await setUp({ limits: { sessions: 1 } })
+    const stream = await openEvents(port, '/mcp', { 'mcp-session-id': await initialize(port) })
     const response = await post(port, { id: 1, method: 'initialize', params: {} })
     expect(response.status).toBe(503)
     expect(response.json.error?.code).toBe(-32603)
+    stream.close()
+    while (proxy.stats().streams > 0) await new Promise((resolve) => setImmediate(resolve))
+    expect((await post(port, { id: 1, method: 'initialize', params: {} })).status).toBe(200)
+  })
+
+  it('is not refused because of sessions that were forgotten', async () => {
+    const { port, proxy } = await setUp({ limits: { sessions: 2 } })
+    const kept = { 'mcp-session-id': await initialize(port) }
+    await post(port, { method: 'notifications/initialized' }, kept)
+    for (let round = 0; round < 5; round += 1) expect(await initialize(port)).toMatch(/-/)
+    expect(proxy.stats().sessions).toBe(2)
+    expect((await post(port, { id: 1, method: 'tools/call' }, kept)).status).toBe(200)
   })
 })
 

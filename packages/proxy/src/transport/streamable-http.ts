@@ -1,14 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { WireError } from '../errors.ts'
-import { headerOf, isJsonContent, parseAccept, type Accepted, type FrontDoor } from '../front-door.ts'
+import { headerOf, mediaProblem, parseAccept, type Accepted, type FrontDoor } from '../front-door.ts'
+import type { HeldBytes } from '../held-bytes.ts'
 import type { ProxyLimits } from '../limits.ts'
-import { parseText, type Message, type ParsedText } from '../mcp/message.ts'
+import { parseClientText, type Message, type ParsedText } from '../mcp/message.ts'
 import { allowsBatch, isServedRevision, legacyRevisions } from '../mcp/revision.ts'
 import type { ProxyLog } from '../proxy-config.ts'
 import { receiveBody } from '../receive-body.ts'
 import { sendEmpty, sendError, sendMethodNotAllowed } from '../respond.ts'
 import type { Session } from '../session/session.ts'
-import { PostAnswer } from './post-answer.ts'
+import { PostAnswer, type PostAnswerOptions } from './post-answer.ts'
+import { encodeSseMessage } from './sse-codec.ts'
 import type { SseStreams } from './sse-stream.ts'
 import type { StdioBridge } from './stdio-bridge.ts'
 
@@ -17,6 +19,7 @@ export interface FrontDoorParts {
   readonly bridge: StdioBridge
   readonly streams: SseStreams
   readonly limits: ProxyLimits
+  readonly held: HeldBytes
   readonly log: ProxyLog
 }
 
@@ -25,9 +28,9 @@ export function createStreamableFront(parts: FrontDoorParts): FrontDoor {
   return {
     handle(req, res, { path }) {
       if (path !== '/mcp') return false
-      const version = headerOf(req, 'mcp-protocol-version')
-      if (req.method === 'POST') post({ ...parts, req, res, version })
-      else if (version !== undefined && !isServedRevision(version)) sendError(res, unsupportedVersion(version))
+      const refused = versionProblem(parts.bridge, req)
+      if (req.method === 'POST') post({ ...parts, req, res })
+      else if (refused !== undefined) sendError(res, refused)
       else if (req.method === 'GET') get(parts, req, res)
       else if (req.method === 'DELETE') end(parts, req, res)
       else sendMethodNotAllowed(res, 'GET, POST, DELETE')
@@ -40,7 +43,6 @@ export function createStreamableFront(parts: FrontDoorParts): FrontDoor {
 interface Post extends FrontDoorParts {
   readonly req: IncomingMessage
   readonly res: ServerResponse
-  readonly version: string | undefined
 }
 
 function get({ bridge, streams }: FrontDoorParts, req: IncomingMessage, res: ServerResponse): void {
@@ -51,15 +53,16 @@ function get({ bridge, streams }: FrontDoorParts, req: IncomingMessage, res: Ser
     return sendError(res, { name: 'not-acceptable', message: 'Not Acceptable: a GET is answered as text/event-stream' })
   }
   // The client that reconnects knows better than we do that its old stream is dead.
-  session.stream?.end()
+  session.stream?.replace()
   const stream = streams.open(res)
   session.stream = stream
   res.flushHeaders()
   bridge.streamOpened(session)
   res.once('close', () => {
     if (session.stream === stream) session.stream = undefined
-    bridge.sessions.get(session.id)
+    bridge.sessions.touch(session.id)
   })
+  for (const text of session.missed.take()) stream.send(encodeSseMessage(text))
 }
 
 function end({ bridge }: FrontDoorParts, req: IncomingMessage, res: ServerResponse): void {
@@ -75,38 +78,36 @@ function knownSession(bridge: StdioBridge, req: IncomingMessage, res: ServerResp
     sendError(res, { name: 'session-required', message: 'Bad Request: Mcp-Session-Id header is required' })
     return undefined
   }
-  const session = bridge.sessions.get(id)
+  const session = bridge.sessions.touch(id)
   if (session === undefined) sendError(res, unknownSession)
   return session
 }
 
 function post(request: Post): void {
   const { req, res, limits, log } = request
-  if (!isJsonContent(req.headers['content-type'])) {
-    const message = 'Unsupported Media Type: Content-Type must be application/json'
-    return sendError(res, { name: 'media-type-unsupported', message })
-  }
+  const problem = mediaProblem(req)
+  if (problem !== undefined) return sendError(res, problem)
   const accepted = parseAccept(req.headers.accept)
   if (!accepted.json && !accepted.events) {
     const message = 'Not Acceptable: the client must accept application/json or text/event-stream'
     return sendError(res, { name: 'not-acceptable', message })
   }
-  receiveBody(request, { limitBytes: limits.bodyBytes, log }, (text) => take(request, accepted, parseText(text)))
+  receiveBody(request, { limits, log }, (text) => take(request, accepted, parseClientText(text)))
 }
 
 function take(request: Post, accepted: Accepted, parsed: ParsedText): void {
-  const { res, version } = request
-  const idText = parsed.kind === 'message' ? parsed.message.idText : ''
-  if (version !== undefined && !isServedRevision(version)) return sendError(res, unsupportedVersion(version), idText)
+  const { req, res, bridge } = request
+  const refused = versionProblem(bridge, req)
+  if (refused !== undefined) return sendError(res, refused, parsed.kind === 'message' ? parsed.message.idText : '')
   if (parsed.kind === 'invalid') return sendError(res, { name: parsed.name, message: parsed.reason }, parsed.idText)
   if (parsed.kind === 'batch') return takeBatch(request, accepted, parsed.items)
   takeMessage(request, accepted, parsed.message)
 }
 
 function takeMessage(request: Post, accepted: Accepted, message: Message): void {
-  const { req, res, bridge, streams, limits } = request
+  const { req, res, bridge } = request
   const sessionId = headerOf(req, 'mcp-session-id')
-  const session = sessionId === undefined ? undefined : bridge.sessions.get(sessionId)
+  const session = sessionId === undefined ? undefined : bridge.sessions.touch(sessionId)
   if (message.kind !== 'request') {
     bridge.notify(session, message)
     return sendEmpty(res, 202)
@@ -115,20 +116,27 @@ function takeMessage(request: Post, accepted: Accepted, message: Message): void 
   if (sessionId !== undefined && session === undefined && !isInitialize) {
     return sendError(res, unknownSession, message.idText)
   }
-  // The answer to `initialize` carries the session in its head, so the head waits for it.
-  if (isInitialize) return initialize(request, message, new PostAnswer(res, { accepted, streams }))
-  const answer = new PostAnswer(res, { accepted, streams, streamAfterMs: limits.streamAfterMs })
-  bridge.request(session, message, answer.sinkFor(message.idText))
+  if (isInitialize) {
+    // The answer to `initialize` carries the session in its head, so the head waits for it.
+    const { streams, held } = request
+    return initialize(request, message, new PostAnswer(res, { accepted, streams, held }))
+  }
+  const answer = new PostAnswer(res, answerOptions(request, accepted))
+  answer.track(bridge.request(session, message, answer.sinkFor(message.idText)))
+}
+
+function answerOptions({ streams, limits, held }: Post, accepted: Accepted): PostAnswerOptions {
+  return { accepted, streams, held, streamAfterMs: limits.streamAfterMs }
 }
 
 function initialize({ bridge, res }: Post, message: Message, answer: PostAnswer): void {
-  bridge.initialize(message, {
+  const { idText } = message
+  const leave = bridge.initialize(message, {
     accepted: (text, protocolVersion) => {
-      // Nobody would ever use or end the session of a client that left while it waited.
       if (res.destroyed) return undefined
       const session = bridge.openSession()
       if (session === undefined) {
-        answer.refuse({ name: 'too-many-sessions', message: 'Too many sessions' }, message.idText)
+        answer.refuse({ name: 'too-many-sessions', message: 'Too many sessions' }, idText)
         return undefined
       }
       session.protocolVersion = protocolVersion
@@ -136,13 +144,15 @@ function initialize({ bridge, res }: Post, message: Message, answer: PostAnswer)
       return session
     },
     rejected: (text) => answer.respond(text),
-    refused: (error) => answer.refuse(error, message.idText),
+    refused: (error) => answer.refuse(error, idText),
   })
+  // Nobody would ever use or end the session of a client that left while it waited.
+  res.once('close', leave)
 }
 
 function takeBatch(request: Post, accepted: Accepted, items: readonly string[]): void {
-  const { req, res, bridge, streams, limits } = request
-  const session = bridge.sessions.get(headerOf(req, 'mcp-session-id') ?? '')
+  const { req, res, bridge, limits } = request
+  const session = bridge.sessions.touch(headerOf(req, 'mcp-session-id') ?? '')
   if (session === undefined || !allowsBatch(session.protocolVersion)) {
     return sendError(res, { name: 'batch-refused', message: 'Invalid Request: batches are not supported' })
   }
@@ -150,14 +160,13 @@ function takeBatch(request: Post, accepted: Accepted, items: readonly string[]):
     const message = `Invalid Request: a batch has 1 to ${limits.batchItems} messages`
     return sendError(res, { name: 'batch-refused', message })
   }
-  const parsed = items.map((item) => parseText(item))
+  const parsed = items.map((item) => parseClientText(item))
   const answered = parsed.filter((item) => item.kind !== 'message' || item.message.kind === 'request')
   for (const item of parsed) {
     if (item.kind === 'message' && item.message.kind !== 'request') bridge.notify(session, item.message)
   }
   if (answered.length === 0) return sendEmpty(res, 202)
-  const options = { accepted, streams, streamAfterMs: limits.streamAfterMs, batchSize: answered.length }
-  const answer = new PostAnswer(res, options)
+  const answer = new PostAnswer(res, { ...answerOptions(request, accepted), batchSize: answered.length })
   for (const item of answered) takeBatchItem(bridge, session, { item, answer })
 }
 
@@ -166,7 +175,9 @@ function takeBatchItem(bridge: StdioBridge, session: Session, part: { item: Pars
   if (item.kind === 'invalid') return answer.refuse({ name: item.name, message: item.reason }, item.idText)
   if (item.kind === 'batch') return answer.refuse(nestedBatch, '')
   const { message } = item
-  if (message.method !== 'initialize') return bridge.request(session, message, answer.sinkFor(message.idText))
+  if (message.method !== 'initialize') {
+    return answer.track(bridge.request(session, message, answer.sinkFor(message.idText)))
+  }
   answer.refuse(
     { name: 'invalid-request', message: 'Invalid Request: initialize must not be in a batch' },
     message.idText,
@@ -176,7 +187,12 @@ function takeBatchItem(bridge: StdioBridge, session: Session, part: { item: Pars
 const unknownSession: WireError = { name: 'session-unknown', message: 'Session not found' }
 const nestedBatch: WireError = { name: 'invalid-request', message: 'Invalid Request: a batch inside a batch' }
 
-function unsupportedVersion(requested: string): WireError {
+/** A version is good when the proxy knows it, or has told it this client itself because its server speaks nothing else. */
+function versionProblem(bridge: StdioBridge, req: IncomingMessage): WireError | undefined {
+  const requested = headerOf(req, 'mcp-protocol-version')
+  if (requested === undefined || isServedRevision(requested)) return undefined
+  const session = bridge.sessions.get(headerOf(req, 'mcp-session-id') ?? '')
+  if (session?.protocolVersion === requested) return undefined
   const supported = [...legacyRevisions]
   return {
     name: 'version-unsupported',

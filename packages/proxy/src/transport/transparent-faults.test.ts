@@ -56,8 +56,6 @@ describe('what could be smuggled past the proxy', () => {
       'POST /x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n',
     ],
     ['two lengths', 'POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nContent-Length: 4\r\n\r\nabcd'],
-    ['two codings', 'POST /x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n'],
-    ['a coding nobody knows', 'POST /x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n'],
     ['a space before the colon', 'POST /x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n'],
     ['a coding in HTTP/1.0', 'POST /x HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
     ['two hosts', 'GET /x HTTP/1.1\r\nHost: localhost\r\nHost: evil\r\n\r\n'],
@@ -67,6 +65,15 @@ describe('what could be smuggled past the proxy', () => {
   ])('%s is refused with 400', async (_what, text) => {
     const { port, server } = await pair(ok)
     expect(statuses(await raw(port, text))[0]).toBe('400')
+    expect(server.seen).toEqual([])
+  })
+
+  it.each([
+    ['two codings', 'POST /x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n'],
+    ['a coding nobody knows', 'POST /x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n'],
+  ])('%s is refused with 501', async (_what, text) => {
+    const { port, server } = await pair(ok)
+    expect(statuses(await raw(port, text))[0]).toBe('501')
     expect(server.seen).toEqual([])
   })
 
@@ -118,7 +125,9 @@ describe('what could be smuggled past the proxy', () => {
         )
         // What the server counts as a request, the proxy must have counted as one too.
         const answered = statuses(answer).filter((status) => status !== '100').length
-        expect(server.seen.length).toBeLessThanOrEqual(answered)
+        // Garbage behind a request cuts the connection in place of its answer; the request itself may have gone out.
+        const cut = answered === 0 && server.seen[0]?.url === '/x' ? 1 : 0
+        expect(server.seen.length).toBeLessThanOrEqual(answered + cut)
       }),
       { numRuns: 40 },
     )

@@ -1,0 +1,20 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, it } from 'vitest'
+import { followFile } from './follow-file.ts'
+
+it('following ends when the file has gone and nobody will write it again', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'thv-follow-'))
+  const path = join(directory, 'x.log')
+  await writeFile(path, 'last words')
+  let text = ''
+  const write = (chunk: Buffer): void => {
+    text += chunk.toString()
+  }
+  const signal = new AbortController().signal
+  const following = followFile(path, write, { waitForFile: true, isOver: async () => true, signal })
+  await expect.poll(() => text).toBe('last words')
+  await rm(directory, { recursive: true })
+  expect(await following).toBe(true)
+})

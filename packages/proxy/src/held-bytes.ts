@@ -1,0 +1,29 @@
+/**
+ * One budget for everything the proxy keeps for peers that are slow or away: calls
+ * that wait for a server, and answers and events that their clients do not read.
+ */
+export class HeldBytes {
+  readonly #limitBytes: number
+  #bytes = 0
+
+  constructor(limitBytes: number) {
+    this.#limitBytes = limitBytes
+  }
+
+  /** Whether nothing more may be held. */
+  get isFull(): boolean {
+    return this.#bytes >= this.#limitBytes
+  }
+
+  /** Counts bytes in. False when they are too many; then nothing was counted. */
+  tryAdd(bytes: number): boolean {
+    if (this.#bytes + bytes > this.#limitBytes) return false
+    this.#bytes += bytes
+    return true
+  }
+
+  /** Counts bytes out. */
+  remove(bytes: number): void {
+    this.#bytes -= bytes
+  }
+}
