@@ -95,6 +95,8 @@ async function giveWay(name: string, path: string, found: Found & { kind: 'unusa
       hint: found.cause === 'link' ? 'remove the link' : 'run thv as that user, or make the file yours with chown',
     })
   }
+  // A pipe or socket in our own directory has nothing to keep; a directory stays, and the write says so.
+  if (found.cause === 'not-a-file') await discard(path)
   if (found.cause === 'too-large') {
     // Too large to copy, so it moves; the next record takes its place.
     await rename(path, corruptedPath(path)).catch(() => undefined)
