@@ -71,6 +71,8 @@ async function apply(
   path: string,
   change: (current: StatusRecord | undefined) => StatusChange,
 ): Promise<StatusRecord | undefined> {
+  // Also when nothing will be written: the next command after a kill may find nothing to change.
+  await sweepTemporaries(dirname(path))
   const found = await readRecord(path)
   if (found.kind === 'unusable') await giveWay(name, path, found)
   const current = found.kind === 'usable' ? found.record : undefined
@@ -81,7 +83,6 @@ async function apply(
     return undefined
   }
   await writeAtomically(path, formatStatusRecord(next))
-  await sweepTemporaries(dirname(path))
   return next
 }
 
