@@ -146,7 +146,7 @@ describe('a local command', () => {
     const place = join(world.directory, 'vanishing')
     await mkdir(place)
     const script = `cd '${place}' && rmdir '${place}' && exec "$@"`
-    const args = world.spawn(['version']).spawnargs.slice(0, 2)
+    const args = world.spawn(['version']).spawnargs.slice(0, 3)
     const child = spawn(
       '/bin/sh',
       ['-c', script, 'sh', ...args, 'run', '--name', 'lost', '--', ...fixture('stdio-server.mjs')],

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { assertRunConfig, assertWorkloadName, limits, ThvError, type RunConfig, type RunConfigStore } from '@thv/core'
 import { writeAtomically } from './atomic-write.ts'
 import { listStateFiles } from './list-state-files.ts'
-import { decodeState, isJsonObject, parseJsonObject, type JsonObject } from './parse-state-json.ts'
+import { decodeState, parseJsonObject } from './parse-state-json.ts'
 import { readStateFile } from './read-state-file.ts'
 import { removeFile } from './remove-file.ts'
 import { normaliseRunConfig } from './run-config-normaliser.ts'
@@ -39,7 +39,6 @@ async function load(name: string, path: string): Promise<RunConfig | undefined> 
   if (raw === undefined) throw unusable(path, read.bytes.length === 0 ? 'it is empty' : 'it is not a JSON object')
   const config = normaliseRunConfig(raw)
   assertRunConfig(config, `'${path}'`)
-  assertExtension(config, path)
   // A copied file, or another spelling on a file system that ignores case: running it would touch the other workload.
   if (config.name !== name && config.base_name !== name) throw unusable(path, `it is for a workload '${config.name}'`)
   return config
@@ -56,23 +55,6 @@ async function save(config: RunConfig, path: string): Promise<void> {
     )
   }
   await writeAtomically(path, text)
-}
-
-/** The schema check knows ToolHive's keys; a supervisor relies on ours as much. */
-function assertExtension(config: JsonObject, path: string): void {
-  const extension = config['thv']
-  if (extension === undefined) return
-  if (!isJsonObject(extension)) throw unusable(path, "'thv' is not an object")
-  const wanted = {
-    package: ['kind', 'name', 'version'],
-    command: ['executable', 'typed', 'workingDirectory', 'searchPath'],
-  }
-  for (const [key, fields] of Object.entries(wanted)) {
-    const part = extension[key]
-    if (part === undefined) continue
-    if (isJsonObject(part) && fields.every((field) => typeof part[field] === 'string')) continue
-    throw unusable(path, `'thv.${key}' lacks one of ${fields.join(', ')}`)
-  }
 }
 
 function unusable(path: string, why: string): ThvError {

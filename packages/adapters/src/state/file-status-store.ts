@@ -71,6 +71,8 @@ async function apply(
   path: string,
   change: (current: StatusRecord | undefined) => StatusChange,
 ): Promise<StatusRecord | undefined> {
+  // Also when nothing will be written: the next command after a kill may find nothing to change.
+  await sweepTemporaries(dirname(path))
   const found = await readRecord(path)
   if (found.kind === 'unusable') await giveWay(name, path, found)
   const current = found.kind === 'usable' ? found.record : undefined
@@ -81,7 +83,6 @@ async function apply(
     return undefined
   }
   await writeAtomically(path, formatStatusRecord(next))
-  await sweepTemporaries(dirname(path))
   return next
 }
 
@@ -95,6 +96,8 @@ async function giveWay(name: string, path: string, found: Found & { kind: 'unusa
       hint: found.cause === 'link' ? 'remove the link' : 'run thv as that user, or make the file yours with chown',
     })
   }
+  // A pipe or socket in our own directory has nothing to keep; a directory stays, and the write says so.
+  if (found.cause === 'not-a-file') await discard(path)
   if (found.cause === 'too-large') {
     // Too large to copy, so it moves; the next record takes its place.
     await rename(path, corruptedPath(path)).catch(() => undefined)

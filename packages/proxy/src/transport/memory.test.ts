@@ -61,9 +61,15 @@ describe('memory', () => {
   it('for an answer that is not read is given back after a time', async () => {
     const started = await startWithServer({ limits: { answerUnreadMs: 100 } })
     fixture = started
-    const { port, server } = started
-    server.on('tools/call', () => ({ text: 'x'.repeat(9_000_000) }))
+    const { port, server, proxy } = started
+    let answers = 0
+    server.on('tools/call', () => {
+      answers += 1
+      return { text: 'x'.repeat(9_000_000) }
+    })
     const socket = await sendAndIgnore(port, bigCall)
+    await expect.poll(() => answers === 1 && proxy.stats().inFlight === 0, { timeout: 10_000 }).toBe(true)
+    // Nothing tells from outside that the answer was cut before somebody reads it.
     await new Promise((resolve) => setTimeout(resolve, 700))
     const { bytes, isCut } = await readAtLast(socket)
     expect(isCut).toBe(true)
@@ -73,14 +79,19 @@ describe('memory', () => {
   it('for unread answers is bounded over all of them: the one too many is cut off', async () => {
     const started = await startWithServer({ limits: { heldBytes: 10_000_000 } })
     fixture = started
-    const { port, server } = started
-    server.on('tools/call', (request) =>
-      request.params?.['arguments'] === 'big' ? { text: 'x'.repeat(9_500_000) } : { text: 'small' },
-    )
+    const { port, server, proxy } = started
+    let answers = 0
+    server.on('tools/call', (request) => {
+      answers += 1
+      return request.params?.['arguments'] === 'big' ? { text: 'x'.repeat(9_500_000) } : { text: 'small' }
+    })
+    const answered = async (count: number): Promise<void> => {
+      await expect.poll(() => answers === count && proxy.stats().inFlight === 0, { timeout: 10_000 }).toBe(true)
+    }
     const first = await sendAndIgnore(port, bigCall)
-    await new Promise((resolve) => setTimeout(resolve, 200))
+    await answered(1)
     const second = await sendAndIgnore(port, bigCall)
-    await new Promise((resolve) => setTimeout(resolve, 200))
+    await answered(2)
     expect((await post(port, { id: 9, method: 'tools/call' })).status).toBe(200)
     expect((await readAtLast(second)).isCut).toBe(true)
     const { bytes, isCut } = await readAtLast(first)
