@@ -1,36 +1,20 @@
 import { ProxyError, type WireError } from '../errors.ts'
-import type { ProxyLimits } from '../limits.ts'
 import { HopIds } from '../mcp/hop-ids.ts'
 import { param, parseText, type Message, type ParsedText } from '../mcp/message.ts'
 import { readdressResponse, replaceParam } from '../mcp/readdress.ts'
-import type { ProxyLog } from '../proxy-config.ts'
 import type { Call } from './call.ts'
 import { NoiseLog } from './noise-log.ts'
+import type { ServerPeer, ServerPeerDeps } from './server-peer.ts'
 import { StdioChannel } from './stdio-channel.ts'
 import type { Readable, Writable } from 'node:stream'
-
-/** What a connection needs and reports. */
-export interface ServerConnectionDeps {
-  readonly name: string
-  readonly limits: ProxyLimits
-  readonly log: ProxyLog
-  /** A notification that belongs to no call. */
-  notified(message: Message): void
-  /** A request of the server, other than `ping`. Without this, it is refused. */
-  asked?(request: Message): void
-  /** Whether the server waits for its client, so that silence of its own is no reason to give a call up. */
-  isHeldUp?(): boolean
-  /** The streams are gone. Called once, before the calls in flight are refused. */
-  lost(reason: string): void
-}
 
 /**
  * The life of one server process as a JSON-RPC peer: it mints the ids and
  * progress tokens on the server's side, so that what clients chose can never
  * meet, and gives every answer back under the names its client chose.
  */
-export class ServerConnection {
-  readonly #deps: ServerConnectionDeps
+export class ServerConnection implements ServerPeer {
+  readonly #deps: ServerPeerDeps
   readonly #channel: StdioChannel
   readonly #pending = new Map<number, Call>()
   readonly #noise: NoiseLog
@@ -38,7 +22,7 @@ export class ServerConnection {
   #wrappedLines = 0
   #isClosed = false
 
-  constructor(streams: { input: Writable; output: Readable }, deps: ServerConnectionDeps) {
+  constructor(streams: { input: Writable; output: Readable }, deps: ServerPeerDeps) {
     this.#deps = deps
     this.#noise = new NoiseLog(deps.limits, deps.log)
     this.#channel = new StdioChannel(streams, deps.limits, {
