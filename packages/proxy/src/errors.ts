@@ -30,6 +30,8 @@ export class ProxyError extends Error {
  * number. Peer faults and our faults never share a name.
  */
 export const wireErrors = {
+  /** In-band: the call is answered, with an error. */
+  'tool-unknown': { status: 200, code: -32602 },
   'parse-error': { status: 400, code: -32700 },
   'invalid-request': { status: 400, code: -32600 },
   'batch-refused': { status: 400, code: -32600 },

@@ -10,6 +10,11 @@ export class HeldBytes {
     this.#limitBytes = limitBytes
   }
 
+  /** What is held now. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
   /** Whether nothing more may be held. */
   get isFull(): boolean {
     return this.#bytes >= this.#limitBytes

@@ -114,6 +114,12 @@ export const proxyLimits = {
   healthTimeoutMs: 5_000,
   healthRetryMs: 5_000,
   healthFailures: 5,
+  /** Tools that the metrics tell apart; names come from clients, and a series is kept for good. */
+  metricTools: 200,
+  /** Series of any other metric. */
+  metricSeries: 64,
+  /** Length of a label in the metrics; spec/local 11.6. */
+  metricLabelLength: 128,
   /** Work in flight at close. */
   closeMs: 5_000,
 } as const

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
+import { answerCors } from './cors.ts'
 import { ProxyError, type ProxyErrorCode, type WireError } from './errors.ts'
 import type { ProxyLimits } from './limits.ts'
 import type { ProxyLog } from './proxy-config.ts'
@@ -14,6 +15,8 @@ export interface ListenerOptions {
   readonly allowedOrigins?: readonly string[]
   readonly limits: ProxyLimits
   readonly log: ProxyLog
+  /** Hears of every request, also of those that are refused here. */
+  observe?(req: IncomingMessage, res: ServerResponse): void
   /** Answers one request whose Host and Origin were found good. May throw. */
   handle(req: IncomingMessage, res: ServerResponse): void
 }
@@ -96,6 +99,7 @@ export class Listener {
     // A socket that fails while we write is the client's business, not a reason to end the process.
     res.on('error', ignore)
     res.once('prefinish', () => this.#boundUnread(res))
+    this.#options.observe?.(req, res)
     try {
       if (this.#isClosing) {
         res.setHeader('Connection', 'close')
@@ -107,6 +111,8 @@ export class Listener {
       if (!this.#guard.allowsOrigin(req.headers.origin)) {
         return sendError(res, { name: 'origin-denied', message: 'Origin not allowed' })
       }
+      // Where any origin may come, none is on a list, and so none may read.
+      if (this.#guard.checksOrigin && answerCors(req, res)) return
       if ((req.headers['transfer-encoding'] ?? 'chunked').toLowerCase() !== 'chunked') {
         return sendError(res, codingError, '', { Connection: 'close' })
       }

@@ -1,5 +1,7 @@
 import type { Readable, Writable } from 'node:stream'
 import type { ProxyLimits } from './limits.ts'
+import type { ProxyMetrics } from './metrics/proxy-metrics.ts'
+import type { Middleware } from './middleware.ts'
 
 /** The protocol spoken to clients in front of a stdio server. */
 export type FrontMode = 'streamable-http' | 'sse'
@@ -21,6 +23,8 @@ export type ProxyLog = (
  * one directly. `endpointPrefix` is a path, `/…`, in front of the endpoints told to
  * SSE clients. `limits` overrides single entries of {@link ProxyLimits}: what is not
  * above zero is ignored, what no timer could wait for (2^31 - 1 ms) is lowered to that.
+ * `middleware` is the chain, outermost first; default none. With `metrics`, `/metrics`
+ * shows them; default off.
  */
 export interface ProxyConfig {
   name: string
@@ -34,6 +38,8 @@ export interface ProxyConfig {
   trustProxyHeaders?: boolean
   endpointPrefix?: string
   limits?: Partial<ProxyLimits>
+  middleware?: readonly Middleware[]
+  metrics?: ProxyMetrics
   log: ProxyLog
   /**
    * Starts one more process of the same stdio server, for one client that

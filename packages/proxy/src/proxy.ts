@@ -1,13 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
+import { compileChain, type Chain } from './chain.ts'
 import { ProxyError } from './errors.ts'
 import { parseTarget, type FrontDoor } from './front-door.ts'
 import { answerHealth } from './health.ts'
 import { HeldBytes } from './held-bytes.ts'
 import { buildLimits, type ProxyLimits } from './limits.ts'
 import { Listener } from './listener.ts'
+import { answerMetrics } from './metrics/answer-metrics.ts'
 import type { Attachment, BackendConnection, Proxy, ProxyConfig } from './proxy-config.ts'
-import { sendJson, sendText } from './respond.ts'
+import { sendFault, sendJson, sendText } from './respond.ts'
 import type { BackendCondition } from './transport/backend-health.ts'
 import { createLegacySseFront } from './transport/legacy-sse.ts'
 import { SseStreams } from './transport/sse-stream.ts'
@@ -26,6 +28,8 @@ interface Plane {
   /** What regular checks of the attached server found; undefined where there are none. */
   readonly condition: BackendCondition | undefined
   stats(): { sessions: number; inFlight: number; streams: number }
+  /** Bytes kept for peers that are slow or away. */
+  readonly heldBytes: number
   attach(backend: BackendConnection, signal: AbortSignal): Promise<Attachment>
   detach(reason: string): void
   handle(req: IncomingMessage, res: ServerResponse): void
@@ -39,11 +43,13 @@ interface Plane {
 class OneProxy implements Proxy {
   readonly #config: ProxyConfig
   readonly #limits: ProxyLimits
+  readonly #chain: Chain
   readonly #listener: Listener
   readonly #plane: Plane
   #address: { host: string; port: number }
   #transport: string
   #problem = 'no server is attached yet'
+  #attaches = 0
   #responseTimeMs: number | undefined
   #lastCheckedMs = Date.now()
   #sweeper: NodeJS.Timeout | undefined
@@ -55,11 +61,13 @@ class OneProxy implements Proxy {
     this.#limits = buildLimits(config.limits)
     this.#address = { ...config.listen }
     this.#transport = config.backend === 'stdio' ? 'stdio' : 'streamable-http'
-    const { allowedOrigins, log } = config
+    const { allowedOrigins, log, metrics } = config
+    this.#chain = compileChain(config.middleware ?? [], log)
     this.#plane = config.backend === 'stdio' ? this.#stdioPlane() : this.#httpPlane()
     this.#listener = new Listener({
       ...config.listen,
       ...(allowedOrigins === undefined ? {} : { allowedOrigins }),
+      ...(metrics === undefined ? {} : { observe: (req, res) => metrics.observe(req, res) }),
       limits: this.#limits,
       log,
       handle: (req, res) => this.#handle(req, res),
@@ -88,6 +96,7 @@ class OneProxy implements Proxy {
     try {
       const attachment = await this.#plane.attach(backend, signal)
       this.#responseTimeMs = Math.round(performance.now() - began)
+      this.#attaches += 1
       void attachment.lost.then((reason) => this.#noteProblem(reason))
       return attachment
     } catch (error) {
@@ -135,27 +144,47 @@ class OneProxy implements Proxy {
   }
 
   #handle(req: IncomingMessage, res: ServerResponse): void {
-    const target = parseTarget(req.url ?? '/')
-    if (target.path === '/health') {
-      const condition = this.#plane.isAttached ? this.#plane.condition : undefined
-      return answerHealth(req, res, {
-        transport: this.#transport,
-        status: this.#plane.isAttached ? 'healthy' : 'unhealthy',
-        problem: this.#problem,
-        responseTimeMs: this.#responseTimeMs,
-        lastCheckedMs: this.#lastCheckedMs,
-        ...condition,
-      })
+    const { path } = parseTarget(req.url ?? '/')
+    if (path === '/health') return this.#answerHealth(req, res)
+    if (path === '/metrics') return this.#answerMetrics(req, res)
+    if (path.startsWith('/.well-known/')) return sendJson(res, 404, '{"error":"not_found"}')
+    const isAdmitted = this.#chain.admit?.(req, res) ?? true
+    if (isAdmitted === true) return this.#plane.handle(req, res)
+    if (isAdmitted !== false) void this.#handleLater(isAdmitted, req, res)
+  }
+
+  async #handleLater(isAdmitted: Promise<boolean>, req: IncomingMessage, res: ServerResponse): Promise<void> {
+    try {
+      if (await isAdmitted) this.#plane.handle(req, res)
+    } catch (error) {
+      sendFault(res, error, this.#config.log)
     }
-    if (target.path.startsWith('/.well-known/')) return sendJson(res, 404, '{"error":"not_found"}')
-    this.#plane.handle(req, res)
+  }
+
+  #answerHealth(req: IncomingMessage, res: ServerResponse): void {
+    const condition = this.#plane.isAttached ? this.#plane.condition : undefined
+    answerHealth(req, res, {
+      transport: this.#transport,
+      status: this.#plane.isAttached ? 'healthy' : 'unhealthy',
+      problem: this.#problem,
+      responseTimeMs: this.#responseTimeMs,
+      lastCheckedMs: this.#lastCheckedMs,
+      ...condition,
+    })
+  }
+
+  #answerMetrics(req: IncomingMessage, res: ServerResponse): void {
+    const { isAttached, heldBytes } = this.#plane
+    const serverRestarts = Math.max(0, this.#attaches - 1)
+    const { metrics, name } = this.#config
+    answerMetrics(req, res, metrics?.render(name, { ...this.stats(), isAttached, heldBytes, serverRestarts }))
   }
 
   #stdioPlane(): Plane {
     const { name, mode, log, trustProxyHeaders = false, endpointPrefix = '' } = this.#config
     const limits = this.#limits
     const held = new HeldBytes(limits.heldBytes)
-    const bridge = new StdioBridge({ name, limits, log, held, openLane: this.#config.openLane })
+    const bridge = new StdioBridge({ name, limits, log, held, openLane: this.#config.openLane, chain: this.#chain })
     const streams = new SseStreams({ limits, held, log })
     const parts = {
       bridge,
@@ -173,6 +202,9 @@ class OneProxy implements Proxy {
         return bridge.isAttached
       },
       condition: undefined,
+      get heldBytes() {
+        return held.bytes
+      },
       stats: () => ({ sessions: bridge.sessions.size, inFlight: bridge.inFlight, streams: streams.size }),
       attach: (backend, signal) => {
         if (backend.kind !== 'stdio') throw new TypeError('not a stdio server')
@@ -200,6 +232,7 @@ class OneProxy implements Proxy {
       name,
       log,
       limits: this.#limits,
+      chain: this.#chain,
       trustsForwarded: trustProxyHeaders,
       endpointPrefix,
       authority: () => `${this.#address.host}:${this.#address.port}`,
@@ -211,6 +244,8 @@ class OneProxy implements Proxy {
       get condition() {
         return forwarder.condition
       },
+      // Streams both ways: what is not read is not taken.
+      heldBytes: 0,
       stats: () => ({ sessions: forwarder.sessions, inFlight: forwarder.inFlight, streams: forwarder.streams }),
       attach: async (backend, signal) => {
         if (backend.kind !== 'http') throw new TypeError('not an HTTP server')

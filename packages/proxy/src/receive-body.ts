@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ProxyLimits } from './limits.ts'
 import type { ProxyLog } from './proxy-config.ts'
 import { buildErrorText } from './errors.ts'
+import { noteRefusal } from './refusals.ts'
 import { sendError, sendFault } from './respond.ts'
 
 /**
@@ -54,6 +55,7 @@ export function receiveBody(
 function refuse({ req, res }: { req: IncomingMessage; res: ServerResponse }, limits: ProxyLimits): void {
   const message = `Request Entity Too Large: more than ${limits.bodyBytes} bytes`
   const text = buildErrorText({ name: 'body-too-large', message }, '')
+  noteRefusal(res, 'body-too-large')
   res.writeHead(413, {
     'Content-Type': 'application/json',
     'Content-Length': Buffer.byteLength(text),

@@ -48,7 +48,14 @@ export function hostNameOf(host: string): string | undefined {
 }
 
 function originSet(port: number, isLocal: boolean, allowed?: readonly string[]): Set<string> | undefined {
-  if (allowed !== undefined) return new Set(allowed.map((origin) => origin.toLowerCase()))
+  if (allowed !== undefined) return new Set(allowed.map((origin) => canonicalOrigin(origin)))
   if (!isLocal) return undefined
   return new Set(['localhost', '127.0.0.1', '[::1]'].map((host) => `http://${host}:${port}`))
+}
+
+/** An origin as browsers send it: without the port of its scheme, a path or a slash. */
+function canonicalOrigin(text: string): string {
+  const origin = URL.canParse(text) ? new URL(text).origin : 'null'
+  // Schemes that URL does not know, such as those of browser extensions, have the origin "null".
+  return origin === 'null' ? text.toLowerCase() : origin
 }

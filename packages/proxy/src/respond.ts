@@ -1,7 +1,8 @@
-import { randomUUID } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import { buildErrorText, wireErrors, type WireError } from './errors.ts'
+import { describeFault } from './fault.ts'
 import type { ProxyLog } from './proxy-config.ts'
+import { noteRefusal } from './refusals.ts'
 
 /** Answers with JSON text, as one write. Does nothing when an answer was begun or the client is gone. */
 export function sendJson(res: ServerResponse, status: number, text: string, headers?: Record<string, string>): void {
@@ -22,6 +23,7 @@ export function sendEmpty(res: ServerResponse, status: number): void {
 
 /** Answers with a refusal as JSON-RPC error, under the status of its name. */
 export function sendError(res: ServerResponse, error: WireError, idText = '', headers?: Record<string, string>): void {
+  noteRefusal(res, error.name)
   sendJson(res, wireErrors[error.name].status, buildErrorText(error, idText), headers)
 }
 
@@ -32,11 +34,30 @@ export function sendMethodNotAllowed(res: ServerResponse, allow: string): void {
 
 /** Answers a fault of ours with a number that the log explains, and keeps the process alive. */
 export function sendFault(res: ServerResponse, error: unknown, log: ProxyLog): void {
-  const requestId = randomUUID()
-  const stack = error instanceof Error ? error.stack : String(error)
-  log('error', 'a request failed inside the proxy', { requestId, error: stack })
+  const fault = describeFault(error, log)
   if (res.headersSent) res.destroy()
-  else sendError(res, { name: 'internal', message: `Internal error, request ${requestId}` })
+  else sendError(res, fault)
+}
+
+/**
+ * Begins an answer with the headers of a backend, a flat list of names and values.
+ * What the proxy has set before wins: who may read the answer is its decision.
+ */
+export function writeForwardedHead(res: ServerResponse, status: number, headers: readonly string[]): void {
+  const own = res.getHeaders()
+  if (Object.keys(own).length === 0) return void res.writeHead(status, [...headers])
+  const kept: string[] = []
+  for (let index = 0; index + 1 < headers.length; index += 2) {
+    const name = headers[index] ?? ''
+    const key = name.toLowerCase()
+    if (key !== 'vary' && (key in own || key.startsWith('access-control-'))) continue
+    kept.push(name, headers[index + 1] ?? '')
+  }
+  for (const [name, value] of Object.entries(own)) {
+    res.removeHeader(name)
+    kept.push(name, String(value))
+  }
+  res.writeHead(status, kept)
 }
 
 function send(

@@ -1,5 +1,5 @@
 import { foldName } from './fold-name.ts'
-import { findValue, scanMembers, sliceElements } from './raw-message.ts'
+import { applySplices, findValue, scanMembers, sliceElements, type Splice } from './raw-message.ts'
 
 /** One JSON-RPC message: its text on one line, and what routing needs to know about it. */
 export interface Message {
@@ -66,6 +66,13 @@ export function paramText(message: Message, name: string): string | undefined {
 export function param(message: Message, name: string): unknown {
   const params = message.value['params']
   return isRecord(params) ? params[name] : undefined
+}
+
+/** The message with pieces of its text replaced. The pieces must leave it a message. @throws TypeError */
+export function spliceMessage(message: Message, splices: readonly Splice[]): Message {
+  const parsed = parseText(applySplices(message.text, splices))
+  if (parsed.kind !== 'message') throw new TypeError('the splices left no message')
+  return parsed.message
 }
 
 /** The response text with a result. */

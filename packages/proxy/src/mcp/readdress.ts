@@ -1,11 +1,6 @@
-import { foldName } from './fold-name.ts'
 import { copySlice, isRecord, type Message } from './message.ts'
-import { applySplices, findValue, scanMembers } from './raw-message.ts'
-
-interface Span {
-  readonly start: number
-  readonly end: number
-}
+import { findOnlyMember, type Span } from './only-member.ts'
+import { applySplices, findValue } from './raw-message.ts'
 
 /** A request ready to be sent under any id. It holds the text only, not the parsed tree, which is far bigger. */
 export interface PreparedRequest {
@@ -54,34 +49,15 @@ export function replaceParam(message: Message, name: string, text: string): stri
   return found === undefined ? undefined : applySplices(message.text, [{ ...found, text }])
 }
 
-function findToken(message: Message): Span | 'ambiguous' | undefined {
-  const params = message.value['params']
+function findToken({ value, text, paramsStart }: Message): Span | 'ambiguous' | undefined {
+  const params = value['params']
   if (!isRecord(params)) return undefined
-  if (hasLookalike(params, '_meta')) return 'ambiguous'
+  const metaSpan = findOnlyMember(params, { text, at: paramsStart }, '_meta')
+  if (metaSpan === undefined || metaSpan === 'ambiguous') return metaSpan
   const meta = params['_meta']
-  if (meta === undefined) return undefined
-  const metaSpan = findOnly(message.text, message.paramsStart, '_meta')
-  if (metaSpan === undefined) return 'ambiguous'
   if (!isRecord(meta)) return undefined
-  if (hasLookalike(meta, 'progressToken')) return 'ambiguous'
+  const span = findOnlyMember(meta, { text, at: metaSpan.start }, 'progressToken')
+  if (span === undefined || span === 'ambiguous') return span
   const token = meta['progressToken']
-  if (token === undefined) return undefined
-  const span = findOnly(message.text, metaSpan.start, 'progressToken')
-  if (span === undefined) return 'ambiguous'
   return typeof token === 'string' || typeof token === 'number' ? span : undefined
-}
-
-/** Whether another key is the same to a parser that ignores case. */
-function hasLookalike(value: Record<string, unknown>, name: string): boolean {
-  const folded = foldName(name)
-  return Object.keys(value).some((key) => key !== name && foldName(key) === folded)
-}
-
-/** Where the member of a name is, undefined when there is more than one. */
-function findOnly(text: string, at: number, name: string): Span | undefined {
-  const found: Span[] = []
-  scanMembers(text, at, (key, start, end) => {
-    if (key === name) found.push({ start, end })
-  })
-  return found.length === 1 ? found[0] : undefined
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ProxyLimits } from '../limits.ts'
+import { noteRefusal } from '../refusals.ts'
 import { sendError, sendMethodNotAllowed, sendText } from '../respond.ts'
 
 /**
@@ -32,6 +33,7 @@ export function refuseAtEdge(req: IncomingMessage, res: ServerResponse, limits: 
 
 /** Answers a body above the limit; the rest of it is not worth reading. */
 export function refuseBody(req: IncomingMessage, res: ServerResponse): void {
+  noteRefusal(res, 'body-too-large')
   sendText(res, 413, 'Request Entity Too Large\n', { Connection: 'close' })
   req.resume()
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { buildResponseHeaders } from '../header-rules.ts'
-import { sendError, sendFault } from '../respond.ts'
+import { sendError, sendFault, writeForwardedHead } from '../respond.ts'
 import {
   absentError,
   requestHeaders,
@@ -12,6 +12,7 @@ import {
 import type { HttpBackend } from './http-backend.ts'
 import type { HttpSession } from './http-sessions.ts'
 import { sseKeepAlive } from './sse-codec.ts'
+import { SteppedAnswer } from './stepped-answer.ts'
 import { Upstream, type ReplyHead, type ReplyTaker } from './upstream.ts'
 import { WholeEvents } from './whole-events.ts'
 
@@ -26,6 +27,8 @@ export class EventRelay implements ReplyTaker {
   readonly #res: ServerResponse
   readonly #session: HttpSession
   readonly #events: WholeEvents
+  /** Undefined when no step of the chain looks at answers. */
+  readonly #stepped: SteppedAnswer | undefined
   #deadlineMs: number
   #upstream: Upstream | undefined
   /** `plain` for answers that are no event stream: they pass as they are. */
@@ -41,7 +44,9 @@ export class EventRelay implements ReplyTaker {
     this.#req = req
     this.#res = res
     this.#session = session
-    this.#events = new WholeEvents(parts.limits.eventBytes)
+    const { chain, limits } = parts
+    if (chain.fromServer !== undefined) this.#stepped = new SteppedAnswer(chain, undefined, limits)
+    this.#events = new WholeEvents(this.#stepped === undefined ? limits.eventBytes : limits.lineBytes)
     this.#deadlineMs = performance.now() + parts.limits.backendWaitMs
   }
 
@@ -87,14 +92,17 @@ export class EventRelay implements ReplyTaker {
     const without = isEvents ? streamHeaders : sessionHeader
     const kept = buildResponseHeaders(head.raw, without)
     if (head.headers['mcp-session-id'] !== undefined) kept.push('mcp-session-id', this.#session.clientId)
-    this.#res.writeHead(head.status, kept)
+    writeForwardedHead(this.#res, head.status, kept)
     this.#res.flushHeaders()
     return true
   }
 
   data(chunk: Buffer): boolean {
     if (this.#state === 'plain') return this.#res.write(chunk)
-    const bytes = this.#events.push(chunk)
+    const events = this.#events.push(chunk)
+    // What is too long to be looked at as a whole must not pass.
+    if (this.#stepped !== undefined && !this.#events.isWhole) return this.#res.destroy().writable
+    const bytes = this.#stepped?.rewrite(events) ?? events
     if (bytes.length === 0) return true
     this.#isQuiet = false
     this.#tries = 0
@@ -102,7 +110,8 @@ export class EventRelay implements ReplyTaker {
   }
 
   end(): void {
-    this.#res.end(this.#events.rest())
+    const rest = this.#events.rest()
+    this.#res.end(this.#stepped?.rewrite(rest) ?? rest)
   }
 
   fail(error: Error): void {

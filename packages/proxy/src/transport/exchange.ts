@@ -3,8 +3,9 @@ import { buildErrorText, type WireError } from '../errors.ts'
 import { headerOf } from '../front-door.ts'
 import { buildResponseHeaders } from '../header-rules.ts'
 import { parseText } from '../mcp/message.ts'
-import { sendEmpty, sendError, sendFault } from '../respond.ts'
+import { sendEmpty, sendError, sendFault, writeForwardedHead } from '../respond.ts'
 import { refuseBody } from './edge-checks.ts'
+import { ExchangeSteps } from './exchange-steps.ts'
 import {
   absentError,
   requestHeaders,
@@ -31,6 +32,9 @@ export class Exchange implements ReplyTaker {
   #session: HttpSession | undefined
   #body: RequestBody = { kind: 'none' }
   #peeked: PeekedBody = { kind: 'other' }
+  /** Undefined when no step of the chain looks at messages. */
+  readonly #steps: ExchangeSteps | undefined
+  #heldHead: ReplyHead | undefined
   #upstream: Upstream | undefined
   #backend: HttpBackend | undefined
   #sentId = ''
@@ -45,6 +49,8 @@ export class Exchange implements ReplyTaker {
     this.#req = req
     this.#res = res
     this.#deadlineMs = performance.now() + parts.limits.backendWaitMs
+    const { fromClient, fromServer } = parts.chain
+    if (fromClient !== undefined || fromServer !== undefined) this.#steps = new ExchangeSteps(parts, req, res)
   }
 
   /** Whether the answer is an event stream. */
@@ -56,9 +62,12 @@ export class Exchange implements ReplyTaker {
   start(): void {
     this.#res.once('close', () => this.#close())
     this.#res.on('drain', () => this.#upstream?.resume())
-    receiveRequestBody(this.#req, this.#parts.limits, (body) => {
+    const { bodyBytes, collectBytes } = this.#parts.limits
+    const limits = { bodyBytes, collectBytes: this.#steps === undefined ? collectBytes : bodyBytes }
+    receiveRequestBody(this.#req, limits, (received) => {
       try {
-        this.#received(body)
+        const body = this.#steps === undefined ? received : this.#steps.pass(received)
+        if (body !== undefined) this.#received(body)
       } catch (error) {
         sendFault(this.#res, error, this.#parts.log)
       }
@@ -70,6 +79,15 @@ export class Exchange implements ReplyTaker {
     const type = head.headers['content-type'] ?? ''
     this.#isStream = type.startsWith('text/event-stream')
     const backend = this.#backend
+    try {
+      if (this.#steps?.head(head) === true) {
+        this.#heldHead = head
+        return true
+      }
+    } catch (error) {
+      this.#refuseAnswer(error)
+      return false
+    }
     if (this.#isStream && backend?.transport === 'sse' && this.#req.method === 'GET')
       return this.#openSse(backend, head)
     this.#sendHead(head)
@@ -78,14 +96,20 @@ export class Exchange implements ReplyTaker {
 
   data(chunk: Buffer): boolean {
     if (this.#answerToInitialize !== undefined) this.#noteAnswer(this.#answerToInitialize, chunk)
-    if (this.#opening !== undefined) return this.#pushSse(this.#opening, chunk)
-    if (this.#isStream) this.#tail = (this.#tail + chunk.subarray(-4).toString('latin1')).slice(-4)
-    return this.#res.write(chunk)
+    const bytes = this.#step(chunk)
+    if (bytes.length === 0) return true
+    if (this.#opening !== undefined) return this.#pushSse(this.#opening, bytes)
+    if (this.#isStream) this.#tail = (this.#tail + bytes.subarray(-4).toString('latin1')).slice(-4)
+    return this.#res.write(bytes)
   }
 
   end(): void {
-    if (this.#opening === undefined || this.#res.headersSent) this.#res.end()
-    else this.#refuseStream(new TypeError('the event stream ended before its endpoint'))
+    if (this.#opening !== undefined && !this.#res.headersSent) {
+      return this.#refuseAnswer(new TypeError('the event stream ended before its endpoint'))
+    }
+    const rest = this.#steps?.end()
+    if (this.#heldHead !== undefined) this.#sendHead(this.#heldHead, rest?.length)
+    this.#res.end(rest)
   }
 
   fail(error: Error, wasSent: boolean): void {
@@ -154,7 +178,10 @@ export class Exchange implements ReplyTaker {
     const { limits } = this.#parts
     this.#backend = backend
     const opensSseStream = backend.transport === 'sse' && this.#req.method === 'GET'
-    const headers = requestHeaders(this.#parts, this.#req, backend, opensSseStream ? withoutEncoding : withoutSession)
+    const ours = opensSseStream ? withoutEncoding : withoutSession
+    const without = this.#steps?.withoutHeaders(ours) ?? ours
+    const headers = requestHeaders(this.#parts, this.#req, backend, without)
+    if (this.#steps !== undefined) headers.push(...this.#steps.newHeaders)
     this.#sentId = this.#session?.backendId ?? ''
     if (this.#session !== undefined) headers.push('mcp-session-id', this.#sentId)
     this.#upstream = new Upstream(
@@ -188,16 +215,19 @@ export class Exchange implements ReplyTaker {
     return true
   }
 
-  #sendHead({ status, headers, raw }: ReplyHead): void {
+  /** `length` when it is not the one that the server told. */
+  #sendHead({ status, headers, raw }: ReplyHead, length?: number): void {
     const session = this.#session ?? this.#createSession(status, headers)
     if (session !== undefined && this.#req.method === 'DELETE' && (status === 404 || (status >= 200 && status < 300))) {
       this.#parts.sessions.delete(session)
     }
-    const kept = buildResponseHeaders(raw, session === undefined ? undefined : sessionHeader)
+    const dropped = droppedHeaders(session !== undefined, this.#steps?.isUntouched ?? true)
+    const kept = buildResponseHeaders(raw, dropped)
+    if (length !== undefined) kept.push('Content-Length', String(length))
     if (session !== undefined && headers['mcp-session-id'] !== undefined) kept.push('mcp-session-id', session.clientId)
-    this.#res.writeHead(status, kept)
+    writeForwardedHead(this.#res, status, kept)
     // A short answer goes out with its head in one write; any other must not keep the client waiting for the head.
-    if (headers['content-length'] === undefined) this.#res.flushHeaders()
+    if (headers['content-length'] === undefined && length === undefined) this.#res.flushHeaders()
   }
 
   #createSession(status: number, headers: ReplyHead['headers']): HttpSession | undefined {
@@ -228,12 +258,22 @@ export class Exchange implements ReplyTaker {
     if (version !== undefined || isTooLong) this.#answerToInitialize = undefined
   }
 
+  #step(chunk: Buffer): Buffer {
+    if (this.#steps === undefined) return chunk
+    try {
+      return this.#steps.push(chunk)
+    } catch (error) {
+      this.#refuseAnswer(error)
+      return nothing
+    }
+  }
+
   #openSse(backend: HttpBackend, head: ReplyHead): boolean {
     try {
       this.#opening = new SseOpening(this.#parts, { req: this.#req, res: this.#res }, backend, head)
       return true
     } catch (error) {
-      this.#refuseStream(error)
+      this.#refuseAnswer(error)
       return false
     }
   }
@@ -242,14 +282,14 @@ export class Exchange implements ReplyTaker {
     try {
       return opening.push(chunk)
     } catch (error) {
-      this.#refuseStream(error)
+      this.#refuseAnswer(error)
       return true
     }
   }
 
-  #refuseStream(error: unknown): void {
+  #refuseAnswer(error: unknown): void {
     const reason = error instanceof Error ? error.message : String(error)
-    this.#parts.log('error', 'an event stream of the HTTP backend was refused', { reason })
+    this.#parts.log('error', 'an answer of the HTTP backend was refused', { reason })
     this.#upstream?.abort()
     if (this.#res.headersSent) return void this.#res.destroy()
     this.#refuse({ name: 'backend-unreachable', message: `Bad Gateway: ${reason}` })
@@ -289,8 +329,16 @@ export class Exchange implements ReplyTaker {
   }
 }
 
+function droppedHeaders(hasSession: boolean, isUntouched: boolean): ReadonlySet<string> | undefined {
+  if (isUntouched) return hasSession ? sessionHeader : undefined
+  return hasSession ? sessionAndLength : lengthHeader
+}
+
+const nothing = Buffer.alloc(0)
 const sessionUnknown: WireError = { name: 'session-unknown', message: 'Session not found' }
 const sessionHeader: ReadonlySet<string> = new Set(['mcp-session-id'])
+const lengthHeader: ReadonlySet<string> = new Set(['content-length'])
+const sessionAndLength: ReadonlySet<string> = new Set(['mcp-session-id', 'content-length'])
 const withoutSession = sessionHeader
 // A compressed endpoint event could not be rewritten.
 const withoutEncoding: ReadonlySet<string> = new Set(['mcp-session-id', 'accept-encoding'])

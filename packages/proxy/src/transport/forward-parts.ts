@@ -1,3 +1,4 @@
+import type { Chain } from '../chain.ts'
 import type { ProxyLimits } from '../limits.ts'
 import type { ProxyLog } from '../proxy-config.ts'
 import type { WireError } from '../errors.ts'
@@ -14,6 +15,7 @@ export interface ForwardParts {
   /** Name of the workload, for messages. */
   readonly name: string
   readonly limits: ProxyLimits
+  readonly chain: Chain
   readonly log: ProxyLog
   readonly gate: BackendGate
   readonly sessions: HttpSessions

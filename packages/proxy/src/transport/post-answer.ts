@@ -1,7 +1,8 @@
 import type { ServerResponse } from 'node:http'
-import { buildErrorText, type WireError } from '../errors.ts'
+import { buildErrorText, wireErrors, type WireError } from '../errors.ts'
 import type { Accepted } from '../front-door.ts'
 import type { HeldBytes } from '../held-bytes.ts'
+import { noteRefusal } from '../refusals.ts'
 import { sendEmpty, sendError, sendJson } from '../respond.ts'
 import type { Call, CallSink } from './call.ts'
 import { encodeSseMessage } from './sse-codec.ts'
@@ -74,8 +75,10 @@ export class PostAnswer {
 
   /** Refuses one of the requests. */
   refuse(error: WireError, idText: string): void {
+    noteRefusal(this.#res, error.name)
     const isAlone = this.#options.batchSize === undefined && this.#stream === undefined
-    if (!isAlone) return this.respond(buildErrorText(error, idText))
+    const isInBand = wireErrors[error.name].status === 200
+    if (!isAlone || isInBand) return this.respond(buildErrorText(error, idText))
     clearTimeout(this.#timer)
     sendError(this.#res, error, idText)
   }

@@ -16,7 +16,11 @@ export function isReplayable(body: RequestBody): boolean {
 }
 
 /** Receives a body up to the size that is collected. `done` is not called when the client leaves before. */
-export function receiveRequestBody(req: IncomingMessage, limits: ProxyLimits, done: (body: RequestBody) => void): void {
+export function receiveRequestBody(
+  req: IncomingMessage,
+  limits: Pick<ProxyLimits, 'collectBytes' | 'bodyBytes'>,
+  done: (body: RequestBody) => void,
+): void {
   const declared = req.headers['content-length']
   if (declared === undefined && req.headers['transfer-encoding'] === undefined) return done({ kind: 'none' })
   if (declared === '0') return done({ kind: 'whole', bytes: Buffer.alloc(0) })

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { buildResponseHeaders } from '../header-rules.ts'
+import { writeForwardedHead } from '../respond.ts'
 import { EndpointRewriter } from './endpoint-rewriter.ts'
 import type { ForwardParts } from './forward-parts.ts'
 import type { HttpBackend } from './http-backend.ts'
@@ -39,7 +40,7 @@ export class SseOpening {
     const bytes = this.#rewriter.push(chunk)
     if (bytes.length === 0) return true
     if (!this.#res.headersSent)
-      this.#res.writeHead(this.#head.status, buildResponseHeaders(this.#head.raw, lengthHeader))
+      writeForwardedHead(this.#res, this.#head.status, buildResponseHeaders(this.#head.raw, lengthHeader))
     this.#noteSession()
     return this.#res.write(bytes)
   }

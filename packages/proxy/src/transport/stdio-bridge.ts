@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream'
+import type { Chain } from '../chain.ts'
 import type { WireError } from '../errors.ts'
 import { declaresAskableFeature } from '../mcp/client-features.ts'
 import { isLogLevel, passesLevel } from '../mcp/log-level.ts'
@@ -12,6 +13,7 @@ import type { Session } from '../session/session.ts'
 import { SessionTable } from '../session/session-table.ts'
 import { Subscriptions } from '../session/subscriptions.ts'
 import { Call, type CallRegister, type CallSink } from './call.ts'
+import { enterChain } from './enter-chain.ts'
 import { toLaneError } from './lane-error.ts'
 import { LanePool, type LanePoolOptions } from './lane-pool.ts'
 import type { Lane } from './lane.ts'
@@ -29,6 +31,12 @@ export interface InitializeSink {
   refused(error: WireError): void
 }
 
+/** What a bridge is made of. */
+export interface StdioBridgeOptions extends LanePoolOptions {
+  /** Looks at what clients send, and at the answers they get. */
+  readonly chain: Chain
+}
+
 /** Many client sessions over one stdio server, and over one more for each client that servers may ask something. */
 export class StdioBridge {
   readonly sessions: SessionTable
@@ -38,12 +46,14 @@ export class StdioBridge {
   readonly #lanes: LanePool
   readonly #name: string
   readonly #log: ProxyLog
+  readonly #chain: Chain
   /** Calls of clients without a session. */
   readonly #sessionless: CallRegister = new Map()
   #sessionlessCalls = 0
 
-  constructor(options: LanePoolOptions) {
+  constructor(options: StdioBridgeOptions) {
     const { name, limits, log } = options
+    this.#chain = options.chain
     this.#name = name
     this.#log = log
     this.#lanes = new LanePool(options)
@@ -125,7 +135,10 @@ export class StdioBridge {
    * Answers or forwards one request. Without a session it is a call on its own.
    * Returns the call when there is something to wait for.
    */
-  request(session: Session | undefined, message: Message, sink: CallSink): Call | undefined {
+  request(session: Session | undefined, given: Message, answered: CallSink): Call | undefined {
+    const entered = enterChain(this.#chain, given, answered)
+    if (entered === undefined) return undefined
+    const { message, sink } = entered
     if (session?.calls.has(keyOf(message)) === true) {
       refuse(sink, 'the id is in use by another request of this session')
       return undefined
@@ -145,7 +158,11 @@ export class StdioBridge {
   }
 
   /** Takes a notification or a response of a client. */
-  notify(session: Session | undefined, message: Message): void {
+  notify(session: Session | undefined, given: Message): void {
+    const passage = this.#chain.fromClient?.(given) ?? { message: given }
+    // Nothing can be answered to what is no request.
+    if ('refused' in passage) return
+    const { message } = passage
     if (message.kind === 'notification' && message.method === 'notifications/cancelled') {
       return this.#cancel(session, message)
     }

@@ -307,7 +307,7 @@ describe('an SSE server', () => {
     async (data) => {
       const fixture = await sse(`event: endpoint\ndata: ${data}\n\n`)
       expect((await fetchText({ port: fixture.port, path: '/sse' })).status).toBe(502)
-      await fixture.logged('an event stream of the HTTP backend was refused')
+      await fixture.logged('an answer of the HTTP backend was refused')
     },
   )
 

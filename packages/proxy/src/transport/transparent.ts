@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Chain } from '../chain.ts'
 import { ProxyError } from '../errors.ts'
 import { headerOf, parseAccept } from '../front-door.ts'
 import type { ProxyLimits } from '../limits.ts'
@@ -18,6 +19,8 @@ import { HttpSessions, type HttpSession } from './http-sessions.ts'
 export interface TransparentOptions {
   readonly name: string
   readonly limits: ProxyLimits
+  /** Its message steps see bodies and answers; without any, bytes are streamed. */
+  readonly chain: Chain
   readonly log: ProxyLog
   readonly trustsForwarded: boolean
   readonly endpointPrefix: string
