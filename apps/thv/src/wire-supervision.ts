@@ -5,6 +5,7 @@ import { createProxy } from '@thv/proxy'
 import { runnerLimits, type SuperviseDeps } from '@thv/runner'
 import type { Container } from './container.ts'
 import { homeDirectory } from './home-directory.ts'
+import { readLimitVariables } from './limit-variables.ts'
 import { selfCommand } from './self-command.ts'
 import type { Level, Supervision, SupervisionOptions } from './supervision.ts'
 import { slogLine } from './slog-line.ts'
@@ -15,6 +16,7 @@ export async function wireSupervision(
   name: string,
   options: SupervisionOptions,
 ): Promise<Supervision> {
+  const limitVariables = await readLimitVariables(container.environment)
   const adapters = await container.adapters()
   const logs = await container.logs()
   const serverLog = adapters.createRotatingLog({ path: logs.serverLog(name) })
@@ -40,7 +42,7 @@ export async function wireSupervision(
       buildEnvironment: environmentBuilder(adapters),
       packageDirectory: homeDirectory(),
       createProxy,
-      proxyLimits: proxyLimitsOf(container.environment, log),
+      proxyLimits: { ...proxyLimitsOf(container.environment, log), ...limitVariables },
       writeServerLine: (line) => serverLog.write(line),
       log,
       random: Math.random,

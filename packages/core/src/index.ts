@@ -10,6 +10,7 @@ export {
   type ErrorKind,
 } from './errors.ts'
 export { limits } from './limits.ts'
+export { readChainSettings, type ChainSettings } from './domain/chain-settings.ts'
 export { parseEnvironmentFile, parseEnvironmentVariable } from './domain/environment.ts'
 export { parseGoDuration } from './domain/go-duration.ts'
 export { listenHost, urlHost } from './domain/host.ts'
@@ -43,6 +44,7 @@ export {
   type ProxyMode,
   type TransportType,
 } from './domain/transport-type.ts'
+export { parseToolOverrides, type ToolOverride, type ToolRules } from './domain/tool-rules.ts'
 export { assertWorkloadName, sanitizeWorkloadName } from './domain/workload-name.ts'
 export {
   assessStatus,

@@ -2,6 +2,7 @@
  * Why the proxy itself could not do what its owner asked: the three listen
  * problems are the operator's to solve, `handshake-failed`, `attach-timeout`
  * and `server-gone` are the server's, `cancelled` and `closed` the owner's own.
+ * `limit-invalid` is an override of a limit that cannot be one.
  */
 export type ProxyErrorCode =
   | 'port-in-use'
@@ -11,6 +12,7 @@ export type ProxyErrorCode =
   | 'attach-timeout'
   | 'handshake-failed'
   | 'server-gone'
+  | 'limit-invalid'
   | 'cancelled'
   | 'closed'
 

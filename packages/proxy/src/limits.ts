@@ -1,3 +1,5 @@
+import { ProxyError } from './errors.ts'
+
 const mebibyte = 1024 * 1024
 
 /**
@@ -137,6 +139,27 @@ export function buildLimits(overrides: Partial<ProxyLimits> = {}): ProxyLimits {
     if (value > 0) limits[name] = Math.min(Math.ceil(value), longestTimerMs)
   }
   return { ...proxyLimits, ...limits }
+}
+
+/**
+ * Checks overrides that somebody wrote down. @throws ProxyError `limit-invalid` for a name that
+ * is none, with all that are, and for what is not a whole number from 1 to 2^31 - 1
+ */
+export function checkLimits(given: Readonly<Record<string, unknown>>): Partial<ProxyLimits> {
+  const checked: Record<string, number> = {}
+  for (const [name, value] of Object.entries(given)) {
+    if (!Object.hasOwn(proxyLimits, name)) {
+      throw new ProxyError(
+        'limit-invalid',
+        `there is no limit "${name}"; there are ${Object.keys(proxyLimits).join(', ')}`,
+      )
+    }
+    if (typeof value !== 'number' || !Number.isInteger(value) || value < 1 || value > longestTimerMs) {
+      throw new ProxyError('limit-invalid', `the limit "${name}" is not a whole number from 1 to ${longestTimerMs}`)
+    }
+    checked[name] = value
+  }
+  return checked
 }
 
 const longestTimerMs = 2 ** 31 - 1

@@ -46,18 +46,15 @@ export function sendFault(res: ServerResponse, error: unknown, log: ProxyLog): v
 export function writeForwardedHead(res: ServerResponse, status: number, headers: readonly string[]): void {
   const own = res.getHeaders()
   if (Object.keys(own).length === 0) return void res.writeHead(status, [...headers])
-  const kept: string[] = []
   for (let index = 0; index + 1 < headers.length; index += 2) {
     const name = headers[index] ?? ''
     const key = name.toLowerCase()
-    if (key !== 'vary' && (key in own || key.startsWith('access-control-'))) continue
-    kept.push(name, headers[index + 1] ?? '')
+    // Not a list for `writeHead`: beside headers that were set before, Node would keep the last of several.
+    if (key === 'vary' || !(key in own || key.startsWith('access-control-'))) {
+      res.appendHeader(name, headers[index + 1] ?? '')
+    }
   }
-  for (const [name, value] of Object.entries(own)) {
-    res.removeHeader(name)
-    kept.push(name, String(value))
-  }
-  res.writeHead(status, kept)
+  res.writeHead(status)
 }
 
 function send(

@@ -12,6 +12,7 @@ const proxyCodes: Record<string, ErrorCode> = {
   'port-in-use': 'port-in-use',
   'port-not-permitted': 'port-not-permitted',
   'host-invalid': 'host-invalid',
+  'limit-invalid': 'invalid-run-config',
   'attach-timeout': 'server-start-timeout',
   'handshake-failed': 'server-exited',
   'server-gone': 'server-exited',

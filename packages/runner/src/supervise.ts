@@ -13,6 +13,7 @@ import {
   type RunConfig,
 } from '@thv/core'
 import type { Attachment, Proxy, ProxyConfig } from '@thv/proxy'
+import { buildChain } from './build-chain.ts'
 import { describeExit } from './describe-exit.ts'
 import { endServers } from './end-servers.ts'
 import { failureOf, type Failure } from './failure.ts'
@@ -41,7 +42,15 @@ export async function supervise(
   const previous = await reporter.claim(signal)
   const lost = new AbortController()
   const lanes = new Lanes(deps, reporter)
-  const proxy = deps.createProxy(proxyConfigOf(deps, config, lanes))
+  let proxy: Proxy
+  try {
+    proxy = deps.createProxy(proxyConfigOf(deps, config, lanes))
+  } catch (error) {
+    deps.log('error', 'the workload cannot be served', { error: messageOf(error) })
+    const failure = failureOf(error)
+    await reporter.reportError(failure)
+    return failure
+  }
   const supervision = { deps, config, reporter, proxy, lanes, signal: AbortSignal.any([signal, lost.signal]) }
   const stopWatching = watchOwnership(supervision, lost)
   try {
@@ -207,10 +216,9 @@ function proxyConfigOf(deps: SuperviseDeps, config: RunConfig, lanes: Lanes): Pr
     listen: { host: listenHost(config.host), port: config.port },
     backend: config.transport === 'stdio' ? 'stdio' : 'http',
     mode: effectiveProxyMode(config.transport, config.proxy_mode),
-    ...(config.allowed_origins === undefined ? {} : { allowedOrigins: config.allowed_origins }),
+    ...buildChain(config, deps.proxyLimits),
     ...(config.trust_proxy_headers === true ? { trustProxyHeaders: true } : {}),
     ...(config.endpoint_prefix === undefined ? {} : { endpointPrefix: config.endpoint_prefix }),
-    limits: deps.proxyLimits,
     log: deps.log,
     ...(isShared ? {} : { openLane: async (signal) => await lanes.open(signal) }),
   }

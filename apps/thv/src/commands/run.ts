@@ -16,8 +16,10 @@ import {
 } from '@thv/core'
 import type { CommandContext, CommandInput } from '../command.ts'
 import { flagOption, listOption, portOption, textOption } from '../options.ts'
+import { readLimitVariables } from '../limit-variables.ts'
 import { parseLabels } from './parse-labels.ts'
 import { readEnvironment } from './read-environment.ts'
+import { readToolsOverride } from './read-tools-override.ts'
 import { superviseHere } from '../supervise-here.ts'
 import { servingLine } from '../output/serving-line.ts'
 
@@ -25,6 +27,8 @@ import { servingLine } from '../output/serving-line.ts'
 export async function runCommand(context: CommandContext, input: CommandInput): Promise<number> {
   const { container, output, signal } = context
   const run = await readInput(context, input)
+  // The supervisor reads them again; a mistake is better told to whoever typed it.
+  await readLimitVariables(container.environment)
   if ('request' in run && run.request.proxyMode === 'sse') {
     output.note('warning: proxy mode sse is deprecated; streamable-http is what clients of today speak')
   }
@@ -81,8 +85,22 @@ async function readRequest(context: CommandContext, input: CommandInput): Promis
   if (source !== undefined) request.source = source
   addTexts(request, input)
   if (flagOption(input, 'sharedServer')) request.sharedServer = true
+  await addChain(context, request, input)
   addPorts(request, input)
   return request
+}
+
+async function addChain(context: CommandContext, request: RunRequest, input: CommandInput): Promise<void> {
+  const tools = listOption(input, 'tools').flatMap((list) => list.split(','))
+  const names = tools.map((name) => name.trim()).filter((name) => name !== '')
+  // A filter that lets nothing through by mistake must not become none.
+  if (tools.length > 0 && names.length === 0) {
+    throw new ThvError('invalid-argument', '--tools names no tool', { hint: 'write --tools first,second' })
+  }
+  if (names.length > 0) request.toolsFilter = names
+  const file = textOption(input, 'toolsOverride')
+  if (file !== undefined) request.toolsOverride = await readToolsOverride(context, file)
+  if (flagOption(input, 'otelEnablePrometheusMetricsPath')) request.metrics = true
 }
 
 function addTexts(request: RunRequest, input: CommandInput): void {

@@ -1,5 +1,6 @@
 import { limits, messageOf, restartWorkload, startWorkload, ThvError } from '@thv/core'
 import type { CommandContext, CommandInput } from '../command.ts'
+import { readLimitVariables } from '../limit-variables.ts'
 import { flagOption, numberOption, textOption } from '../options.ts'
 import { superviseHere } from '../supervise-here.ts'
 import { servingLine } from '../output/serving-line.ts'
@@ -8,6 +9,7 @@ import { isSupervised, selectWorkloads } from './select-workloads.ts'
 
 /** `thv start`: nothing to do for what runs. */
 export async function startCommand(context: CommandContext, input: CommandInput): Promise<number> {
+  await readLimitVariables(context.container.environment)
   if (flagOption(input, 'foreground')) return await startHere(context, input)
   const deps = await context.container.workloads()
   const { progress } = context.output
@@ -19,6 +21,7 @@ export async function startCommand(context: CommandContext, input: CommandInput)
 
 /** `thv restart`: a running workload is stopped first. */
 export async function restartCommand(context: CommandContext, input: CommandInput): Promise<number> {
+  await readLimitVariables(context.container.environment)
   const deps = await context.container.workloads()
   const { progress } = context.output
   const seconds =

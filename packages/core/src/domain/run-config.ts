@@ -1,5 +1,6 @@
 import { messageOf, ThvError } from '../errors.ts'
 import { formatPackage, packageKinds, parsePackageSource, type ResolvedPackage } from './package-source.ts'
+import type { ToolOverride } from './tool-rules.ts'
 import { isProxyMode, isTransportType, type ProxyMode, type TransportType } from './transport-type.ts'
 import { assertWorkloadName } from './workload-name.ts'
 
@@ -39,6 +40,10 @@ export interface RunConfig {
   container_labels?: Record<string, string>
   proxy_mode?: ProxyMode
   group?: string
+  /** Tools that clients see, by the names they see; default all. */
+  tools_filter?: string[]
+  /** Other names and descriptions, by the server's name of the tool. */
+  tools_override?: Record<string, ToolOverride>
   thv?: RunConfigExtension
   [unknownKey: string]: unknown
 }
@@ -56,6 +61,8 @@ export interface RunConfigExtension {
    * Default: a process of its own for each client that declares elicitation, sampling or roots.
    */
   lanes?: 'shared'
+  /** Other maxima of the proxy, by the names of docs/limits.md. */
+  limits?: Record<string, number>
 }
 
 /** A local command, resolved when the user ran it so that it means the same from any shell later. */
@@ -121,8 +128,17 @@ function assertExtension(value: unknown, origin: string): void {
   if (!isRecord(value)) throw invalid(origin, "'thv' is not an object")
   if (value['runtime'] !== 'process') throw invalid(origin, "'thv.runtime' is not process")
   if (value['lanes'] !== undefined && value['lanes'] !== 'shared') throw invalid(origin, "'thv.lanes' is not shared")
+  assertLimits(value['limits'], origin)
   if (value['package'] !== undefined) assertPackage(value['package'], origin)
   if (value['command'] !== undefined) assertCommand(value['command'], origin)
+}
+
+function assertLimits(value: unknown, origin: string): void {
+  if (value === undefined) return
+  if (!isRecord(value)) throw invalid(origin, "'thv.limits' is not an object")
+  for (const [name, limit] of Object.entries(value)) {
+    if (typeof limit !== 'number') throw invalid(origin, `'thv.limits.${name}' is not a number`)
+  }
 }
 
 function assertPackage(value: unknown, origin: string): void {
@@ -163,7 +179,7 @@ function assertStrings(value: Record<string, unknown>, origin: string): void {
   for (const key of ['image', 'host', 'group', 'target_host', 'base_name']) {
     if (value[key] !== undefined && typeof value[key] !== 'string') throw invalid(origin, `'${key}' is not a string`)
   }
-  for (const key of ['cmd_args', 'allowed_origins']) {
+  for (const key of ['cmd_args', 'allowed_origins', 'tools_filter']) {
     const list = value[key]
     if (list === undefined || list === null) continue
     if (!Array.isArray(list) || list.some((entry) => typeof entry !== 'string')) {

@@ -10,6 +10,8 @@ import {
 } from '../domain/package-source.ts'
 import { assertHost, listenHost } from '../domain/host.ts'
 import { isEndpointPrefix, runConfigSchemaVersion, type LocalCommand, type RunConfig } from '../domain/run-config.ts'
+import { assertOrigin } from '../domain/origin.ts'
+import { parseToolFilter, parseToolOverrides } from '../domain/tool-rules.ts'
 import { effectiveProxyMode } from '../domain/transport-type.ts'
 import { assertWorkloadName, sanitizeWorkloadName } from '../domain/workload-name.ts'
 import { isThvError, ThvError } from '../errors.ts'
@@ -142,12 +144,23 @@ function addOptional(config: RunConfig, request: RunRequest): void {
   if (request.proxyMode !== undefined) config.proxy_mode = request.proxyMode
   else if (config.transport === 'stdio') config.proxy_mode = 'streamable-http'
   if (request.allowedOrigins !== undefined && request.allowedOrigins.length > 0) {
+    for (const origin of request.allowedOrigins) assertOrigin(origin)
     config.allowed_origins = request.allowedOrigins
   }
   addFront(config, request)
+  addChain(config, request)
   if (Object.keys(request.environment).length > 0) config.env_vars = request.environment
   if (Object.keys(request.labels).length > 0) config.container_labels = request.labels
   if (request.debug === true) config.debug = true
+}
+
+/** What the chain of the proxy does, under ToolHive's keys: a ToolHive builds the same chain from them. */
+function addChain(config: RunConfig, request: RunRequest): void {
+  const filter = parseToolFilter(request.toolsFilter, 'the tool filter')
+  const overrides = parseToolOverrides(request.toolsOverride, 'the tool override')
+  if (filter.length > 0) config.tools_filter = filter
+  if (Object.keys(overrides).length > 0) config.tools_override = overrides
+  if (request.metrics === true) config['telemetry_config'] = { enablePrometheusMetricsPath: true }
 }
 
 /** How the proxy is reached from beyond another proxy. */

@@ -1,3 +1,4 @@
+import { readChainSettings } from '../domain/chain-settings.ts'
 import type { RunConfig } from '../domain/run-config.ts'
 import { ThvError } from '../errors.ts'
 
@@ -25,10 +26,7 @@ const unsupported: Record<string, string> = {
   authz_config_path: 'authorization',
   audit_config: 'audit',
   audit_config_path: 'audit',
-  telemetry_config: 'telemetry',
   rate_limit_config: 'rate limits',
-  tools_filter: 'a tool filter',
-  tools_override: 'a tool override',
   validating_webhooks: 'webhooks',
   mutating_webhooks: 'webhooks',
   runtime_config: 'image builds',
@@ -37,24 +35,29 @@ const unsupported: Record<string, string> = {
   permission_profile: 'a permission profile',
   permission_profile_name_or_path: 'a permission profile',
   isolate_network: 'network isolation',
-  middleware_configs: 'a stored middleware chain',
-  additional_middleware_configs: 'a stored middleware chain',
   stateless: 'stateless sessions',
   session_ttl: 'a session lifetime',
   strict_protocol_validation: 'strict protocol validation',
 }
 
-/** Throws `run-config-unsupported` naming every key that this version would have to ignore. */
+/**
+ * Throws `run-config-unsupported` naming every key, and every member of a stored chain,
+ * that this version would have to ignore; `invalid-run-config` for a chain that makes no sense.
+ */
 export function assertSupportedRunConfig(config: RunConfig): void {
+  const inChain = readChainSettings(config).unsupported
   const found = Object.keys(unsupported).filter((key) => isSet(config[key]))
-  if (found.length === 0) return
-  const meanings = [...new Set(found.map((key) => unsupported[key] ?? key))]
+  if (found.length === 0 && inChain.length === 0) return
+  const meanings = [...new Set([...found.map((key) => unsupported[key] ?? key), ...inChain])]
+  if (inChain.length > 0) found.push(...chainKeys.filter((key) => isSet(config[key])))
   throw new ThvError(
     'run-config-unsupported',
     `the run config of '${config.name}' asks for what this version of thv cannot do: ${meanings.join(', ')}`,
     { hint: `remove ${found.map((key) => `'${key}'`).join(', ')} if the server may run without` },
   )
 }
+
+const chainKeys = ['middleware_configs', 'additional_middleware_configs', 'telemetry_config']
 
 function isSet(value: unknown): boolean {
   if (value === undefined || value === null || value === false || value === '') return false

@@ -1,3 +1,4 @@
+import type { ToolOverride } from '../domain/tool-rules.ts'
 import type { ProxyMode, TransportType } from '../domain/transport-type.ts'
 
 /** What a user asks of `run`, before defaults: flags of the CLI or the body of an API call. */
@@ -23,5 +24,10 @@ export interface RunRequest {
   labels: Record<string, string>
   /** One server process for all clients, whatever they declare. */
   sharedServer?: boolean
+  /** Tools that clients see, by the names they see; all without. */
+  toolsFilter?: string[]
+  toolsOverride?: Record<string, ToolOverride>
+  /** Whether the proxy counts, and shows `/metrics`. */
+  metrics?: boolean
   debug?: boolean
 }

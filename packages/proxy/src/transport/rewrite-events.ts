@@ -33,14 +33,13 @@ function rewriteEvent(lines: readonly Line[], change: (data: string) => string):
   const data = pieces.join('\n')
   const changed = change(data)
   if (changed === data) return text
-  let isWritten = false
+  // At the last one: a line that is taken out before a blank one could join two halves of a CRLF.
+  const last = lines.findLastIndex(({ content }) => dataOf(content) !== undefined)
   return lines
-    .map(({ content, whole }) => {
+    .map(({ content, whole }, index) => {
       if (dataOf(content) === undefined) return whole
-      if (isWritten) return ''
-      isWritten = true
       // Line ends between the tokens of JSON are space, and would end the line here.
-      return `data: ${changed.replaceAll(/[\r\n]+/g, ' ')}${whole.slice(content.length)}`
+      return index === last ? `data: ${changed.replaceAll(/[\r\n]/g, ' ')}${whole.slice(content.length)}` : ''
     })
     .join('')
 }
