@@ -33,3 +33,20 @@ it.each([
   const config = { name: 'a', transport: 'sse', port: 1, ...more }
   expect(() => assertRunConfig(config, 'x')).toThrow(key)
 })
+
+it('a stored chain is refused for the members that cannot be had, and for them only', () => {
+  const config: unknown = {
+    name: 'a',
+    transport: 'stdio',
+    port: 1,
+    middleware_configs: [{ type: 'recovery' }, { type: 'audit', parameters: {} }],
+  }
+  assertRunConfig(config, 'x')
+  expect(() => assertSupportedRunConfig(config)).toThrow(
+    expect.objectContaining({
+      code: 'run-config-unsupported',
+      message: expect.stringContaining("the middleware 'audit'"),
+      hint: "remove 'middleware_configs' if the server may run without",
+    }),
+  )
+})
