@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { generations } from './clients.ts'
 import { fixture, openWorld, type World } from './harness.ts'
@@ -52,6 +53,40 @@ describe.each(['stdio', 'old', 'http', 'sse'])('server-everything behind a tool 
     expect((await peer.sdk.listResources()).resources.length).toBeGreaterThan(0)
     await peer.close()
   })
+})
+
+describe('a server of 2026-07-28 behind a tool filter', () => {
+  let url: string
+
+  beforeAll(async () => {
+    const file = join(world.directory, 'modern.json')
+    await writeFile(file, JSON.stringify({ toolsOverride: { größe: { name: 'size' }, echo: { name: 'écho' } } }))
+    const filter = ['--tools', 'size,écho', '--tools-override', file]
+    const http = ['--name', 'modern', '--transport', 'streamable-http', ...filter]
+    await world.ok('run', ...http, '--', ...fixture('modern-http-server.mjs'))
+    url = (await world.list()).find(({ name }) => name === 'modern')?.url ?? ''
+  })
+
+  it.each(['2026-07-28', 'legacy'] as const)(
+    'has its names in body and header agree, for a client of %s',
+    async (era) => {
+      const mode = era === 'legacy' ? era : { pin: era }
+      const client = new Client({ name: 'modern', version: '1' }, { versionNegotiation: { mode } })
+      await client.connect(new StreamableHTTPClientTransport(new URL(url)))
+      expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(['écho', 'size'])
+      for (const [visible, original] of [
+        ['size', 'größe'],
+        ['écho', 'echo'],
+      ] as const) {
+        const result = await client.callTool({ name: visible, arguments: { message: 'x' } })
+        expect(result.content).toEqual([{ type: 'text', text: `${original}: x` }])
+      }
+      for (const name of ['hidden', 'echo', 'größe']) {
+        await expect(client.callTool({ name, arguments: {} })).rejects.toThrow('tool not found')
+      }
+      await client.close()
+    },
+  )
 })
 
 describe('/metrics', () => {
