@@ -100,8 +100,11 @@ export class EventRelay implements ReplyTaker {
   data(chunk: Buffer): boolean {
     if (this.#state === 'plain') return this.#res.write(chunk)
     const events = this.#events.push(chunk)
-    // What is too long to be looked at as a whole must not pass.
-    if (this.#stepped !== undefined && !this.#events.isWhole) return this.#res.destroy().writable
+    if (this.#stepped !== undefined && !this.#events.isWhole) {
+      // What is too long to be looked at as a whole must not pass.
+      this.#res.destroy()
+      return true
+    }
     const bytes = this.#stepped?.rewrite(events) ?? events
     if (bytes.length === 0) return true
     this.#isQuiet = false

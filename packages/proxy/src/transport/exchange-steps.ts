@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { WireError } from '../errors.ts'
-import { parseAccept } from '../front-door.ts'
+import { headerOf, parseAccept } from '../front-door.ts'
+import { decodeHeaderValue, encodeHeaderValue } from '../mcp/header-value.ts'
 import { noteRefusal } from '../refusals.ts'
 import { sendError, sendJson } from '../respond.ts'
 import { refuseBody } from './edge-checks.ts'
@@ -17,6 +18,8 @@ export class ExchangeSteps {
   readonly #req: IncomingMessage
   readonly #res: ServerResponse
   #passed: PassedBody | undefined
+  /** Takes the place of what the header `Mcp-Name` says. */
+  #newName: string | undefined
   #answer: SteppedAnswer | undefined
 
   constructor(parts: ForwardParts, req: IncomingMessage, res: ServerResponse) {
@@ -48,6 +51,10 @@ export class ExchangeSteps {
       return undefined
     }
     this.#passed = passed
+    const header = headerOf(this.#req, 'mcp-name')
+    const { renamed } = passed
+    // A header that says something else than the body stays, so that the server can refuse it.
+    if (header !== undefined && decodeHeaderValue(header) === renamed?.from) this.#newName = renamed.to
     if (passed.asked.size > 0) this.#answer = new SteppedAnswer(chain, passed.asked, limits)
     return { kind: 'whole', bytes: passed.bytes }
   }
@@ -58,14 +65,13 @@ export class ExchangeSteps {
     // What is compressed cannot be read.
     if (this.#answer !== undefined) more.push('accept-encoding')
     if (this.#passed?.isChanged === true) more.push('content-length')
-    if (this.#passed?.name !== undefined) more.push('mcp-name')
+    if (this.#newName !== undefined) more.push('mcp-name')
     return more.length === 0 ? names : new Set([...names, ...more])
   }
 
   /** The headers that take the place of those. */
   get newHeaders(): string[] {
-    const name = this.#passed?.name
-    return name === undefined ? [] : ['Mcp-Name', name]
+    return this.#newName === undefined ? [] : ['Mcp-Name', encodeHeaderValue(this.#newName)]
   }
 
   /** Whether the answer passes as it is, with the length that its server told. */

@@ -109,6 +109,7 @@ export class Exchange implements ReplyTaker {
     }
     const rest = this.#steps?.end()
     if (this.#heldHead !== undefined) this.#sendHead(this.#heldHead, rest?.length)
+    if (rest !== undefined && this.#answerToInitialize !== undefined) this.#noteAnswer(this.#answerToInitialize, rest)
     this.#res.end(rest)
   }
 

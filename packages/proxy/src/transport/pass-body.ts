@@ -12,8 +12,8 @@ export interface PassedBody {
   readonly bytes: Buffer
   /** False when the bytes are those that came. */
   readonly isChanged: boolean
-  /** Value for the header `Mcp-Name`, which repeats the name in the body; undefined when it stayed. */
-  readonly name: string | undefined
+  /** The name in the body, which the header `Mcp-Name` repeats; undefined when it stayed. */
+  readonly renamed: { readonly from: string; readonly to: string } | undefined
   readonly asked: AskedRequests
 }
 
@@ -40,14 +40,8 @@ export function passBody(chain: Chain, bytes: Buffer): PassedBody | RefusedBody 
   if ('refused' in passage) return refuse(passage.refused, given.idText)
   const { message } = passage
   const asked = askedOf(chain, [message])
-  if (message === given) return { bytes, isChanged: false, name: undefined, asked }
-  return { bytes: Buffer.from(message.text), isChanged: true, name: changedName(given, message), asked }
-}
-
-/** A value as it may stand in an MCP header: SEP-2243 wraps what is no plain text. */
-export function encodeHeaderValue(value: string): string {
-  const isPlain = /^[\u0020-\u007e\t]*$/.test(value) && value.trim() === value && !/^=\?base64\?.*\?=$/.test(value)
-  return isPlain ? value : `=?base64?${Buffer.from(value, 'utf8').toString('base64')}?=`
+  if (message === given) return { bytes, isChanged: false, renamed: undefined, asked }
+  return { bytes: Buffer.from(message.text), isChanged: true, renamed: renameOf(given, message), asked }
 }
 
 function passBatch(chain: Chain, bytes: Buffer, items: readonly string[]): PassedBody | RefusedBody {
@@ -67,10 +61,10 @@ function passBatch(chain: Chain, bytes: Buffer, items: readonly string[]): Passe
   }
   const asked = askedOf(chain, messages)
   if (messages.every((message, index) => message === given[index])) {
-    return { bytes, isChanged: false, name: undefined, asked }
+    return { bytes, isChanged: false, renamed: undefined, asked }
   }
   const text = `[${messages.map((message) => message.text).join(',')}]`
-  return { bytes: Buffer.from(text), isChanged: true, name: undefined, asked }
+  return { bytes: Buffer.from(text), isChanged: true, renamed: undefined, asked }
 }
 
 function refuseBatch(given: readonly Message[], errors: readonly WireError[], error: WireError): RefusedBody {
@@ -93,9 +87,10 @@ function askedOf(chain: Chain, messages: readonly Message[]): AskedRequests {
   return asked
 }
 
-function changedName(given: Message, message: Message): string | undefined {
-  const name = param(message, 'name')
-  return typeof name === 'string' && name !== param(given, 'name') ? encodeHeaderValue(name) : undefined
+function renameOf(given: Message, message: Message): PassedBody['renamed'] {
+  const from = param(given, 'name')
+  const to = param(message, 'name')
+  return typeof from === 'string' && typeof to === 'string' && from !== to ? { from, to } : undefined
 }
 
 const notSent: WireError = {

@@ -68,6 +68,11 @@ describe('a tool filter before an HTTP server', () => {
     expect(seen?.headers).toMatchObject({ 'mcp-name': 'echo', 'mcp-method': 'tools/call' })
     await post(port, body.replace('shout', 'b'), { 'mcp-name': 'b' })
     expect(server.seen.at(-1)?.headers['mcp-name']).toBe('b')
+    // Without a header none is added, and one that contradicts the body is left for the server to refuse.
+    await post(port, body)
+    expect(server.seen.at(-1)?.headers['mcp-name']).toBeUndefined()
+    await post(port, body, { 'mcp-name': 'b' })
+    expect(server.seen.at(-1)?.headers['mcp-name']).toBe('b')
   })
 
   it('answers the call of a hidden tool itself', async () => {
