@@ -118,11 +118,12 @@ describe('admission', () => {
   ])('that %s is a 500 with a number, and the proxy goes on', async (_how, admit) => {
     let isBad = true
     const bad: Middleware = { name: 'bad', admit: (req, res) => (isBad ? (admit?.(req, res) ?? true) : true) }
-    const { proxy, port, logged } = await startWithServer({ config: { middleware: [bad] } })
+    const fixture = await startWithServer({ config: { middleware: [bad] } })
+    const { proxy, port } = fixture
     const refused = await post(port, { id: 1, method: 'ping' })
     expect(refused.status).toBe(500)
     expect(refused.text).not.toContain('secret')
-    const record = await logged('a request failed inside the proxy')
+    const record = await fixture.logged('a request failed inside the proxy')
     expect(refused.text).toContain(String(record.fields?.['requestId']))
     isBad = false
     expect((await post(port, { id: 1, method: 'ping' })).status).toBe(200)

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { createToolFilter } from '../middleware/tool-filter/tool-filter.ts'
-import type { FrontMode } from '../proxy-config.ts'
-import { initialize, openEvents, post } from '../testing/http-client.ts'
-import { startWithServer, type ProxyFixture } from '../testing/proxy-fixture.ts'
-import type { ScriptedServer, Wire } from '../testing/scripted-server.ts'
+import { createToolFilter } from './tool-filter.ts'
+import type { FrontMode } from '../../proxy-config.ts'
+import { initialize, openEvents, post } from '../../testing/http-client.ts'
+import { startWithServer, type ProxyFixture } from '../../testing/proxy-fixture.ts'
+import type { ScriptedServer, Wire } from '../../testing/scripted-server.ts'
 
 const rules = { filter: ['shout', 'b'], overrides: { echo: { name: 'shout' } } }
 const hidden: Wire = { jsonrpc: '2.0', id: 2, method: 'tools/call', params: { name: 'hidden' } }

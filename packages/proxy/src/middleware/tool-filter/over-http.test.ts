@@ -1,10 +1,10 @@
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createToolFilter } from '../middleware/tool-filter/tool-filter.ts'
-import { startHttpServer, type ScriptedHttpServer } from '../testing/http-backend.ts'
-import { bothTypes, fetchText, initialize, openEvents, post } from '../testing/http-client.ts'
-import { never, startProxy, type ProxyFixture } from '../testing/proxy-fixture.ts'
-import type { Wire } from '../testing/scripted-server.ts'
+import { createToolFilter } from './tool-filter.ts'
+import { startHttpServer, type ScriptedHttpServer } from '../../testing/http-backend.ts'
+import { bothTypes, fetchText, initialize, openEvents, post } from '../../testing/http-client.ts'
+import { never, startProxy, type ProxyFixture } from '../../testing/proxy-fixture.ts'
+import type { Wire } from '../../testing/scripted-server.ts'
 
 const rules = { filter: ['shout', 'b'], overrides: { echo: { name: 'shout', description: 'louder' } } }
 const tools = '[{"name":"echo","big":12345678901234567890},{"name":"b"},{"name":"hidden"}]'
