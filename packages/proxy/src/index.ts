@@ -10,5 +10,7 @@ export type {
   ProxyConfig,
   ProxyLog,
   ServerLane,
+  SessionJournal,
+  SessionRecord,
 } from './proxy-config.ts'
 export { createProxy } from './proxy.ts'
