@@ -1,4 +1,5 @@
 import type * as AdaptersModule from '@thv/adapters'
+import type { SessionJournals } from '@thv/adapters'
 import type {
   GroupStore,
   LogFiles,
@@ -43,6 +44,7 @@ export interface Container {
   configs: () => Promise<RunConfigStore>
   groups: () => Promise<GroupStore>
   logs: () => Promise<LogFiles>
+  sessions: () => Promise<SessionJournals>
   ports: () => Promise<PortAllocator>
   installer: (kind: PackageKind) => Promise<PackageInstaller>
   packageCache: () => Promise<PackageCache>
@@ -73,6 +75,9 @@ export function createContainer(environment: Container['environment'] = process.
   })
   const dataDirectory = async (): Promise<string> => (await directories()).data
   const logs = once(async () => (await adapters()).createLogFiles({ dataDirectory: await dataDirectory() }))
+  const sessions = once(async () => {
+    return (await adapters()).createSessionJournals({ dataDirectory: await dataDirectory() })
+  })
   const ports = once(async () => (await adapters()).createPortAllocator())
   const groups = once(async () => {
     return (await adapters()).createFileGroupStore({ stateDirectory: (await directories()).state })
@@ -88,6 +93,7 @@ export function createContainer(environment: Container['environment'] = process.
     return {
       ...(await reading()),
       groups: await groups(),
+      sessions: await sessions(),
       ports: await ports(),
       clock: createSystemClock(),
       installers: installer,
@@ -109,6 +115,7 @@ export function createContainer(environment: Container['environment'] = process.
     reading,
     workloads,
     logs,
+    sessions,
     ports,
     groups,
     installer,

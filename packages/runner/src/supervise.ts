@@ -41,7 +41,9 @@ export async function supervise(
   const previous = await reporter.claim(signal)
   const lost = new AbortController()
   const lanes = new Lanes(deps, reporter)
-  const proxy = deps.createProxy(proxyConfigOf(deps, config, lanes))
+  // Only now: before the claim another supervisor may still write to it.
+  const journal = await deps.openJournal(name)
+  const proxy = deps.createProxy({ ...proxyConfigOf(deps, config, lanes), journal })
   const supervision = { deps, config, reporter, proxy, lanes, signal: AbortSignal.any([signal, lost.signal]) }
   const stopWatching = watchOwnership(supervision, lost)
   try {
