@@ -82,10 +82,11 @@ describe('a client with a server of its own', () => {
       const result = await client.callTool({ name: 'trigger-elicitation-request', arguments: {} })
       return JSON.stringify(result.content)
     }
+    const before = sessionId()
     expect(await elicit()).toMatch(/accept|provided/i)
     await replaceSupervisor('stdio', 'supervisor')
     expect(await elicit()).toMatch(/accept|provided/i)
-    expect(sessionId()).toBe(sessionId())
+    expect(sessionId()).toBe(before)
   })
 })
 
@@ -136,7 +137,9 @@ async function replaceSupervisor(name: string, whom: 'supervisor' | 'both'): Pro
 }
 
 function report(what: string, { ms, startMs }: { ms: number; startMs: number }): void {
-  process.stdout.write(`${what}: serves again after ${Math.round(ms)} ms, of which thv start took ${Math.round(startMs)} ms\n`)
+  process.stdout.write(
+    `${what}: serves again after ${Math.round(ms)} ms, of which thv start took ${Math.round(startMs)} ms\n`,
+  )
 }
 
 async function connectAsking(url: string): Promise<{ client: Client; sessionId: () => string | undefined }> {

@@ -7,10 +7,7 @@ import { sweepTemporaries } from './temporary-file.ts'
 /** The journals of all workloads. */
 export interface SessionJournals extends SessionFiles {
   /** Opens the journal of a workload, for its supervisor alone. `warn` is told what cannot be kept. */
-  open(
-    name: string,
-    warn: (message: string, fields: Record<string, unknown>) => void,
-  ): Promise<FileSessionJournal>
+  open(name: string, warn: (message: string, fields: Record<string, unknown>) => void): Promise<FileSessionJournal>
 }
 
 /**

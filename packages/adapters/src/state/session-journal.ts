@@ -150,7 +150,7 @@ function replaceFile(path: string, text: string): void {
   const file = openSync(temporary, O_WRONLY | O_CREAT | O_EXCL | (O_NOFOLLOW ?? 0), 0o600)
   try {
     const bytes = Buffer.from(text)
-    for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written)
+    for (let written = 0; written < bytes.length;) written += writeSync(file, bytes, written)
     renameSync(temporary, path)
   } catch (error) {
     rmSync(temporary, { force: true })

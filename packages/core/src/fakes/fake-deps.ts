@@ -66,7 +66,9 @@ export function serve(machine: Pick<FakeMachine, 'statuses'>, name: string, supe
   if (running !== undefined) machine.statuses.set(name, running)
 }
 
-function stores(machine: Omit<FakeMachine, 'deps'>): Pick<RunWorkloadDeps, 'configs' | 'statuses' | 'groups' | 'sessions'> {
+function stores(
+  machine: Omit<FakeMachine, 'deps'>,
+): Pick<RunWorkloadDeps, 'configs' | 'statuses' | 'groups' | 'sessions'> {
   const groups = new Map<string, Group>()
   return {
     configs: {

@@ -17,6 +17,8 @@ export interface HttpSession {
   backendId: string
   /** The server that knows `backendId`; undefined once it has forgotten it. */
   backend: HttpBackend | undefined
+  /** Whether the server that knows it is not the one it began with. */
+  wasRevived: boolean
   /** As negotiated; empty until it is known. */
   protocolVersion: string
   /** Exchanges and streams open now. */
@@ -124,6 +126,7 @@ export class HttpSessions {
       ...first,
       clientId,
       protocolVersion: '',
+      wasRevived: false,
       active: 0,
       lastUsedMs: this.#now(),
       revival: undefined,

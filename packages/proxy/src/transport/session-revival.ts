@@ -61,6 +61,7 @@ async function revive(session: HttpSession, context: RevivalContext): Promise<Re
     await told.body.dump()
     session.backendId = backendId
     session.backend = backend
+    session.wasRevived = true
     if (session.protocolVersion === '') context.sessions.agree(session, version)
     return 'revived'
   } catch (error) {
