@@ -3,6 +3,9 @@ import { stateLimits } from './state-limits.ts'
 /** What is written down of one session: texts by name. */
 export type JournalRecord = Readonly<Record<string, string>>
 
+/** What changes in a record; null takes a text away. */
+export type JournalChanges = Readonly<Record<string, string | null>>
+
 /** A journal that was read; `foreign` when another program wrote it. */
 export type ParsedJournal =
   | { kind: 'records'; records: Map<string, JournalRecord>; damaged: number }
@@ -25,10 +28,7 @@ export function parseJournal(text: string): ParsedJournal {
 }
 
 /** One line: changes of a record, or its end. Undefined for what would not be read again. */
-export function formatEntry(
-  key: string,
-  changes: Readonly<Record<string, string | null>> | undefined,
-): string | undefined {
+export function formatEntry(key: string, changes: JournalChanges | undefined): string | undefined {
   const line = JSON.stringify(changes === undefined ? { session: key, ended: true } : { session: key, set: changes })
   return line.length > stateLimits.sessionLineLength || !keyForm.test(key) ? undefined : `${line}\n`
 }
@@ -44,22 +44,23 @@ export function formatJournal(records: ReadonlyMap<string, JournalRecord>): stri
   return lines.join('')
 }
 
+/** A record after some changes. */
+export function mergeRecord(record: JournalRecord | undefined, changes: JournalChanges): JournalRecord {
+  const entries = Object.entries({ ...record, ...changes })
+  return Object.fromEntries(entries.flatMap(([name, text]) => (text === null ? [] : [[name, text]])))
+}
+
 function takeLine(records: Map<string, JournalRecord>, line: string): boolean {
   const entry = readEntry(line)
   if (entry === undefined) return false
   if (entry.changes === undefined) return records.delete(entry.key) || true
-  const record: Record<string, string> = { ...records.get(entry.key) }
-  for (const [name, text] of Object.entries(entry.changes)) {
-    if (typeof text === 'string') record[name] = text
-    else if (text === null) delete record[name]
-    else return false
-  }
+  const record = mergeRecord(records.get(entry.key), entry.changes)
   if (Object.keys(record).length > stateLimits.sessionTexts) return false
   records.set(entry.key, record)
   return true
 }
 
-function readEntry(line: string): { key: string; changes: object | undefined } | undefined {
+function readEntry(line: string): { key: string; changes: JournalChanges | undefined } | undefined {
   if (line.length > stateLimits.sessionLineLength) return undefined
   let value: unknown
   try {
@@ -72,7 +73,12 @@ function readEntry(line: string): { key: string; changes: object | undefined } |
   if (typeof key !== 'string' || !keyForm.test(key)) return undefined
   if ('ended' in value) return { key, changes: undefined }
   const changes = 'set' in value ? value.set : undefined
-  return typeof changes === 'object' && changes !== null ? { key, changes } : undefined
+  return isChanges(changes) ? { key, changes } : undefined
+}
+
+function isChanges(value: unknown): value is JournalChanges {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  return Object.values(value).every((text) => typeof text === 'string' || text === null)
 }
 
 const firstLine = '{"thv":"sessions","version":1}'

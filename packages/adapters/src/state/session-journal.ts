@@ -2,7 +2,14 @@ import { randomBytes } from 'node:crypto'
 import { closeSync, constants, fstatSync, lstatSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { messageOf, systemCodeOf } from '@thv/core'
-import { formatEntry, formatJournal, parseJournal, type JournalRecord } from './parse-session-journal.ts'
+import {
+  formatEntry,
+  formatJournal,
+  mergeRecord,
+  parseJournal,
+  type JournalChanges,
+  type JournalRecord,
+} from './parse-session-journal.ts'
 import { readStateFile } from './read-state-file.ts'
 import { stateLimits } from './state-limits.ts'
 
@@ -18,7 +25,7 @@ export interface FileSessionJournal {
   /** The records on disk, by key. */
   load(): ReadonlyMap<string, JournalRecord>
   /** Adds to a record, or begins it; null takes a text away. Never throws: what cannot be written is said once. */
-  write(key: string, changes: Readonly<Record<string, string | null>>): void
+  write(key: string, changes: JournalChanges): void
   /** Ends a record. Never throws. */
   delete(key: string): void
 }
@@ -63,7 +70,7 @@ class AppendedJournal implements FileSessionJournal {
     return new Map(this.#records)
   }
 
-  write(key: string, changes: Readonly<Record<string, string | null>>): void {
+  write(key: string, changes: JournalChanges): void {
     const line = formatEntry(key, changes)
     if (line === undefined) return
     this.#records.set(key, mergeRecord(this.#records.get(key), changes))
@@ -108,15 +115,6 @@ class AppendedJournal implements FileSessionJournal {
       this.#warn('sessions that begin now may not outlive this process', { path: this.#path, reason: messageOf(error) })
     }
   }
-}
-
-/** A record after some changes; null takes a text away. */
-function mergeRecord(
-  record: JournalRecord | undefined,
-  changes: Readonly<Record<string, string | null>>,
-): JournalRecord {
-  const entries = Object.entries({ ...record, ...changes })
-  return Object.fromEntries(entries.flatMap(([name, text]) => (text === null ? [] : [[name, text]])))
 }
 
 /** Appends a line in one write. False when the file has to be written whole: it is gone, was emptied or would be too large. */

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -194,9 +194,7 @@ async function startInFrontOf(origin: string, journal: SessionJournal): Promise<
 async function startCountingServer(): Promise<string> {
   let sessions = 0
   const server = createServer((req, res) => {
-    void answer(req, () => String((sessions += 1))).then(({ status, headers, body }) => {
-      res.writeHead(status, { 'content-type': 'application/json', ...headers }).end(body)
-    })
+    void respond(req, res, () => String((sessions += 1)))
   })
   servers.push(server)
   server.listen(0, '127.0.0.1')
@@ -206,17 +204,16 @@ async function startCountingServer(): Promise<string> {
   return `http://127.0.0.1:${address.port}`
 }
 
-async function answer(
-  req: IncomingMessage,
-  newId: () => string,
-): Promise<{ status: number; headers: Record<string, string>; body?: string }> {
+async function respond(req: IncomingMessage, res: ServerResponse, newId: () => string): Promise<void> {
   const message: Wire = JSON.parse((await text(req)) || '{}')
-  if (message.id === undefined) return { status: 202, headers: {} }
+  if (message.id === undefined) return void res.writeHead(202).end()
   const reply = (result: object): string => JSON.stringify({ jsonrpc: '2.0', id: message.id, result })
   if (message.method !== 'initialize') {
-    return { status: 200, headers: {}, body: reply({ session: req.headers['mcp-session-id'] }) }
+    return void res.writeHead(200, json).end(reply({ session: req.headers['mcp-session-id'] }))
   }
   const body = reply({ protocolVersion: '2025-11-25', capabilities: {}, serverInfo: { name: 'web', version: '1' } })
   const isClient = message.params?.['clientInfo'] === undefined
-  return { status: 200, headers: isClient ? { 'mcp-session-id': newId() } : {}, body }
+  res.writeHead(200, isClient ? { ...json, 'mcp-session-id': newId() } : json).end(body)
 }
+
+const json = { 'content-type': 'application/json' }

@@ -206,7 +206,7 @@ describe('a question of the server', () => {
     const client = await connectAsking(fixture.port, asking)
     const lane = fixture.lanes[0]!.server
     lane.on('tools/call', () => undefined)
-    const { stream: call, asked } = await begin(lane, client.call, 5)
+    const { stream: call, asked } = await begin(lane, (message) => client.call(message), 5)
     const { lastId } = call
     // Half-open: the proxy writes to it, and the client has long forgotten it.
     lane.send({ id: 'q', method: 'elicitation/create', params: { message: 'who?' } })
@@ -226,7 +226,7 @@ describe('a question of the server', () => {
     const client = await connectAsking(fixture.port, asking)
     const lane = fixture.lanes[0]!.server
     lane.on('tools/call', () => undefined)
-    const { stream: call } = await begin(lane, client.call, 5)
+    const { stream: call } = await begin(lane, (message) => client.call(message), 5)
     call.close()
     await until(() => fixture.proxy.stats().streams === 0)
     lane.send({ id: 'q', method: 'elicitation/create', params: { message: 'who?' } })
