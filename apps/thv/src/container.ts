@@ -1,4 +1,5 @@
 import type * as AdaptersModule from '@thv/adapters'
+import type { SessionJournals } from '@thv/adapters'
 import type {
   GroupStore,
   LogFiles,
@@ -43,6 +44,7 @@ export interface Container {
   configs: () => Promise<RunConfigStore>
   groups: () => Promise<GroupStore>
   logs: () => Promise<LogFiles>
+  sessions: () => Promise<SessionJournals>
   ports: () => Promise<PortAllocator>
   installer: (kind: PackageKind) => Promise<PackageInstaller>
   packageCache: () => Promise<PackageCache>
@@ -72,11 +74,8 @@ export function createContainer(environment: Container['environment'] = process.
     }
   })
   const dataDirectory = async (): Promise<string> => (await directories()).data
-  const logs = once(async () => (await adapters()).createLogFiles({ dataDirectory: await dataDirectory() }))
+  const { logs, groups, sessions } = createFileStores(adapters, directories)
   const ports = once(async () => (await adapters()).createPortAllocator())
-  const groups = once(async () => {
-    return (await adapters()).createFileGroupStore({ stateDirectory: (await directories()).state })
-  })
   const installer = async (kind: PackageKind): Promise<PackageInstaller> => {
     const { createPackageInstaller } = await adapters()
     return createPackageInstaller(kind, { cacheDirectory: (await directories()).cache, environment })
@@ -88,6 +87,7 @@ export function createContainer(environment: Container['environment'] = process.
     return {
       ...(await reading()),
       groups: await groups(),
+      sessions: await sessions(),
       ports: await ports(),
       clock: createSystemClock(),
       installers: installer,
@@ -109,6 +109,7 @@ export function createContainer(environment: Container['environment'] = process.
     reading,
     workloads,
     logs,
+    sessions,
     ports,
     groups,
     installer,
@@ -123,6 +124,18 @@ export function createContainer(environment: Container['environment'] = process.
     checkDesktop: async () => await checkDesktop(await adapters(), environment),
   }
   return container
+}
+
+/** What workloads have in files beside their config and status. */
+function createFileStores(
+  adapters: Container['adapters'],
+  directories: Container['directories'],
+): Pick<Container, 'logs' | 'groups' | 'sessions'> {
+  return {
+    logs: once(async () => (await adapters()).createLogFiles({ dataDirectory: (await directories()).data })),
+    groups: once(async () => (await adapters()).createFileGroupStore({ stateDirectory: (await directories()).state })),
+    sessions: once(async () => (await adapters()).createSessionJournals({ dataDirectory: (await directories()).data })),
+  }
 }
 
 async function checkDesktop(adapters: Adapters, environment: Container['environment']): Promise<void> {

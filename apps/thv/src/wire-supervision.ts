@@ -42,6 +42,10 @@ export async function wireSupervision(
       buildEnvironment: environmentBuilder(adapters),
       packageDirectory: homeDirectory(),
       createProxy,
+      openJournal: async (workload) => {
+        const journals = await container.sessions()
+        return await journals.open(workload, (message, fields) => log('warn', message, fields))
+      },
       proxyLimits: { ...proxyLimitsOf(container.environment, log), ...limitVariables },
       writeServerLine: (line) => serverLog.write(line),
       log,

@@ -74,6 +74,7 @@ export type { ProcessTable } from './ports/process-table.ts'
 export type {
   GroupStore,
   LogFiles,
+  SessionFiles,
   RunConfigStore,
   StateListing,
   StateProblem,
@@ -86,7 +87,7 @@ export type { CommandResolver } from './ports/command-resolver.ts'
 export { requireGroup, requireTargetPort, sourceOf, type BuildRunConfigDeps } from './use-cases/build-run-config.ts'
 export { applyEvent, changeStatus, type ChangeStatusDeps } from './use-cases/change-status.ts'
 export { assertSupportedRunConfig } from './use-cases/check-run-config.ts'
-export { deleteWorkload } from './use-cases/delete-workload.ts'
+export { deleteWorkload, type DeleteWorkloadDeps } from './use-cases/delete-workload.ts'
 export { ensurePackage } from './use-cases/ensure-package.ts'
 export { exportRunConfig } from './use-cases/export-run-config.ts'
 export {

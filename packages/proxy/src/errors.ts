@@ -44,6 +44,7 @@ export const wireErrors = {
   'session-unknown': { status: 404, code: -32001 },
   'method-not-allowed': { status: 405, code: -32000 },
   'not-acceptable': { status: 406, code: -32000 },
+  'stream-replaced': { status: 409, code: -32000 },
   'body-too-large': { status: 413, code: -32000 },
   'media-type-unsupported': { status: 415, code: -32000 },
   internal: { status: 500, code: -32603 },

@@ -27,6 +27,11 @@ export class HeldBytes {
     return true
   }
 
+  /** As {@link tryAdd}, for what can be done without: it gets at most half of the room. */
+  tryAddSpare(bytes: number): boolean {
+    return this.#bytes + bytes <= this.#limitBytes / 2 && this.tryAdd(bytes)
+  }
+
   /** Counts bytes out. */
   remove(bytes: number): void {
     this.#bytes -= bytes

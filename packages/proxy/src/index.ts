@@ -14,5 +14,7 @@ export type {
   ProxyConfig,
   ProxyLog,
   ServerLane,
+  SessionJournal,
+  SessionRecord,
 } from './proxy-config.ts'
 export { createProxy } from './proxy.ts'

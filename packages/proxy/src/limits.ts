@@ -53,6 +53,17 @@ export const proxyLimits = {
   unusedSessionTtlMs: 5 * 60 * 1000,
   /** Between two looks for idle sessions. */
   sessionSweepMs: 60_000,
+  /** What was sent on the event streams of one session and is kept, so that a lost connection can be made up for. */
+  storedEvents: 1_000,
+  storedEventBytes: 4 * mebibyte,
+  /** How long it is kept after a stream ended or lost its connection; clients come back within seconds. */
+  storedEventMs: 5 * 60_000,
+  /** Text that an event id may carry about the requests its stream answers; a header has 16 KiB. */
+  eventIdBytes: 1_024,
+  /** What clients of a lost stream are asked to wait before they resume it; the SDKs try twice. */
+  resumeAfterMs: 1_000,
+  /** A use of a session is written to the journal when the last one written is so old. */
+  journalUseMs: 10 * 60_000,
   /** Resource subscriptions of one session. */
   subscriptionsPerSession: 1_000,
   /** Calls the server has not answered yet. */
@@ -69,6 +80,8 @@ export const proxyLimits = {
   laneOpenMs: 60_000,
   /** One without call, stream or question to answer is ended, and started again for the next call. */
   laneIdleMs: 10 * 60_000,
+  /** When all places are taken, one that was idle for this long is ended to make room for another client. */
+  laneSpareMs: 10_000,
   /** One that ended by itself this often within the time is not started again until it is over. */
   laneCrashes: 5,
   laneCrashWindowMs: 60_000,

@@ -47,6 +47,24 @@ export interface ProxyConfig {
    * attached server, whose requests to clients are refused.
    */
   openLane?: (signal: AbortSignal) => Promise<ServerLane>
+  /** Where sessions are written down, so that the next proxy of this workload knows them. Without it they end with this one. */
+  journal?: SessionJournal
+}
+
+/** What is written down of one session: texts by name. */
+export type SessionRecord = Readonly<Record<string, string>>
+
+/**
+ * The sessions of one workload, kept across its proxies. What is written must survive
+ * the end of this process, however it ends, when the call returns. No method throws.
+ */
+export interface SessionJournal {
+  /** What was written before, by the key it was written under. Called once, before anything is written. */
+  load(): ReadonlyMap<string, SessionRecord>
+  /** Adds to a record, or begins it; null takes a text away. */
+  write(key: string, changes: Readonly<Record<string, string | null>>): void
+  /** Ends a record. */
+  delete(key: string): void
 }
 
 /** A server process for one client. */

@@ -184,7 +184,17 @@ class OneProxy implements Proxy {
     const { name, mode, log, trustProxyHeaders = false, endpointPrefix = '' } = this.#config
     const limits = this.#limits
     const held = new HeldBytes(limits.heldBytes)
-    const bridge = new StdioBridge({ name, limits, log, held, openLane: this.#config.openLane, chain: this.#chain })
+    // Over the old SSE transport the stream is the session, and it ends with us.
+    const journal = mode === 'sse' ? undefined : this.#config.journal
+    const bridge = new StdioBridge({
+      name,
+      limits,
+      log,
+      held,
+      openLane: this.#config.openLane,
+      journal,
+      chain: this.#chain,
+    })
     const streams = new SseStreams({ limits, held, log })
     const parts = {
       bridge,
@@ -233,6 +243,7 @@ class OneProxy implements Proxy {
       log,
       limits: this.#limits,
       chain: this.#chain,
+      journal: this.#config.journal,
       trustsForwarded: trustProxyHeaders,
       endpointPrefix,
       authority: () => `${this.#address.host}:${this.#address.port}`,

@@ -184,18 +184,20 @@ export class StatusReporter {
     signal: AbortSignal,
   ): Promise<void> {
     if (this.#relinquished) return
-    const result = await changeStatus(
+    await changeStatus(
       this.#deps,
       this.#name,
       ({ record }) => {
         // A damaged or lost file says nothing; what we know is the truth.
         const current = record ?? this.#last
         if (current === undefined || current.process_id !== this.#self.pid) return undefined
-        return change(current, this.#deps.clock.now())
+        const next = change(current, this.#deps.clock.now())
+        // Here, under the lock: a look at the file that comes right after this write must not take it for damage.
+        if (next !== undefined) this.#last = next
+        return next
       },
       signal,
     )
-    if (result !== undefined) this.#last = result
   }
 }
 

@@ -299,6 +299,7 @@ function createStage(): Stage {
         created.proxyConfig = config
         return createFakeProxy(created)
       },
+      openJournal: async () => ({ load: () => new Map(), write: () => {}, delete: () => {} }),
       proxyLimits: {},
       buildEnvironment: (extra) => extra,
       packageDirectory: '/',

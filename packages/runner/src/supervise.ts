@@ -42,9 +42,11 @@ export async function supervise(
   const previous = await reporter.claim(signal)
   const lost = new AbortController()
   const lanes = new Lanes(deps, reporter)
+  // Only now: before the claim another supervisor may still write to it.
+  const journal = await deps.openJournal(name)
   let proxy: Proxy
   try {
-    proxy = deps.createProxy(proxyConfigOf(deps, config, lanes))
+    proxy = deps.createProxy({ ...proxyConfigOf(deps, config, lanes), journal })
   } catch (error) {
     deps.log('error', 'the workload cannot be served', { error: messageOf(error) })
     const failure = failureOf(error)

@@ -1,5 +1,5 @@
 import type { ChangeStatusDeps, PortAllocator, RunConfig, RunConfigStore, WorkloadRuntime } from '@thv/core'
-import type { Proxy, ProxyConfig } from '@thv/proxy'
+import type { Proxy, ProxyConfig, SessionJournal } from '@thv/proxy'
 import type { Failure } from './failure.ts'
 import type { Lanes } from './lanes.ts'
 import type { Log } from './log.ts'
@@ -12,6 +12,8 @@ export interface SuperviseDeps extends ChangeStatusDeps, ServerCommandDeps {
   runtime: WorkloadRuntime
   ports: PortAllocator
   createProxy: (config: ProxyConfig) => Proxy
+  /** Opens what is written down about the sessions of a workload's clients. */
+  openJournal: (name: string) => Promise<SessionJournal>
   proxyLimits: NonNullable<ProxyConfig['limits']>
   /** Receives each line of the server's own output. */
   writeServerLine: (line: string) => void

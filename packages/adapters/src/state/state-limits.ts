@@ -24,6 +24,15 @@ export const stateLimits = {
   busyPauseMs: 10,
   /** Between two looks at a watched file, for file systems that do not report changes. */
   rescanMs: 500,
+  /** The file of a workload's sessions; 10,000 of them take a few MB. */
+  sessionJournalBytes: 32 * 1024 * 1024,
+  /** It is written anew, without what is over, at this multiple of its shortest size, but not below the minimum. */
+  sessionJournalGrowth: 4,
+  sessionJournalMinBytes: 256 * 1024,
+  /** One line of it; the proxy keeps texts up to 16 KiB, which JSON may make up to six times as long. */
+  sessionLineLength: 128 * 1024,
+  /** Texts of one session; the proxy allows 1,000 subscriptions. */
+  sessionTexts: 1_100,
   /** Log lines waiting for the disk. */
   logQueueLines: 2_000,
   logQueueBytes: 1024 * 1024,

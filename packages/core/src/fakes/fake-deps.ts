@@ -12,6 +12,8 @@ export interface FakeMachine {
   deps: RunWorkloadDeps & StartWorkloadDeps
   configs: Map<string, RunConfig>
   statuses: Map<string, StatusRecord>
+  /** Workloads with sessions that are kept. */
+  sessions: Set<string>
   /** Pids that live, with their start tokens. */
   alive: Map<number, string>
   reaped: ServerProcess[]
@@ -35,6 +37,7 @@ export function createFakeMachine(): FakeMachine {
   const machine: Omit<FakeMachine, 'deps'> = {
     configs: new Map(),
     statuses: new Map(),
+    sessions: new Set(),
     alive: new Map([[selfPid, 'self']]),
     reaped: [],
     installed: [],
@@ -63,7 +66,9 @@ export function serve(machine: Pick<FakeMachine, 'statuses'>, name: string, supe
   if (running !== undefined) machine.statuses.set(name, running)
 }
 
-function stores(machine: Omit<FakeMachine, 'deps'>): Pick<RunWorkloadDeps, 'configs' | 'statuses' | 'groups'> {
+function stores(
+  machine: Omit<FakeMachine, 'deps'>,
+): Pick<RunWorkloadDeps, 'configs' | 'statuses' | 'groups' | 'sessions'> {
   const groups = new Map<string, Group>()
   return {
     configs: {
@@ -89,6 +94,11 @@ function stores(machine: Omit<FakeMachine, 'deps'>): Pick<RunWorkloadDeps, 'conf
       },
       list: async () => ({ names: [...machine.statuses.keys()].sort(), problems: [] }),
       watch: () => {},
+    },
+    sessions: {
+      delete: async (name) => {
+        machine.sessions.delete(name)
+      },
     },
     groups: {
       load: async (name) => groups.get(name),

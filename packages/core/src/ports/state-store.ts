@@ -58,6 +58,12 @@ export interface GroupStore {
   create(group: Group): Promise<boolean>
 }
 
+/** What supervisors keep about the sessions of clients. */
+export interface SessionFiles {
+  /** Forgets the sessions of a workload. Deleting what is not there is fine. */
+  delete(name: string): Promise<void>
+}
+
 /** Where a workload's output goes, for humans and `thv logs`. */
 export interface LogFiles {
   /** Output of the supervisor and its proxy. */

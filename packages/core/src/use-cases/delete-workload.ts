@@ -1,8 +1,14 @@
 import { isThvError, messageOf, ThvError } from '../errors.ts'
 import { limits } from '../limits.ts'
+import type { SessionFiles } from '../ports/state-store.ts'
 import { assertRunsHere } from './build-run-config.ts'
 import { workloadNotFound } from './list-workloads.ts'
 import { endOwner, reapLeftovers, tryAnnounce, type StopWorkloadDeps } from './stop-workload.ts'
+
+/** What {@link deleteWorkload} needs. */
+export interface DeleteWorkloadDeps extends StopWorkloadDeps {
+  sessions: SessionFiles
+}
 
 /**
  * Stops a workload and removes everything `run` created, except logs and the
@@ -12,7 +18,7 @@ import { endOwner, reapLeftovers, tryAnnounce, type StopWorkloadDeps } from './s
  * be written does not end the removal.
  */
 export async function deleteWorkload(
-  deps: StopWorkloadDeps,
+  deps: DeleteWorkloadDeps,
   name: string,
   options: { timeoutMs?: number },
   signal: AbortSignal,
@@ -27,6 +33,7 @@ export async function deleteWorkload(
   }
   try {
     await deps.configs.delete(name)
+    await deps.sessions.delete(name)
     await deps.statuses.update(name, () => 'delete', signal)
   } catch (error) {
     if (unwritten === undefined || !isThvError(error)) throw error

@@ -5,7 +5,7 @@ import { isThvError, ThvError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { assertWorkloadName } from '../domain/workload-name.ts'
 import type { ProgressListener } from '../ports/package-installer.ts'
-import type { RunConfigStore } from '../ports/state-store.ts'
+import type { RunConfigStore, SessionFiles } from '../ports/state-store.ts'
 import {
   buildRunConfig,
   chooseTargetPort,
@@ -24,6 +24,7 @@ import type { RunRequest } from './run-request.ts'
 /** What {@link runWorkload} needs. */
 export interface RunWorkloadDeps extends BuildRunConfigDeps, LaunchDeps {
   configs: RunConfigStore
+  sessions: SessionFiles
 }
 
 /** A request to build a config from, or a finished config (`--from-config`). */
@@ -74,6 +75,8 @@ export async function createWorkload(
   if (group !== undefined && group !== '') await requireGroup(deps.groups, group)
   const previous = await reserve(deps, name, signal)
   try {
+    // The name may have been another server's: its clients must not end up here.
+    await deps.sessions.delete(name)
     const config = await prepare(deps, input, progress, signal)
     await deps.configs.save(config)
     return config

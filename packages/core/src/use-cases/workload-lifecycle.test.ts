@@ -239,6 +239,18 @@ describe('start, stop, restart, delete', () => {
     expect(machine.reaped).toEqual(lanes)
   })
 
+  it('sessions are forgotten with a removal, and when another server takes the name', async () => {
+    const machine = createFakeMachine()
+    machine.sessions.add('a')
+    await runWorkload(machine.deps, request({ name: 'a' }), quiet, never)
+    expect(machine.sessions.has('a')).toBe(false)
+    machine.sessions.add('a')
+    await stopWorkload(machine.deps, 'a', {}, never)
+    expect(machine.sessions.has('a')).toBe(true)
+    await deleteWorkload(machine.deps, 'a', {}, never)
+    expect(machine.sessions.has('a')).toBe(false)
+  })
+
   it('a removal deletes config and status and can be repeated after an interruption', async () => {
     const machine = createFakeMachine()
     await runWorkload(machine.deps, request({ name: 'a' }), quiet, never)

@@ -10,6 +10,8 @@ export interface SessionTableOptions {
   /** For a session that was never used. */
   readonly unusedTtlMs: number
   readonly now?: () => number
+  /** Begins the session of an id that is not in the table but known from an earlier life of the proxy. */
+  readonly wake?: (id: string) => Session | undefined
 }
 
 /** The client sessions of one proxy, bounded in number and in idle time. The longest unused comes first. */
@@ -28,11 +30,11 @@ export class SessionTable {
     return this.#sessions.size
   }
 
-  /** A new session, or undefined when the table is full. */
-  create(link: CallLink): Session | undefined {
+  /** A new session, or undefined when the table is full. `id` only for one that comes back. */
+  create(link: CallLink, id: string = randomUUID()): Session | undefined {
     if (this.#sessions.size >= this.#options.maximum) return undefined
     const session: Session = {
-      id: randomUUID(),
+      id,
       link,
       lane: undefined,
       calls: new Map(),
@@ -40,6 +42,8 @@ export class SessionTable {
       protocolVersion: '',
       logLevel: undefined,
       stream: undefined,
+      events: undefined,
+      lists: [],
       missed: new MissedChanges(),
       lastUsedMs: this.#now(),
       wasUsed: false,
@@ -50,12 +54,12 @@ export class SessionTable {
 
   /** The session of an id. */
   get(id: string): Session | undefined {
-    return this.#sessions.get(id)
+    return this.#sessions.get(id) ?? this.#options.wake?.(id)
   }
 
   /** The session of an id, which is used now. */
   touch(id: string): Session | undefined {
-    const session = this.#sessions.get(id)
+    const session = this.get(id)
     if (session === undefined) return undefined
     session.lastUsedMs = this.#now()
     session.wasUsed = true

@@ -1,8 +1,9 @@
 import type { LogLevel } from '../mcp/log-level.ts'
 import type { CallLink, CallRegister } from '../transport/call.ts'
 import type { Lane } from '../transport/lane.ts'
-import type { SseStream } from '../transport/sse-stream.ts'
-import type { MissedChanges } from './missed-changes.ts'
+import type { EventStore } from './event-store.ts'
+import type { ListName, MissedChanges } from './missed-changes.ts'
+import type { EventSink } from './resumable-stream.ts'
 
 /** One client, from `initialize` (or its event stream) to its end. */
 export interface Session {
@@ -20,7 +21,11 @@ export interface Session {
   /** Undefined until the client asked for log messages. */
   logLevel: LogLevel | undefined
   /** The stream for messages that belong to no request. */
-  stream: SseStream | undefined
+  stream: EventSink | undefined
+  /** What was sent on the streams of this session; undefined before the first one that can be resumed. */
+  events: EventStore | undefined
+  /** Lists of which its server announces changes. */
+  lists: readonly ListName[]
   /** What the client is to be told when it opens a stream. */
   readonly missed: MissedChanges
   lastUsedMs: number

@@ -89,13 +89,19 @@ export class EventReader {
   readonly #events: SseEvent[] = []
   #wake: (() => void) | undefined
   ended = false
+  /** Id of the newest event that arrived, read or not; empty before the first. */
+  lastId = ''
 
   constructor(response: IncomingMessage) {
     this.response = response
     const parser = new SseParser(1e8)
     response.setEncoding('utf8')
     response.on('data', (piece: string) => {
-      this.#events.push(...parser.push(piece))
+      for (const event of parser.push(piece)) {
+        this.lastId = event.id ?? this.lastId
+        // Those without data only carry an id.
+        if (event.data !== '') this.#events.push(event)
+      }
       this.#wake?.()
     })
     response.on('error', () => undefined)
@@ -105,7 +111,7 @@ export class EventReader {
     })
   }
 
-  /** The next event; undefined at the end. */
+  /** The next event that has data; undefined at the end. */
   async next(): Promise<SseEvent | undefined> {
     while (this.#events.length === 0 && !this.ended) {
       await new Promise<void>((resolve) => {

@@ -1,5 +1,5 @@
 import type { ProxyLimits } from '../limits.ts'
-import type { FrontMode, ServerLane } from '../proxy-config.ts'
+import type { FrontMode, ProxyConfig, ServerLane } from '../proxy-config.ts'
 import { EventReader, openEvents, openResponse, post, bothTypes, type TestResponse } from './http-client.ts'
 import { startWithServer, type ProxyFixture } from './proxy-fixture.ts'
 import { createScriptedServer, type ScriptedServer, type Wire } from './scripted-server.ts'
@@ -25,7 +25,7 @@ export interface LaneFixture extends ProxyFixture {
 
 /** Starts a proxy that can open lanes, with a shared server attached. */
 export async function startWithLanes(
-  options: { mode?: FrontMode; limits?: Partial<ProxyLimits> } = {},
+  options: { mode?: FrontMode; limits?: Partial<ProxyLimits>; config?: Partial<ProxyConfig> } = {},
 ): Promise<LaneFixture> {
   const lanes: ScriptedLane[] = []
   const openLane = async (signal: AbortSignal): Promise<ServerLane> => {
@@ -52,7 +52,7 @@ export async function startWithLanes(
     }
     return { input: server.input, output: server.output, ended, close }
   }
-  const base = await startWithServer({ ...options, config: { openLane } })
+  const base = await startWithServer({ ...options, config: { ...options.config, openLane } })
   const fixture: LaneFixture = { ...base, lanes, onOpen: () => undefined }
   return fixture
 }

@@ -13,7 +13,7 @@ export const ignored: CallSink = {
 export function watchSink(sink: CallSink, ended: (isDone: boolean) => void): CallSink {
   return {
     progress: (text) => sink.progress(text),
-    related: (text) => sink.related(text),
+    related: (text, isFollowUp) => sink.related(text, isFollowUp),
     response: (text, failed) => {
       ended(!failed)
       sink.response(text, failed)

@@ -5,8 +5,11 @@ import { readdressRequest, type PreparedRequest } from '../mcp/readdress.ts'
 export interface CallSink {
   /** A progress notification of this call, with the client's own token. */
   progress(text: string): void
-  /** Another message of the server that belongs to this call. False when the client cannot be reached this way. */
-  related(text: string): boolean
+  /**
+   * Another message of the server that belongs to this call. False when the client cannot be reached this
+   * way now. What follows up on such a message is kept for a client that lost its connection and comes back.
+   */
+  related(text: string, isFollowUp?: boolean): boolean
   /** The response, with the client's own id. `failed` when it carries an error. */
   response(text: string, failed: boolean): void
   /** The proxy could not get a response. */

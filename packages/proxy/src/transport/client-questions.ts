@@ -34,12 +34,13 @@ interface Question {
 /**
  * Requests of one server to the one client of its lane. The ids and progress
  * tokens that the client sees are minted here, so an answer can only ever reach
- * the question it was given to. Ids go on counting when the server is replaced.
+ * the question it was given to. Ids go on counting when the server is replaced, and
+ * because they begin with the time of day, also when the proxy is.
  */
 export class ClientQuestions {
   readonly #deps: ClientQuestionsDeps
   readonly #open = new Map<number, Question>()
-  #lastId = 0
+  #lastId = Date.now()
 
   constructor(deps: ClientQuestionsDeps) {
     this.#deps = deps
@@ -147,7 +148,7 @@ export class ClientQuestions {
 
   #tell(question: Question, text: string): void {
     // The way of the question first: on another stream the cancellation could overtake it.
-    if (question.via !== undefined && !question.via(text)) this.#deps.reach(text, undefined)
+    if (question.via !== undefined && !question.via(text, true)) this.#deps.reach(text, undefined)
   }
 
   #fail(request: Message, why: string): void {

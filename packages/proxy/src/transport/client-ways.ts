@@ -1,16 +1,17 @@
 import type { MissedChanges } from '../session/missed-changes.ts'
+import type { EventSink } from '../session/resumable-stream.ts'
 import type { Call, CallRegister } from './call.ts'
 import { encodeSseMessage } from './sse-codec.ts'
-import type { SseStream } from './sse-stream.ts'
 
-/** A way to the client. False when it leads nowhere any more. */
-export type Sender = (text: string) => boolean
+/** A way to the client. False when it leads nowhere now; what follows up on something sent this way is kept then. */
+export type Sender = (text: string, isFollowUp?: boolean) => boolean
 
 /** The part of a session that leads to its client. */
 export interface LaneClient {
   readonly calls: CallRegister
-  readonly stream: SseStream | undefined
+  readonly stream: EventSink | undefined
   readonly missed: MissedChanges
+  readonly lastUsedMs: number
 }
 
 /** Sends a text by the first way that works, and tells which it was. */
@@ -28,20 +29,27 @@ export function* waysForQuestion(client: LaneClient | undefined, progressToken: 
   const calls = [...client.calls.values()]
   const named = (call: Call): boolean => call.tokenText !== '' && call.hopId === progressToken
   const origin = calls.length === 1 ? calls[0] : calls.find(named)
-  if (origin !== undefined) yield (text) => origin.sink.related(text)
-  yield (text) => sendOnStream(client, text)
+  if (origin !== undefined) yield (text, isFollowUp) => origin.sink.related(text, isFollowUp)
+  yield wayOfStream(client)
   // Any stream of the session leads to the right client.
-  for (const call of calls.toReversed()) if (call !== origin) yield (text) => call.sink.related(text)
+  for (const call of calls.toReversed())
+    if (call !== origin) yield (text, isFollowUp) => call.sink.related(text, isFollowUp)
 }
 
 /** A notification is about no call in particular, unless there is nothing else it could be about. */
 export function* waysForNotification(client: LaneClient | undefined): Iterable<Sender> {
   if (client === undefined) return
-  yield (text) => sendOnStream(client, text)
+  const byStream = wayOfStream(client)
+  yield byStream
   const [only, ...others] = client.calls.values()
   if (only !== undefined && others.length === 0) yield (text) => only.sink.related(text)
+  yield (text) => byStream(text, true)
 }
 
-function sendOnStream(client: LaneClient, text: string): boolean {
-  return client.stream?.send(encodeSseMessage(text)) ?? false
+/** The stream is looked up once: what follows up must not go on another one. */
+function wayOfStream({ stream }: LaneClient): Sender {
+  return (text, isFollowUp = false) => {
+    if (stream === undefined || (stream.isClosed && !isFollowUp)) return false
+    return stream.send(encodeSseMessage(text))
+  }
 }

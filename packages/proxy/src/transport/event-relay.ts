@@ -38,12 +38,15 @@ export class EventRelay implements ReplyTaker {
   #mayRevive = true
   #tries = 0
   #isQuiet = true
+  /** Whether the client's `Last-Event-ID` is passed on. */
+  #hasPosition: boolean
 
   constructor(parts: ForwardParts, session: HttpSession, req: IncomingMessage, res: ServerResponse) {
     this.#parts = parts
     this.#req = req
     this.#res = res
     this.#session = session
+    this.#hasPosition = req.headers['last-event-id'] !== undefined
     const { chain, limits } = parts
     if (chain.fromServer !== undefined) this.#stepped = new SteppedAnswer(chain, undefined, limits)
     this.#events = new WholeEvents(this.#stepped === undefined ? limits.eventBytes : limits.lineBytes)
@@ -88,6 +91,7 @@ export class EventRelay implements ReplyTaker {
       if (!isEvents) this.#retry()
       return isEvents
     }
+    if (!isEvents && this.#dropPosition()) return false
     this.#state = isEvents ? 'events' : 'plain'
     const without = isEvents ? streamHeaders : sessionHeader
     const kept = buildResponseHeaders(head.raw, without)
@@ -181,7 +185,12 @@ export class EventRelay implements ReplyTaker {
     this.#sentId = this.#session.backendId
     this.#backend = backend
     const isReattached = this.#state === 'events'
-    const headers = requestHeaders(this.#parts, this.#req, backend, isReattached ? withoutPosition : firstHeaders)
+    const headers = requestHeaders(
+      this.#parts,
+      this.#req,
+      backend,
+      this.#hasPosition && !isReattached ? firstHeaders : withoutPosition,
+    )
     headers.push('mcp-session-id', this.#sentId)
     // Another server's event store knows nothing of these ids.
     if (isReattached && isSameSession && this.#events.lastId !== '') headers.push('last-event-id', this.#events.lastId)
@@ -199,6 +208,15 @@ export class EventRelay implements ReplyTaker {
       this,
     )
     this.#upstream.send()
+  }
+
+  /** A server that took the session up again cannot know the events of the one before: the stream goes on from now. */
+  #dropPosition(): boolean {
+    if (!this.#hasPosition || !this.#session.wasRevived) return false
+    this.#hasPosition = false
+    this.#upstream?.abort()
+    this.#whenReady()
+    return true
   }
 
   /** The server has forgotten the session: takes it up again, once per loss. */

@@ -255,7 +255,7 @@ export class Exchange implements ReplyTaker {
     const isTooLong = answer.text.length > this.#parts.limits.collectBytes
     const texts = answer.isStream ? new SseParser(Infinity).push(answer.text).map(({ data }) => data) : [answer.text]
     const version = texts.map((text) => versionIn(text)).find((found) => found !== undefined)
-    if (version !== undefined) answer.session.protocolVersion = version
+    if (version !== undefined) this.#parts.sessions.agree(answer.session, version)
     if (version !== undefined || isTooLong) this.#answerToInitialize = undefined
   }
 

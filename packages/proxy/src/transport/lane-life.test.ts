@@ -1,4 +1,5 @@
 import { request } from 'node:http'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import { openResponse, post } from '../testing/http-client.ts'
 import { asking, connectAsking, startWithLanes, type LaneFixture } from '../testing/lane-fixture.ts'
@@ -201,6 +202,42 @@ describe('opening a lane', () => {
     await expect.poll(() => lanes[0]!.isClosed).toBe(true)
     expect((await post(port, initializeAsking)).status).toBe(200)
     expect((await one.post({ id: 1, method: 'tools/call' })).status).toBe(404)
+  })
+
+  it('at the maximum ends the process of the longest idle client, whose session goes on', async () => {
+    const { port, lanes } = await setUp({ limits: { lanes: 2, laneSpareMs: 500 } })
+    const [one, two] = [await connectAsking(port), await connectAsking(port)]
+    await delay(550)
+    await one.post({ id: 1, method: 'tools/call' })
+    const three = await connectAsking(port)
+    expect([three.initialized.status, lanes.map(({ isClosed }) => isClosed)]).toEqual([200, [false, true, false]])
+    // Nobody has been idle for long enough now.
+    expect((await two.post({ id: 1, method: 'tools/call' })).status).toBe(503)
+    await delay(550)
+    expect((await two.post({ id: 2, method: 'tools/call' })).status).toBe(200)
+    expect(lanes.map(({ isClosed }) => isClosed)).toEqual([true, true, false, false])
+  })
+
+  it('at the maximum ends no process of a client that has a stream, a call or a question', async () => {
+    const { port, lanes } = await setUp({ limits: { lanes: 3, laneSpareMs: 1 } })
+    const clients = [await connectAsking(port), await connectAsking(port), await connectAsking(port)]
+    const stream = await clients[0]!.openStream()
+    lanes[1]!.server.on('tools/call', () => undefined)
+    const call = clients[1]!.post({ id: 1, method: 'tools/call' })
+    await lanes[1]!.server.seen(isCall)
+    lanes[2]!.server.on('tools/call', (_request, own) => {
+      own.send({ id: 1, method: 'elicitation/create' })
+      return {}
+    })
+    await (await clients[2]!.call({ id: 1, method: 'tools/call' })).message()
+    await delay(20)
+    expect((await post(port, initializeAsking)).status).toBe(503)
+    lanes[1]!.server.answer(await lanes[1]!.server.seen(isCall), {})
+    await call
+    await delay(20)
+    expect((await post(port, initializeAsking)).status).toBe(200)
+    expect(lanes.map(({ isClosed }) => isClosed)).toEqual([false, true, false, false])
+    stream.close()
   })
 
   it('passes the refusal of the server on', async () => {

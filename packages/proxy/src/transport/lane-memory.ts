@@ -1,5 +1,6 @@
 import { isLogLevel } from '../mcp/log-level.ts'
 import { param, type Message } from '../mcp/message.ts'
+import type { StoredSession } from '../session/session-records.ts'
 import { Call, type CallSink } from './call.ts'
 import { ignored, watchSink } from './call-sinks.ts'
 import type { ServerConnection } from './server-connection.ts'
@@ -20,6 +21,13 @@ export class LaneMemory {
   /** Remembers that the client ended the handshake. */
   initialized(notification: Message): void {
     this.#initializedText = notification.text
+  }
+
+  /** Takes over what was remembered in an earlier life of the proxy. */
+  adopt({ initializedText, logLevel, uris }: Pick<StoredSession, 'initializedText' | 'logLevel' | 'uris'>): void {
+    this.#initializedText = initializedText
+    this.#level = logLevel
+    for (const uri of uris.slice(0, this.#maximum)) this.#uris.add(uri)
   }
 
   /** The same sink, remembering what the server did. Undefined when there would be too much to remember. */
@@ -45,6 +53,11 @@ export class LaneMemory {
   /** Whether the client wants to hear about a resource. */
   isSubscribed(uri: string): boolean {
     return this.#uris.has(uri)
+  }
+
+  /** Every resource the client wants to hear about. */
+  uris(): Iterable<string> {
+    return this.#uris
   }
 
   /** Brings a new server process to where the old one was. */

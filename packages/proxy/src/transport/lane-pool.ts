@@ -68,7 +68,12 @@ export class LanePool {
   async #openServer(signal: AbortSignal): Promise<ServerLane> {
     const { name, limits, openLane } = this.#options
     if (openLane === undefined) throw new TypeError('this proxy has no lanes')
-    if (this.#servers >= limits.lanes) throw tooManyLanes(name, limits.lanes)
+    while (this.#servers >= limits.lanes) {
+      const idle = this.#longestIdle()
+      if (idle === undefined) throw tooManyLanes(name, limits.lanes)
+      this.#options.log('info', 'ended the idle server of one client to make room for another', { name })
+      await raceAbort(idle.rest(), signal)
+    }
     this.#servers += 1
     const opening = openLane(signal)
     try {
@@ -77,6 +82,19 @@ export class LanePool {
       void this.#track(closeLate(opening))
       throw error
     }
+  }
+
+  /** The lane whose process nobody has needed for the longest time, if that is long enough. */
+  #longestIdle(): Lane | undefined {
+    let found: Lane | undefined
+    let longestMs = this.#options.limits.laneSpareMs
+    for (const lane of this.#lanes) {
+      const { idleMs } = lane
+      if (idleMs === undefined || idleMs < longestMs) continue
+      found = lane
+      longestMs = idleMs
+    }
+    return found
   }
 
   /** The same server, giving its place back when it has ended. */

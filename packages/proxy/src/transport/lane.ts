@@ -5,6 +5,7 @@ import { param, type Message } from '../mcp/message.ts'
 import type { PreparedRequest } from '../mcp/readdress.ts'
 import type { ProxyLog, ServerLane } from '../proxy-config.ts'
 import { listChangedMethod, listNames } from '../session/missed-changes.ts'
+import type { StoredSession } from '../session/session-records.ts'
 import { Call, type CallLink, type CallSink } from './call.ts'
 import { ClientQuestions } from './client-questions.ts'
 import { sendFirst, waysForNotification, waysForQuestion, type LaneClient } from './client-ways.ts'
@@ -72,6 +73,18 @@ export class Lane implements CallLink {
     return this.#waiting.size + (this.#life?.connection.inFlight ?? 0)
   }
 
+  /** For how long nobody has needed its process; undefined while somebody does, and without one. */
+  get idleMs(): number | undefined {
+    if (this.#life?.isReady !== true || this.#isNeeded()) return undefined
+    return Date.now() - Math.max(this.#lastBusyMs, this.#client?.lastUsedMs ?? Infinity)
+  }
+
+  /** Ends the idle process; the next call starts another. Resolves when it has ended. */
+  async rest(): Promise<void> {
+    this.#endLife('its client was idle')
+    await this.#ending
+  }
+
   /**
    * Starts the first server and passes the client's `initialize` on. Resolves to the server's response.
    * @throws LaneError
@@ -93,6 +106,11 @@ export class Lane implements CallLink {
     this.#idleTimer = setInterval(() => this.#lookIdle(), lookEveryMs).unref()
   }
 
+  /** Takes over what the client brought about in an earlier life of the proxy. Called once, before it is bound. */
+  adopt(stored: StoredSession): void {
+    this.#memory.adopt(stored)
+  }
+
   /** Sends a call now, or as soon as a server is there again. */
   send(call: Call): void {
     const { name, limits } = this.#deps
@@ -100,6 +118,7 @@ export class Lane implements CallLink {
     if (this.#deps.held.isFull) return call.refuse(memoryError)
     this.#lastBusyMs = Date.now()
     if (this.#life?.isReady === true) {
+      call.released = () => this.#noteUse()
       this.#life.connection.send(call)
       // The answer to this call can become a stream, which may be what a question waits for.
       return this.#questions.flush()
@@ -137,6 +156,11 @@ export class Lane implements CallLink {
     const uri = param(message, 'uri')
     if (message.method === 'resources/unsubscribe' && typeof uri === 'string') this.#client?.missed.forgetResource(uri)
     return this.#memory.watch(message, sink)
+  }
+
+  /** Resources the client wants to hear about. */
+  subscribed(): Iterable<string> {
+    return this.#memory.uris()
   }
 
   /** The client opened a stream: what waited for one goes out. */
@@ -255,11 +279,18 @@ export class Lane implements CallLink {
   }
 
   #lookIdle(): void {
-    const isStreaming = this.#client?.stream?.isClosed === false
-    if (isStreaming || this.inFlight > 0 || this.#questions.isAsking) this.#lastBusyMs = Date.now()
+    if (this.#isNeeded()) this.#noteUse()
     if (this.#life === undefined || Date.now() - this.#lastBusyMs < this.#deps.limits.laneIdleMs) return
     this.#deps.log('info', 'ended the idle server of one client', { name: this.#deps.name })
-    this.#endLife('its client was idle')
+    void this.rest()
+  }
+
+  #isNeeded(): boolean {
+    return this.#client?.stream?.isClosed === false || this.inFlight > 0 || this.#questions.isAsking
+  }
+
+  #noteUse(): void {
+    this.#lastBusyMs = Date.now()
   }
 
   #notified(message: Message): void {
@@ -281,6 +312,7 @@ export class Lane implements CallLink {
   }
 
   #drop(call: Call): void {
+    this.#noteUse()
     const bytes = this.#waiting.get(call)
     if (bytes === undefined) return
     this.#waiting.delete(call)

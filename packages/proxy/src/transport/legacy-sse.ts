@@ -98,13 +98,13 @@ function take({ bridge }: LegacySseParts, session: Session, message: Message): v
     return
   }
   bridge.initialize(message, {
-    accepted: (text, protocolVersion) => {
+    begin: (protocolVersion) => {
       // The stream may have ended, and the session with it, while a server was started.
       if (bridge.sessions.get(session.id) !== session) return undefined
       session.protocolVersion = protocolVersion
-      send(text)
       return session
     },
+    accepted: send,
     rejected: send,
     refused,
   })

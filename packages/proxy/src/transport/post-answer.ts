@@ -4,9 +4,11 @@ import type { Accepted } from '../front-door.ts'
 import type { HeldBytes } from '../held-bytes.ts'
 import { noteRefusal } from '../refusals.ts'
 import { sendEmpty, sendError, sendJson } from '../respond.ts'
+import type { EventStore } from '../session/event-store.ts'
+import { ResumableStream, type EventSink } from '../session/resumable-stream.ts'
 import type { Call, CallSink } from './call.ts'
 import { encodeSseMessage } from './sse-codec.ts'
-import type { SseStream, SseStreams } from './sse-stream.ts'
+import type { SseStreams } from './sse-stream.ts'
 
 /** What one POST asked for. */
 export interface PostAnswerOptions {
@@ -17,6 +19,8 @@ export interface PostAnswerOptions {
   readonly streamAfterMs?: number
   /** Number of requests in a batch; undefined for a single request. */
   readonly batchSize?: number
+  /** Makes an event stream one that can be resumed, and the ids of the requests it answers. */
+  readonly resumable?: { events(): EventStore | undefined; readonly waitsFor: readonly string[] }
 }
 
 /**
@@ -31,7 +35,7 @@ export class PostAnswer {
   readonly #calls = new Set<Call>()
   #heldBytes = 0
   #open: number
-  #stream: SseStream | undefined
+  #stream: EventSink | undefined
   #timer: NodeJS.Timeout | undefined
   #headers: Record<string, string> | undefined
 
@@ -55,8 +59,8 @@ export class PostAnswer {
   /** The place for the answers to one of the requests, by the JSON text of its id. */
   sinkFor(idText: string): CallSink {
     return {
-      progress: (text) => void this.#related(text),
-      related: (text) => this.#related(text),
+      progress: (text) => void this.#related(text, true),
+      related: (text, isFollowUp) => this.#related(text, isFollowUp),
       response: (text) => this.respond(this.#collects(text) ? text : buildErrorText(droppedError, idText)),
       refused: (error) => this.refuse(error, idText),
       cancelled: () => this.#drop(),
@@ -68,7 +72,7 @@ export class PostAnswer {
     this.#headers = headers ?? this.#headers
     if (this.#stream !== undefined || !this.#options.accepted.json) {
       this.#startStream()
-      this.#stream?.send(encodeSseMessage(text))
+      this.#stream?.send(encodeSseMessage(text), this.#open === 1)
     } else if (!this.#res.destroyed) this.#collected.push(text)
     this.#countDown()
   }
@@ -83,9 +87,11 @@ export class PostAnswer {
     sendError(this.#res, error, idText)
   }
 
-  #related(text: string): boolean {
+  /** What follows up on something sent before goes the same way, also if the client has to come back for it. */
+  #related(text: string, isFollowUp = false): boolean {
     if (!this.#options.accepted.events) return false
     this.#startStream()
+    if (this.#stream?.isClosed === true && !isFollowUp) return false
     return this.#stream?.send(encodeSseMessage(text)) ?? false
   }
 
@@ -93,6 +99,8 @@ export class PostAnswer {
     clearTimeout(this.#timer)
     this.#options.held.remove(this.#heldBytes)
     this.#heldBytes = 0
+    // Its client may come back for the answer.
+    if (this.#stream instanceof ResumableStream) return
     // A call that the server has goes on when its client leaves, as the protocol wants.
     for (const call of this.#calls) call.abandon()
     this.#calls.clear()
@@ -114,7 +122,9 @@ export class PostAnswer {
   #startStream(): void {
     if (this.#stream !== undefined || this.#res.headersSent || this.#res.destroyed) return
     clearTimeout(this.#timer)
-    this.#stream = this.#options.streams.open(this.#res, this.#headers)
+    const { streams, resumable } = this.#options
+    const connect = () => streams.open(this.#res, this.#headers)
+    this.#stream = resumable?.events()?.open({ kind: 'post', waitsFor: resumable.waitsFor }, connect) ?? connect()
     this.#res.flushHeaders()
     for (const text of this.#collected.splice(0)) this.#stream.send(encodeSseMessage(text))
   }

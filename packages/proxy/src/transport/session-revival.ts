@@ -61,7 +61,8 @@ async function revive(session: HttpSession, context: RevivalContext): Promise<Re
     await told.body.dump()
     session.backendId = backendId
     session.backend = backend
-    session.protocolVersion = version
+    session.wasRevived = true
+    if (session.protocolVersion === '') context.sessions.agree(session, version)
     return 'revived'
   } catch (error) {
     log('debug', 'a session could not be taken up again yet', { error: String(error) })

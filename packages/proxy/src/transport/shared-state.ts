@@ -86,6 +86,14 @@ export class SharedState {
     }
   }
 
+  /** Takes over what a session of an earlier life of the proxy had asked for. */
+  adopt(session: Session, uris: readonly string[]): void {
+    for (const uri of uris) {
+      if (this.#subscriptions.add(session, uri) === 'ask') this.#tellSubscribed(this.#link, uri)
+    }
+    if (this.#wantedLevel() !== this.#serverLevel) this.#tellLevel(this.#link)
+  }
+
   /** Takes back what a session that ended had asked for. */
   release(session: Session): void {
     for (const uri of session.subscriptions) {
@@ -101,9 +109,7 @@ export class SharedState {
   restore(connection: ServerConnection): void {
     this.#subscriptions.unconfirmAll()
     for (const uri of this.#subscriptions.uris()) {
-      this.#tell(connection, { method: 'resources/subscribe', params: { uri } }, (isDone) => {
-        if (isDone) this.#subscriptions.confirm(uri)
-      })
+      this.#tellSubscribed(connection, uri)
     }
     this.#serverLevel = undefined
     this.#tellLevel(connection)
@@ -113,6 +119,12 @@ export class SharedState {
     const levels: LogLevel[] = []
     for (const session of this.#sessions.values()) if (session.logLevel !== undefined) levels.push(session.logLevel)
     return mostVerbose(levels)
+  }
+
+  #tellSubscribed(to: Pick<ServerConnection, 'send'>, uri: string): void {
+    this.#tell(to, { method: 'resources/subscribe', params: { uri } }, (isDone) => {
+      if (isDone) this.#subscriptions.confirm(uri)
+    })
   }
 
   #tellLevel(to: Pick<ServerConnection, 'send'>): void {

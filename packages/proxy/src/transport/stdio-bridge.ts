@@ -7,10 +7,12 @@ import { buildResultText, idKey, param, paramText, type Message } from '../mcp/m
 import { applySplices, findValue } from '../mcp/raw-message.ts'
 import { prepareRequest } from '../mcp/readdress.ts'
 import { negotiateRevision } from '../mcp/revision.ts'
-import type { Attachment, ProxyLog } from '../proxy-config.ts'
+import type { Attachment, ProxyLog, SessionJournal } from '../proxy-config.ts'
 import { listChangedText, listNames, type ListName } from '../session/missed-changes.ts'
 import type { Session } from '../session/session.ts'
+import { announcedLists } from '../session/session-records.ts'
 import { SessionTable } from '../session/session-table.ts'
+import { StdioArchive } from '../session/stdio-archive.ts'
 import { Subscriptions } from '../session/subscriptions.ts'
 import { Call, type CallRegister, type CallSink } from './call.ts'
 import { enterChain } from './enter-chain.ts'
@@ -22,19 +24,28 @@ import { ServerLink } from './server-link.ts'
 import { SharedState } from './shared-state.ts'
 import { encodeSseMessage } from './sse-codec.ts'
 
-/** Answers to `initialize`; exactly one is called. */
+/** Answers to `initialize`: either all of the first two, or one of the others. */
 export interface InitializeSink {
   /** Returns the session that begins; undefined when its client has left or there is no room for it. */
-  accepted(text: string, protocolVersion: string): Session | undefined
+  begin(protocolVersion: string): Session | undefined
+  /** Called after `begin` returned a session, which by now is written down. */
+  accepted(text: string, session: Session): void
   /** The client's own server said no, in these words. */
   rejected(text: string): void
   refused(error: WireError): void
+}
+
+/** A lane, and what its client asked it for. */
+interface OwnServer {
+  readonly lane: Lane
+  readonly initialize: Message
 }
 
 /** What a bridge is made of. */
 export interface StdioBridgeOptions extends LanePoolOptions {
   /** Looks at what clients send, and at the answers they get. */
   readonly chain: Chain
+  readonly journal?: SessionJournal | undefined
 }
 
 /** Many client sessions over one stdio server, and over one more for each client that servers may ask something. */
@@ -43,6 +54,7 @@ export class StdioBridge {
   readonly #link: ServerLink
   readonly #subscriptions: Subscriptions
   readonly #shared: SharedState
+  readonly #archive: StdioArchive | undefined
   readonly #lanes: LanePool
   readonly #name: string
   readonly #log: ProxyLog
@@ -52,12 +64,14 @@ export class StdioBridge {
   #sessionlessCalls = 0
 
   constructor(options: StdioBridgeOptions) {
-    const { name, limits, log } = options
+    const { name, limits, log, journal } = options
     this.#chain = options.chain
     this.#name = name
     this.#log = log
     this.#lanes = new LanePool(options)
+    this.#archive = journal === undefined ? undefined : new StdioArchive(journal, limits)
     this.sessions = new SessionTable({
+      wake: (id) => this.#wake(id),
       maximum: limits.sessions,
       ttlMs: limits.sessionTtlMs,
       unusedTtlMs: Math.min(limits.unusedSessionTtlMs, limits.sessionTtlMs),
@@ -86,19 +100,15 @@ export class StdioBridge {
 
   /** A new session on the shared server. The longest idle one makes room for it; undefined when all are busy. */
   openSession(): Session | undefined {
-    const created = this.sessions.create(this.#link)
-    if (created !== undefined) return created
-    const given = this.sessions.mostIdle()
-    if (given === undefined) return undefined
-    this.#log('debug', 'ended the longest idle session to make room for a new one')
-    this.endSession(given)
-    return this.sessions.create(this.#link)
+    return this.#place()
   }
 
   /** Ends a session and takes back what it had asked the server for. */
   endSession(session: Session): void {
     if (!this.sessions.delete(session)) return
+    this.#archive?.end(session)
     session.stream?.end()
+    session.events?.close()
     // A lane refuses what waits for it; it is left with nothing to abandon.
     session.lane?.close()
     for (const call of session.calls.values()) call.abandon()
@@ -108,6 +118,9 @@ export class StdioBridge {
   /** Ends the sessions that were idle for too long. */
   sweep(): void {
     for (const session of this.sessions.idle()) this.endSession(session)
+    const now = Date.now()
+    for (const session of this.sessions.values()) session.events?.prune(now)
+    this.#archive?.sweep(this.sessions.values())
   }
 
   /**
@@ -124,8 +137,8 @@ export class StdioBridge {
         const span = findValue(resultText, 0, ['protocolVersion'])
         const result =
           span === undefined ? resultText : applySplices(resultText, [{ ...span, text: JSON.stringify(version) }])
-        const session = sink.accepted(buildResultText(idText, result), version)
-        if (session !== undefined) this.#bind(session, undefined)
+        const session = sink.begin(version)
+        if (session !== undefined) this.#begin(session, { sink, text: buildResultText(idText, result) })
       },
       (error) => sink.refused(error),
     )
@@ -150,8 +163,7 @@ export class StdioBridge {
       case 'resources/subscribe':
       case 'resources/unsubscribe':
       case 'logging/setLevel':
-        if (session?.lane !== undefined) return this.#requestLane(session, session.lane, { message, sink })
-        return this.#requestShared(session, message, sink)
+        return this.#requestState(session, message, this.#archive?.watch(session, message, sink) ?? sink)
       default:
         return this.#forward(session, message, sink)
     }
@@ -166,7 +178,10 @@ export class StdioBridge {
     if (message.kind === 'notification' && message.method === 'notifications/cancelled') {
       return this.#cancel(session, message)
     }
-    if (session?.lane !== undefined) return session.lane.take(message)
+    if (session?.lane !== undefined) {
+      this.#archive?.note(session, message)
+      return session.lane.take(message)
+    }
     // The shared server asks clients nothing, so a response answers nothing.
     if (message.kind !== 'notification') return
     switch (message.method) {
@@ -191,7 +206,13 @@ export class StdioBridge {
     this.#link.detach(reason)
   }
 
-  /** The client of a session opened a stream for what belongs to no request. */
+  /** Has a session told that everything may have changed: what it was sent is not known. */
+  noteEverything(session: Session): void {
+    for (const list of session.lists) session.missed.noteList(list)
+    for (const uri of session.lane?.subscribed() ?? session.subscriptions) session.missed.noteResource(uri)
+  }
+
+  /** The client of a session opened a stream, or came back to one. */
   streamOpened(session: Session): void {
     session.lane?.streamOpened()
   }
@@ -203,14 +224,15 @@ export class StdioBridge {
   }
 
   #initializeLane(message: Message, sink: InitializeSink): () => void {
-    const initialize = prepareRequest(withServedRevision(message))
+    const served = withServedRevision(message)
+    const initialize = prepareRequest(served)
     if (initialize === undefined) {
       sink.refused(invalidError('the progress token is ambiguous'))
       return () => undefined
     }
     const lane = this.#lanes.create(initialize)
     const wait = { isOver: false }
-    void this.#openLane(lane, wait, sink)
+    void this.#openLane({ lane, initialize: served }, wait, sink)
     return () => {
       if (wait.isOver) return
       wait.isOver = true
@@ -218,14 +240,15 @@ export class StdioBridge {
     }
   }
 
-  async #openLane(lane: Lane, wait: { isOver: boolean }, sink: InitializeSink): Promise<void> {
+  async #openLane(own: OwnServer, wait: { isOver: boolean }, sink: InitializeSink): Promise<void> {
+    const { lane } = own
     try {
       const { text, protocolVersion } = await lane.open()
       if (wait.isOver) return
       wait.isOver = true
-      const session = sink.accepted(text, protocolVersion)
+      const session = sink.begin(protocolVersion)
       if (session === undefined) lane.close()
-      else this.#bind(session, lane)
+      else this.#begin(session, { sink, text, own })
     } catch (error) {
       if (wait.isOver) return
       wait.isOver = true
@@ -237,12 +260,53 @@ export class StdioBridge {
     }
   }
 
+  #begin(session: Session, answer: { sink: InitializeSink; text: string; own?: OwnServer }): void {
+    const { sink, text, own } = answer
+    session.lists = announcedLists(text)
+    this.#archive?.begin(session, own?.initialize)
+    sink.accepted(text, session)
+    this.#bind(session, own?.lane)
+  }
+
+  /** The session of an earlier life of the proxy goes on; its server is opened with its next call. */
+  #wake(id: string): Session | undefined {
+    const stored = this.#archive?.wake(id)
+    if (stored === undefined) return undefined
+    const initialize = stored.initialize === undefined ? undefined : prepareRequest(stored.initialize)
+    const session = this.#place(id)
+    if (session === undefined) return undefined
+    this.#log('info', 'a session of an earlier life of the proxy goes on', { sessions: this.sessions.size })
+    Object.assign(session, { protocolVersion: stored.protocolVersion, lists: stored.lists, wasUsed: true })
+    const lane = initialize !== undefined && this.#lanes.isAvailable ? this.#lanes.create(initialize) : undefined
+    lane?.adopt(stored)
+    this.#bind(session, lane)
+    session.logLevel = lane === undefined ? stored.logLevel : undefined
+    if (lane === undefined) this.#shared.adopt(session, stored.uris)
+    this.noteEverything(session)
+    return session
+  }
+
+  #place(id?: string): Session | undefined {
+    const created = this.sessions.create(this.#link, id)
+    if (created !== undefined) return created
+    const given = this.sessions.mostIdle()
+    if (given === undefined) return undefined
+    this.#log('debug', 'ended the longest idle session to make room for a new one')
+    this.endSession(given)
+    return this.sessions.create(this.#link, id)
+  }
+
   /** Over the old SSE transport a client may initialize again, with other capabilities. */
   #bind(session: Session, lane: Lane | undefined): void {
     if (session.lane !== lane) session.lane?.close()
     session.lane = lane
     session.link = lane ?? this.#link
     lane?.bind(session)
+  }
+
+  #requestState(session: Session | undefined, message: Message, sink: CallSink): Call | undefined {
+    if (session?.lane !== undefined) return this.#requestLane(session, session.lane, { message, sink })
+    return this.#requestShared(session, message, sink)
   }
 
   #requestLane(session: Session, lane: Lane, request: { message: Message; sink: CallSink }): Call | undefined {

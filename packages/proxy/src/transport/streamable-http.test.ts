@@ -271,11 +271,26 @@ describe('sessions', () => {
     second.close()
   })
 
-  it('end after their idle time', async () => {
+  it('keep their revision, whichever other one a request names', async () => {
+    const { port } = await setUp()
+    const session = { 'mcp-session-id': await initialize(port, '2025-03-26') }
+    const batch = [{ jsonrpc: '2.0', id: 1, method: 'ping' }]
+    const as = async (version: string) =>
+      (await post(port, batch, { ...session, 'mcp-protocol-version': version })).status
+    // Batches are of 2025-03-26 alone, so the answer shows by which revision the session goes.
+    expect([await as('2025-03-26'), await as('2025-11-25'), await as('1999-01-01')]).toEqual([200, 200, 400])
+    const get = { ...session, accept: 'text/event-stream', 'mcp-protocol-version': '1999-01-01' }
+    expect((await fetchText({ port, headers: get })).status).toBe(400)
+    expect((await fetchText({ port, method: 'DELETE', headers: get })).status).toBe(400)
+  })
+
+  it('that were idle for too long get 404 with every method', async () => {
     const { port, proxy } = await setUp({ limits: { sessionTtlMs: 30, sessionSweepMs: 10 } })
-    await initialize(port)
+    const headers = { 'mcp-session-id': await initialize(port) }
     while (proxy.stats().sessions > 0) await new Promise((resolve) => setTimeout(resolve, 10))
-    expect(proxy.stats().sessions).toBe(0)
+    expect((await post(port, { id: 1, method: 'ping' }, headers)).status).toBe(404)
+    expect((await fetchText({ port, headers })).status).toBe(404)
+    expect((await fetchText({ port, method: 'DELETE', headers })).status).toBe(404)
   })
 })
 

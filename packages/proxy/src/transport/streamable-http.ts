@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { WireError } from '../errors.ts'
 import { headerOf, mediaProblem, parseAccept, type Accepted, type FrontDoor } from '../front-door.ts'
@@ -9,8 +10,8 @@ import type { ProxyLog } from '../proxy-config.ts'
 import { receiveBody } from '../receive-body.ts'
 import { sendEmpty, sendError, sendMethodNotAllowed } from '../respond.ts'
 import type { Session } from '../session/session.ts'
+import { answerGet, storeOf } from './get-stream.ts'
 import { PostAnswer, type PostAnswerOptions } from './post-answer.ts'
-import { encodeSseMessage } from './sse-codec.ts'
 import type { SseStreams } from './sse-stream.ts'
 import type { StdioBridge } from './stdio-bridge.ts'
 
@@ -24,7 +25,8 @@ export interface FrontDoorParts {
 }
 
 /** The server side of Streamable HTTP, on the exact path `/mcp`. */
-export function createStreamableFront(parts: FrontDoorParts): FrontDoor {
+export function createStreamableFront(frontParts: FrontDoorParts): FrontDoor {
+  const parts = { ...frontParts, epoch: randomBytes(4).toString('hex') }
   return {
     handle(req, res, { path }) {
       if (path !== '/mcp') return false
@@ -39,33 +41,23 @@ export function createStreamableFront(parts: FrontDoorParts): FrontDoor {
   }
 }
 
+/** With what tells the event ids of this front door from those of one before. */
+interface StreamableParts extends FrontDoorParts {
+  readonly epoch: string
+}
+
 /** One POST under way. */
-interface Post extends FrontDoorParts {
+interface Post extends StreamableParts {
   readonly req: IncomingMessage
   readonly res: ServerResponse
 }
 
-function get({ bridge, streams }: FrontDoorParts, req: IncomingMessage, res: ServerResponse): void {
-  const session = knownSession(bridge, req, res)
-  if (session === undefined) return
-  const accept = headerOf(req, 'accept')
-  if (accept !== undefined && !accept.includes('*/*') && !parseAccept(accept).events) {
-    return sendError(res, { name: 'not-acceptable', message: 'Not Acceptable: a GET is answered as text/event-stream' })
-  }
-  // The client that reconnects knows better than we do that its old stream is dead.
-  session.stream?.replace()
-  const stream = streams.open(res)
-  session.stream = stream
-  res.flushHeaders()
-  bridge.streamOpened(session)
-  res.once('close', () => {
-    if (session.stream === stream) session.stream = undefined
-    bridge.sessions.touch(session.id)
-  })
-  for (const text of session.missed.take()) stream.send(encodeSseMessage(text))
+function get(parts: StreamableParts, req: IncomingMessage, res: ServerResponse): void {
+  const session = knownSession(parts.bridge, req, res)
+  if (session !== undefined) answerGet({ ...parts, session, req, res })
 }
 
-function end({ bridge }: FrontDoorParts, req: IncomingMessage, res: ServerResponse): void {
+function end({ bridge }: StreamableParts, req: IncomingMessage, res: ServerResponse): void {
   const session = knownSession(bridge, req, res)
   if (session === undefined) return
   bridge.endSession(session)
@@ -121,18 +113,25 @@ function takeMessage(request: Post, accepted: Accepted, message: Message): void 
     const { streams, held } = request
     return initialize(request, message, new PostAnswer(res, { accepted, streams, held }))
   }
-  const answer = new PostAnswer(res, answerOptions(request, accepted))
+  const answer = new PostAnswer(res, answerOptions(request, { accepted, session, idTexts: [message.idText] }))
   answer.track(bridge.request(session, message, answer.sinkFor(message.idText)))
 }
 
-function answerOptions({ streams, limits, held }: Post, accepted: Accepted): PostAnswerOptions {
-  return { accepted, streams, held, streamAfterMs: limits.streamAfterMs }
+function answerOptions(
+  request: Post,
+  what: { accepted: Accepted; session: Session | undefined; idTexts: readonly string[] },
+): PostAnswerOptions {
+  const { streams, limits, held } = request
+  const { accepted, session, idTexts } = what
+  const options = { accepted, streams, held, streamAfterMs: limits.streamAfterMs }
+  if (session === undefined) return options
+  return { ...options, resumable: { events: () => storeOf(session, request), waitsFor: idTexts } }
 }
 
 function initialize({ bridge, res }: Post, message: Message, answer: PostAnswer): void {
   const { idText } = message
   const leave = bridge.initialize(message, {
-    accepted: (text, protocolVersion) => {
+    begin: (protocolVersion) => {
       if (res.destroyed) return undefined
       const session = bridge.openSession()
       if (session === undefined) {
@@ -140,9 +139,9 @@ function initialize({ bridge, res }: Post, message: Message, answer: PostAnswer)
         return undefined
       }
       session.protocolVersion = protocolVersion
-      answer.respond(text, { 'Mcp-Session-Id': session.id })
       return session
     },
+    accepted: (text, session) => answer.respond(text, { 'Mcp-Session-Id': session.id }),
     rejected: (text) => answer.respond(text),
     refused: (error) => answer.refuse(error, idText),
   })
@@ -166,7 +165,9 @@ function takeBatch(request: Post, accepted: Accepted, items: readonly string[]):
     if (item.kind === 'message' && item.message.kind !== 'request') bridge.notify(session, item.message)
   }
   if (answered.length === 0) return sendEmpty(res, 202)
-  const answer = new PostAnswer(res, { ...answerOptions(request, accepted), batchSize: answered.length })
+  const idTexts = answered.map((item) => (item.kind === 'message' ? item.message.idText : ''))
+  const what = { accepted, session, idTexts: idTexts.filter((idText) => idText !== '') }
+  const answer = new PostAnswer(res, { ...answerOptions(request, what), batchSize: answered.length })
   for (const item of answered) takeBatchItem(bridge, session, { item, answer })
 }
 

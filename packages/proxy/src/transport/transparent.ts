@@ -3,7 +3,7 @@ import type { Chain } from '../chain.ts'
 import { ProxyError } from '../errors.ts'
 import { headerOf, parseAccept } from '../front-door.ts'
 import type { ProxyLimits } from '../limits.ts'
-import type { BackendInfo, FrontMode, ProxyLog } from '../proxy-config.ts'
+import type { BackendInfo, FrontMode, ProxyLog, SessionJournal } from '../proxy-config.ts'
 import { sendError } from '../respond.ts'
 import { BackendGate } from './backend-gate.ts'
 import { BackendHealth, type BackendCondition } from './backend-health.ts'
@@ -24,6 +24,7 @@ export interface TransparentOptions {
   readonly log: ProxyLog
   readonly trustsForwarded: boolean
   readonly endpointPrefix: string
+  readonly journal: SessionJournal | undefined
   /** Where the proxy listens. */
   authority(): string
 }
@@ -54,7 +55,12 @@ export class TransparentForwarder {
       ...options,
       authority: () => options.authority(),
       gate: this.#gate,
-      sessions: new HttpSessions({ maximum: limits.sessions, ttlMs: limits.sessionTtlMs }),
+      sessions: new HttpSessions({
+        maximum: limits.sessions,
+        ttlMs: limits.sessionTtlMs,
+        useMs: limits.journalUseMs,
+        journal: options.journal,
+      }),
       sseSessions: new Set(),
       isClosed: () => this.#isClosed,
     }
