@@ -35,8 +35,8 @@ export async function openAnswer(url: string, options: RawRequest = {}): Promise
 }
 
 /** Opens a session by hand and resolves to the headers that name it. */
-export async function openSession(url: string): Promise<Record<string, string>> {
-  const params = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'raw', version: '1' } }
+export async function openSession(url: string, capabilities: object = {}): Promise<Record<string, string>> {
+  const params = { protocolVersion: '2025-11-25', capabilities, clientInfo: { name: 'raw', version: '1' } }
   const { status, headers } = await exchange(url, { body: { jsonrpc: '2.0', id: 0, method: 'initialize', params } })
   const session = headers['mcp-session-id']
   if (status !== 200 || typeof session !== 'string') throw new Error(`initialize was answered with ${status}`)

@@ -1,10 +1,12 @@
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js'
 import { generations, type Connect, type Peer } from './clients.ts'
 import { eventually, fixture, isAlive, openWorld, type World } from './harness.ts'
-import { exchange, openSession } from './http.ts'
+import { exchange, openAnswer, openSession } from './http.ts'
 
 let world: World
 let urls: Record<string, string>
@@ -72,6 +74,8 @@ describe.each(generations)('a session of %s', (generation, connect) => {
     await replaceSupervisor('fixture', 'supervisor')
     expect(await reason).toMatch(/the call may have run/)
     expect(await peer.text('echo', { message: 'again' })).toBe('again')
+    // Its own stream is back too, and says what the client may have missed.
+    await peer.seen('notifications/tools/list_changed', 10_000)
   })
 })
 
@@ -87,6 +91,54 @@ describe('a client with a server of its own', () => {
     await replaceSupervisor('stdio', 'supervisor')
     expect(await elicit()).toMatch(/accept|provided/i)
     expect(sessionId()).toBe(before)
+  })
+})
+
+describe('a connection that breaks while the server waits for the client', () => {
+  it('is resumed: the question comes again, the answer counts, and the result arrives', async () => {
+    const headers = await openAsking()
+    const call = { name: 'trigger-elicitation-request', arguments: {} }
+    const first = await openAnswer(urls['stdio']!, {
+      headers,
+      body: { jsonrpc: '2.0', id: 9, method: 'tools/call', params: call },
+    })
+    const primer = await readEvents(first).next(() => true)
+    first.destroy()
+    const get = { ...headers, accept: 'text/event-stream', 'last-event-id': primer.id }
+    const second = await openAnswer(urls['stdio']!, { method: 'GET', headers: get })
+    const events = readEvents(second)
+    const ended = once(second, 'end')
+    const question = await events.next((data) => data.includes('elicitation/create'))
+    const { id } = JSON.parse(question.data)
+    const result = { action: 'accept', content: { name: 'somebody' } }
+    const answered = await exchange(urls['stdio']!, { headers, body: { jsonrpc: '2.0', id, result } })
+    expect(answered.status).toBe(202)
+    const response = await events.next((data) => data.includes('"result"'))
+    expect(JSON.parse(response.data)).toMatchObject({ id: 9, result: { content: expect.any(Array) } })
+    await ended
+    await exchange(urls['stdio']!, { method: 'DELETE', headers })
+  })
+
+  it('is resumed after kill -9 of the supervisor: the call may have run, and the stream ends', async () => {
+    const headers = await openAsking()
+    const call = { name: 'trigger-elicitation-request', arguments: {} }
+    const first = await openAnswer(urls['stdio']!, {
+      headers,
+      body: { jsonrpc: '2.0', id: 'nine', method: 'tools/call', params: call },
+    })
+    const primer = await readEvents(first).next(() => true)
+    await replaceSupervisor('stdio', 'supervisor')
+    const get = { ...headers, accept: 'text/event-stream', 'last-event-id': primer.id }
+    const { status, text } = await exchange(urls['stdio']!, { method: 'GET', headers: get })
+    expect(status).toBe(200)
+    expect(text).toContain('"id":"nine"')
+    expect(text).toContain('the call may have run')
+    const again = await openAnswer(urls['stdio']!, {
+      headers,
+      body: { jsonrpc: '2.0', id: 10, method: 'tools/call', params: call },
+    })
+    await readEvents(again).next((data) => data.includes('elicitation/create'))
+    await exchange(urls['stdio']!, { method: 'DELETE', headers })
   })
 })
 
@@ -154,4 +206,31 @@ async function connectAsking(url: string): Promise<{ client: Client; sessionId: 
     },
   })
   return { client, sessionId: () => transport.sessionId }
+}
+
+/** server-everything offers what asks the client only after the whole handshake. */
+async function openAsking(): Promise<Record<string, string>> {
+  const headers = await openSession(urls['stdio']!, { elicitation: {} })
+  await exchange(urls['stdio']!, { headers, body: { jsonrpc: '2.0', method: 'notifications/initialized' } })
+  return headers
+}
+
+/** Reads events as they come; `next` resolves to the first, past or future, whose data fits. */
+function readEvents(response: IncomingMessage): {
+  next(fits: (data: string) => boolean): Promise<{ id: string; data: string }>
+} {
+  let text = ''
+  response.on('error', () => undefined)
+  response.on('data', (piece: Buffer) => {
+    text += piece.toString()
+  })
+  const find = (fits: (data: string) => boolean) => {
+    for (const event of text.split('\n\n').slice(0, -1)) {
+      const id = /^id: (.*)$/m.exec(event)?.[1] ?? ''
+      const data = /^data: (.*)$/m.exec(event)?.[1] ?? ''
+      if (id !== '' && fits(data)) return { id, data }
+    }
+    return undefined
+  }
+  return { next: async (fits) => await eventually('an event', 10_000, async () => find(fits)) }
 }

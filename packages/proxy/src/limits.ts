@@ -60,8 +60,8 @@ export const proxyLimits = {
   storedEventMs: 5 * 60_000,
   /** Text that an event id may carry about the requests its stream answers; a header has 16 KiB. */
   eventIdBytes: 1_024,
-  /** What clients of a lost stream are asked to wait before they resume it; the SDKs try twice. */
-  resumeAfterMs: 1_000,
+  /** What clients of a lost stream are asked to wait before they resume it; the SDKs try twice, and a restart takes up to 3 s. */
+  resumeAfterMs: 2_000,
   /** A use of a session is written to the journal when the last one written is so old. */
   journalUseMs: 10 * 60_000,
   /** Resource subscriptions of one session. */

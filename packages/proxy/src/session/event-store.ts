@@ -2,7 +2,7 @@ import type { HeldBytes } from '../held-bytes.ts'
 import type { ProxyLimits } from '../limits.ts'
 import { buildEventId, encodeWaitsFor, type EventId } from './event-id.ts'
 import type { SseStream } from '../transport/sse-stream.ts'
-import { ResumableStream, type StreamBeginning } from './resumable-stream.ts'
+import { ResumableStream, type EventKeeper, type StreamBeginning } from './resumable-stream.ts'
 
 /** What the stores of one proxy share. */
 export interface EventStoreDeps {
@@ -23,7 +23,7 @@ interface StoredEvent {
  * What was sent on the event streams of one session, the oldest first and bounded, so that
  * a client that lost a connection can be given what it missed on that stream.
  */
-export class EventStore {
+export class EventStore implements EventKeeper {
   readonly #deps: EventStoreDeps
   /** Whether the client understands events without data: they came with revision 2025-11-25. */
   readonly #primes: boolean
@@ -39,10 +39,6 @@ export class EventStore {
   }
 
   /** Events that are kept. */
-  get size(): number {
-    return this.#events.size
-  }
-
   /** A new stream on its first connection; undefined when its event ids would be too long to be sent back. */
   open(beginning: StreamBeginning, connect: () => SseStream): ResumableStream | undefined {
     if (encodeWaitsFor(beginning.waitsFor).length > this.#deps.limits.eventIdBytes) return undefined

@@ -1,5 +1,4 @@
 import type { SseStream } from '../transport/sse-stream.ts'
-import type { EventStore } from './event-store.ts'
 
 /** A stream of events to a client: one connection, or what outlives connections. */
 export interface EventSink {
@@ -17,6 +16,17 @@ export interface StreamBeginning {
   readonly waitsFor: readonly string[]
 }
 
+/** Where the events of streams are kept. */
+export interface EventKeeper {
+  /** Keeps one event and gives back its text with its id. */
+  add(stream: ResumableStream, event: string, isLast: boolean): string
+  /** The events of a stream after a position; `isWhole` unless one of them is no longer kept. */
+  after(stream: ResumableStream, position: number): { stored: string[]; isWhole: boolean }
+  /** What begins a connection; empty for nothing. */
+  primer(stream: ResumableStream, position: number): string
+  forget(stream: ResumableStream): void
+}
+
 /** One stream of a session. Its connections come and go; what was sent is in the store. */
 export class ResumableStream implements EventSink {
   readonly beginning: StreamBeginning
@@ -30,11 +40,11 @@ export class ResumableStream implements EventSink {
   kept = 0
   /** Whether nothing follows. */
   isEnded = false
-  readonly #store: EventStore
+  readonly #store: EventKeeper
   #connection: SseStream | undefined
   #quietSinceMs = 0
 
-  constructor(store: EventStore, number: number, beginning: StreamBeginning) {
+  constructor(store: EventKeeper, number: number, beginning: StreamBeginning) {
     this.#store = store
     this.number = number
     this.beginning = beginning

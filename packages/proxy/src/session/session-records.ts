@@ -3,7 +3,6 @@ import { findValue } from '../mcp/raw-message.ts'
 import { isRecord, param, parseText, type Message } from '../mcp/message.ts'
 import type { SessionRecord } from '../proxy-config.ts'
 import { listNames, type ListName } from './missed-changes.ts'
-import type { Session } from './session.ts'
 
 /** A session in front of a stdio server, as it stands in the journal. */
 export interface StoredSession {
@@ -18,7 +17,10 @@ export interface StoredSession {
 }
 
 /** What is written down when a session begins. `initialize` for a client with a server of its own. */
-export function buildSessionRecord(session: Session, initialize: Message | undefined): SessionRecord {
+export function buildSessionRecord(
+  session: Pick<StoredSession, 'protocolVersion' | 'lists'>,
+  initialize: Message | undefined,
+): SessionRecord {
   return {
     kind: initialize === undefined ? 'shared' : 'lane',
     version: session.protocolVersion,

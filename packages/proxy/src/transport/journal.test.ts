@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { SessionJournal } from '../proxy-config.ts'
-import { fetchText, initialize, openEvents, post } from '../testing/http-client.ts'
+import { fetchText, initialize, openEvents, openResponse, post } from '../testing/http-client.ts'
 import { connectAsking, startWithLanes } from '../testing/lane-fixture.ts'
 import { never, startProxy, startWithServer, type ProxyFixture } from '../testing/proxy-fixture.ts'
 import type { Wire } from '../testing/scripted-server.ts'
@@ -153,6 +153,26 @@ describe('a session of an HTTP server', () => {
   })
 })
 
+describe('the event stream of an HTTP server that refuses an event id', () => {
+  const stream = { accept: 'text/event-stream', 'last-event-id': 'of-another-life' }
+
+  it('is refused to a session that the server knows from the beginning', async () => {
+    const { port } = await startInFrontOf(await startCountingServer(), createJournal())
+    const headers = { ...stream, 'mcp-session-id': await initialize(port) }
+    expect((await fetchText({ port, headers })).status).toBe(400)
+  })
+
+  it('goes on from now for a session that it has taken up again', async () => {
+    const journal = createJournal()
+    const before = await startInFrontOf(await startCountingServer(), journal)
+    const headers = { ...stream, 'mcp-session-id': await initialize(before.port) }
+    const { port } = await startInFrontOf(await startCountingServer(), journal)
+    const answer = await openResponse({ port, headers })
+    expect([answer.statusCode, answer.headers['content-type']]).toEqual([200, 'text/event-stream'])
+    answer.destroy()
+  })
+})
+
 interface TestJournal extends SessionJournal {
   records: Map<string, Record<string, string>>
   onWrite: () => void
@@ -205,6 +225,10 @@ async function startCountingServer(): Promise<string> {
 }
 
 async function respond(req: IncomingMessage, res: ServerResponse, newId: () => string): Promise<void> {
+  if (req.method === 'GET') {
+    if (req.headers['last-event-id'] !== undefined) return void res.writeHead(400).end()
+    return res.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders()
+  }
   const message: Wire = JSON.parse((await text(req)) || '{}')
   if (message.id === undefined) return void res.writeHead(202).end()
   const reply = (result: object): string => JSON.stringify({ jsonrpc: '2.0', id: message.id, result })

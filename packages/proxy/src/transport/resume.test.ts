@@ -182,7 +182,7 @@ describe('the stream of a session', () => {
 
 describe('the first event of a stream', () => {
   it.each([
-    ['2025-11-25', /^id: [0-9a-f]{8}-g1-1\nretry: 1000\ndata: \n\n/],
+    ['2025-11-25', /^id: [0-9a-f]{8}-g1-1\nretry: 2000\ndata: \n\n/],
     ['2025-06-18', /^id: [0-9a-f]{8}-g1-2\nevent: message\n/],
     ['2025-03-26', /^id: [0-9a-f]{8}-g1-2\nevent: message\n/],
     ['2024-11-05', /^event: message\n/],
