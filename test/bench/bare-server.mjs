@@ -1,8 +1,10 @@
 // The baseline: the echo tool answered by node:http itself, with no proxy and no child. Its figures say what Node and
-// the load generator cost, and are the unit of the ratios. Usage: node bare-server.mjs <port>
+// the load generator cost, and are the unit of the ratios. Also the HTTP server behind the forwarders.
+// Usage: node bare-server.mjs <port>; without a port the one that thv hands its servers.
 
 import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
+import { sizedText } from './sized-text.mjs'
 
 const server = createServer((request, response) => {
   if (request.method !== 'POST') {
@@ -14,7 +16,7 @@ const server = createServer((request, response) => {
   request.on('end', () => answer(JSON.parse(Buffer.concat(chunks).toString('utf8')), response))
 })
 
-server.listen(Number(process.argv[2]), '127.0.0.1')
+server.listen(Number(process.argv[2] ?? process.env.MCP_PORT), '127.0.0.1')
 
 function answer(message, response) {
   if (message.id === undefined) {
@@ -24,7 +26,8 @@ function answer(message, response) {
   const headers = { 'content-type': 'application/json' }
   let result = {}
   if (message.method === 'tools/call') {
-    result = { content: [{ type: 'text', text: message.params.arguments.message }] }
+    const { name, arguments: given } = message.params
+    result = { content: [{ type: 'text', text: name === 'sized' ? sizedText(given.size) : given.message }] }
   } else if (message.method === 'initialize') {
     headers['mcp-session-id'] = randomUUID()
     result = {

@@ -1,0 +1,3 @@
+export async function runSoakSection() {
+  throw new Error('later')
+}
