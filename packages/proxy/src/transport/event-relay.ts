@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { buildResponseHeaders } from '../header-rules.ts'
+import { Hold } from '../held-bytes.ts'
 import { sendError, sendFault } from '../respond.ts'
 import {
   absentError,
@@ -41,7 +42,7 @@ export class EventRelay implements ReplyTaker {
     this.#req = req
     this.#res = res
     this.#session = session
-    this.#events = new WholeEvents(parts.limits.eventBytes)
+    this.#events = new WholeEvents(parts.limits.eventBytes, new Hold(parts.held))
     this.#deadlineMs = performance.now() + parts.limits.backendWaitMs
   }
 
@@ -55,6 +56,7 @@ export class EventRelay implements ReplyTaker {
     this.#session.active += 1
     this.#res.once('close', () => {
       this.#upstream?.abort()
+      this.#events.restart()
       this.#parts.sessions.release(this.#session)
     })
     this.#res.on('drain', () => this.#upstream?.resume())

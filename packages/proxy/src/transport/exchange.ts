@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { buildErrorText, type WireError } from '../errors.ts'
-import { headerOf } from '../front-door.ts'
+import { headerOf, parseAccept } from '../front-door.ts'
+import { Hold } from '../held-bytes.ts'
 import { buildResponseHeaders } from '../header-rules.ts'
 import { parseText } from '../mcp/message.ts'
 import { sendEmpty, sendError, sendFault } from '../respond.ts'
@@ -17,10 +18,12 @@ import type { HttpBackend } from './http-backend.ts'
 import type { HttpSession } from './http-sessions.ts'
 import { peekBody, type PeekedBody } from './peek-body.ts'
 import { isReplayable, receiveRequestBody, type RequestBody } from './request-body.ts'
+import { memoryError } from './server-connection.ts'
 import { versionIn } from './session-revival.ts'
 import { encodeSseMessage, SseParser } from './sse-codec.ts'
 import { SseOpening } from './sse-opening.ts'
-import { Upstream, type ReplyHead, type ReplyTaker } from './upstream.ts'
+import { UnreadBound } from './unread-bound.ts'
+import { isSilence, Upstream, type ReplyHead, type ReplyTaker } from './upstream.ts'
 
 /** One request of a client, from its arrival to the last byte of its answer. */
 export class Exchange implements ReplyTaker {
@@ -28,6 +31,8 @@ export class Exchange implements ReplyTaker {
   readonly #req: IncomingMessage
   readonly #res: ServerResponse
   readonly #deadlineMs: number
+  readonly #hold: Hold
+  readonly #unread: UnreadBound
   #session: HttpSession | undefined
   #body: RequestBody = { kind: 'none' }
   #peeked: PeekedBody = { kind: 'other' }
@@ -38,12 +43,16 @@ export class Exchange implements ReplyTaker {
   #opening: SseOpening | undefined
   #isStream = false
   #tail = ''
+  /** As declared by the server; -1 without. */
+  #length = -1
   #answerToInitialize: { session: HttpSession; text: string; isStream: boolean } | undefined
 
   constructor(parts: ForwardParts, req: IncomingMessage, res: ServerResponse) {
     this.#parts = parts
     this.#req = req
     this.#res = res
+    this.#hold = new Hold(parts.held)
+    this.#unread = new UnreadBound(res, parts.limits.answerUnreadMs)
     this.#deadlineMs = performance.now() + parts.limits.backendWaitMs
   }
 
@@ -55,10 +64,10 @@ export class Exchange implements ReplyTaker {
   /** Begins. */
   start(): void {
     this.#res.once('close', () => this.#close())
-    this.#res.on('drain', () => this.#upstream?.resume())
-    receiveRequestBody(this.#req, this.#parts.limits, (body) => {
+    receiveRequestBody({ req: this.#req, hold: this.#hold }, this.#parts.limits, (body) => {
       try {
-        this.#received(body)
+        if (body === 'full') this.#refuse(memoryError)
+        else this.#received(body)
       } catch (error) {
         sendFault(this.#res, error, this.#parts.log)
       }
@@ -80,7 +89,10 @@ export class Exchange implements ReplyTaker {
     if (this.#answerToInitialize !== undefined) this.#noteAnswer(this.#answerToInitialize, chunk)
     if (this.#opening !== undefined) return this.#pushSse(this.#opening, chunk)
     if (this.#isStream) this.#tail = (this.#tail + chunk.subarray(-4).toString('latin1')).slice(-4)
-    return this.#res.write(chunk)
+    // Most answers come in one piece, and go out with their head in one write.
+    if (chunk.length === this.#length) this.#res.end(chunk)
+    else if (!this.#res.write(chunk)) return this.#waitForDrain()
+    return true
   }
 
   end(): void {
@@ -98,6 +110,7 @@ export class Exchange implements ReplyTaker {
       return waitForChange(this.#parts, this.#journey(), { atMostMs, done: (readiness) => this.#proceed(readiness) })
     }
     this.#parts.log('warn', 'a request to the HTTP backend failed', { error: error.message, wasSent })
+    if (isSilence(error)) return this.#refuse(this.#silenceError())
     this.#lose(wasSent ? 'unknown' : 'not-sent')
   }
 
@@ -165,12 +178,20 @@ export class Exchange implements ReplyTaker {
         path: this.#req.url ?? '/',
         headers,
         body: this.#body,
+        headMs: this.#headMs(opensSseStream),
         redirects: limits.redirects,
         discardBytes: limits.discardBytes,
       },
       this,
     )
     this.#upstream.send()
+  }
+
+  /** How long the server may keep quiet; one that serves a stream may send its head with the first event. */
+  #headMs(opensSseStream: boolean): number {
+    const { endpointMs, answerHeadMs } = this.#parts.limits
+    if (opensSseStream) return endpointMs
+    return this.#req.method === 'GET' && parseAccept(this.#req.headers.accept).events ? 0 : answerHeadMs
   }
 
   /** The server has forgotten the session: takes it up again and sends the request once more, which never ran. */
@@ -198,6 +219,11 @@ export class Exchange implements ReplyTaker {
     this.#res.writeHead(status, kept)
     // A short answer goes out with its head in one write; any other must not keep the client waiting for the head.
     if (headers['content-length'] === undefined) this.#res.flushHeaders()
+    else this.#length = Number(headers['content-length'])
+  }
+
+  #waitForDrain(): false {
+    return this.#unread.wait(() => this.#upstream?.resume())
   }
 
   #createSession(status: number, headers: ReplyHead['headers']): HttpSession | undefined {
@@ -231,6 +257,7 @@ export class Exchange implements ReplyTaker {
   #openSse(backend: HttpBackend, head: ReplyHead): boolean {
     try {
       this.#opening = new SseOpening(this.#parts, { req: this.#req, res: this.#res }, backend, head)
+      this.#opening.start((error) => this.#refuseStream(error))
       return true
     } catch (error) {
       this.#refuseStream(error)
@@ -240,7 +267,7 @@ export class Exchange implements ReplyTaker {
 
   #pushSse(opening: SseOpening, chunk: Buffer): boolean {
     try {
-      return opening.push(chunk)
+      return opening.push(chunk) || this.#waitForDrain()
     } catch (error) {
       this.#refuseStream(error)
       return true
@@ -272,6 +299,12 @@ export class Exchange implements ReplyTaker {
     } else this.#res.destroy()
   }
 
+  #silenceError(): WireError {
+    const { name } = this.#parts
+    const message = `Timeout: the server "${name}" took the call and gave no answer in time; the call may have run`
+    return { name: 'timeout', message, data: { outcome: 'unknown', backend: name } }
+  }
+
   #refuse(error: WireError): void {
     sendError(this.#res, error, this.#requestId())
     this.#req.resume()
@@ -285,6 +318,8 @@ export class Exchange implements ReplyTaker {
 
   #close(): void {
     this.#upstream?.abort()
+    this.#unread.stop()
+    this.#hold.release()
     if (this.#session !== undefined) this.#parts.sessions.release(this.#session)
   }
 }

@@ -1,6 +1,7 @@
 import type { ProxyLimits } from '../limits.ts'
 import type { ProxyLog } from '../proxy-config.ts'
 import type { WireError } from '../errors.ts'
+import type { HeldBytes } from '../held-bytes.ts'
 import { buildRequestHeaders } from '../header-rules.ts'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { BackendGate } from './backend-gate.ts'
@@ -15,6 +16,8 @@ export interface ForwardParts {
   readonly name: string
   readonly limits: ProxyLimits
   readonly log: ProxyLog
+  /** Budget for what is kept of bodies and events. */
+  readonly held: HeldBytes
   readonly gate: BackendGate
   readonly sessions: HttpSessions
   /** Sessions of the old SSE transport that have an open stream. */

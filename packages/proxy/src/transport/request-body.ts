@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { Hold } from '../held-bytes.ts'
 import type { ProxyLimits } from '../limits.ts'
 
 /**
@@ -15,8 +16,15 @@ export function isReplayable(body: RequestBody): boolean {
   return body.kind !== 'streamed' || !body.stream.isStarted
 }
 
-/** Receives a body up to the size that is collected. `done` is not called when the client leaves before. */
-export function receiveRequestBody(req: IncomingMessage, limits: ProxyLimits, done: (body: RequestBody) => void): void {
+/**
+ * Receives a body up to the size that is collected, and counts that into `hold`.
+ * `done` is not called when the client leaves before; `full` means that there was no room.
+ */
+export function receiveRequestBody(
+  { req, hold }: { req: IncomingMessage; hold: Hold },
+  limits: Pick<ProxyLimits, 'collectBytes' | 'bodyBytes'>,
+  done: (body: RequestBody | 'full') => void,
+): void {
   const declared = req.headers['content-length']
   if (declared === undefined && req.headers['transfer-encoding'] === undefined) return done({ kind: 'none' })
   if (declared === '0') return done({ kind: 'whole', bytes: Buffer.alloc(0) })
@@ -26,6 +34,10 @@ export function receiveRequestBody(req: IncomingMessage, limits: ProxyLimits, do
   const chunks: Buffer[] = []
   let bytes = 0
   const onData = (chunk: Buffer): void => {
+    if (!hold.tryAdd(chunk.length)) {
+      req.off('data', onData).off('end', onEnd)
+      return done('full')
+    }
     chunks.push(chunk)
     bytes += chunk.length
     if (bytes <= limits.collectBytes) return

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ProxyError } from '../errors.ts'
 import { headerOf, parseAccept } from '../front-door.ts'
+import { HeldBytes } from '../held-bytes.ts'
 import type { ProxyLimits } from '../limits.ts'
 import type { BackendInfo, FrontMode, ProxyLog } from '../proxy-config.ts'
 import { sendError } from '../respond.ts'
@@ -50,6 +51,7 @@ export class TransparentForwarder {
     this.#parts = {
       ...options,
       authority: () => options.authority(),
+      held: new HeldBytes(limits.heldBytes),
       gate: this.#gate,
       sessions: new HttpSessions({ maximum: limits.sessions, ttlMs: limits.sessionTtlMs }),
       sseSessions: new Set(),
