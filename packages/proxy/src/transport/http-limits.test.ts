@@ -177,7 +177,11 @@ describe.each(['stdio', 'http'] as const)('a client in front of a server that sp
 
   it.each([
     ['head', 'headersTimeoutMs', 'POST /mcp HTTP/1.1\r\nHost: localhost\r\nX-Slow: '],
-    ['body', 'receiveTimeoutMs', 'POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{'],
+    [
+      'body',
+      'receiveTimeoutMs',
+      'POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{',
+    ],
   ])('that never ends its %s is let go', async (_what, limit, text) => {
     const { port, proxy } = await start({ headersTimeoutMs: 200, [limit]: 200, connectionCheckMs: 50 })
     const socket = await sendOnly(port, text)
