@@ -128,12 +128,12 @@ describe.each(seeds)('with seed %d', (seed) => {
           expect([202, 400]).toContain(answer.status)
         })
         await expect.poll(() => heard.some((marks) => marks.size > 0)).toBe(true)
-      await expect.poll(() => fixture.proxy.stats().inFlight, { timeout: 5_000 }).toBe(0)
-      for (const client of clients) client.events.close()
+        await expect.poll(() => fixture.proxy.stats().inFlight, { timeout: 5_000 }).toBe(0)
+        for (const client of clients) client.events.close()
         await expectCalm(fixture)
         const foreign = heard.flatMap((marks, index) => [...marks].filter((mark) => said[index]?.has(mark) !== true))
         expect(foreign).toEqual([])
-          await expect.poll(() => fixture.proxy.stats().sessions).toBe(0)
+        await expect.poll(() => fixture.proxy.stats().sessions).toBe(0)
       }
     },
   )
