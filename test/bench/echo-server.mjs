@@ -22,12 +22,14 @@ const METHODS = {
     protocolVersion: PROTOCOL_VERSIONS.includes(params?.protocolVersion)
       ? params.protocolVersion
       : PROTOCOL_VERSIONS[0],
-    capabilities: { tools: {} },
+    capabilities: { tools: {}, resources: { subscribe: true } },
     serverInfo: { name: 'bench-echo', version: '1.0.0' },
   }),
   ping: () => ({}),
   'tools/list': () => ({ tools: [ECHO_TOOL, SIZED_TOOL] }),
   'tools/call': callTool,
+  'resources/subscribe': () => ({}),
+  'resources/unsubscribe': () => ({}),
 }
 
 let partial = []

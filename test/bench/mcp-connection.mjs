@@ -98,6 +98,9 @@ async function handshake(connection, id) {
     assertSized(await connection.exchange('POST', { head, body }), id, size)
   }
 
+  /** Sends a text of the caller's in this session; the answer is given back as it is. */
+  const post = (body) => connection.exchange('POST', { head, body })
+
   /** Ends the session at the server where there is one, so that rounds do not pile sessions up. */
   async function end() {
     try {
@@ -108,7 +111,7 @@ async function handshake(connection, id) {
     connection.close()
   }
 
-  return { call, callSized, end, close: connection.close, isSessionful: sessionId !== undefined }
+  return { call, callSized, post, sessionId, end, close: connection.close, isSessionful: sessionId !== undefined }
 }
 
 const escapedLengths = new Map()
