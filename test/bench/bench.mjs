@@ -5,16 +5,26 @@ import { cpus, loadavg } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { runCommandSection } from './command-section.mjs'
+import { runDataPlaneSection } from './data-plane-section.mjs'
 import { runLoadSection } from './load-section.mjs'
 import { CACHE_DIRECTORY, PACKAGES, installPackage } from './packages.mjs'
 import { cleanUpNow } from './processes.mjs'
+import { runSoakSection } from './soak-section.mjs'
 import { runStartSection } from './start-section.mjs'
-import { bareTarget, mcpProxyTarget, missingTarget, supergatewayTarget } from './targets.mjs'
+import { bareTarget, forwarderTarget, mcpProxyTarget, missingTarget, supergatewayTarget } from './targets.mjs'
 import { createThvHome, isThvBuilt, thvTarget } from './thv-target.mjs'
 
-const SECTIONS = { load: runLoad, start: runStartSection, command: runCommandSection }
+const SECTIONS = {
+  load: runLoad,
+  start: runStartSection,
+  command: runCommandSection,
+  'data-plane': runDataPlane,
+  soak: runSoakSection,
+}
+// The other two take long and are asked for by name.
+const DEFAULT_SECTIONS = ['load', 'start', 'command']
 // Past this something hangs that has no deadline of its own; the bench then ends rather than the patience of its user.
-const TOTAL_TIMEOUT_MS = 20 * 60_000
+const TOTAL_TIMEOUT_MS = 60 * 60_000
 const NOT_BUILT = "not built (run 'npm run build')"
 
 /** Runs the sections, prints their tables and writes them; never asserts a goal. */
@@ -54,9 +64,10 @@ function readSettings(argv) {
       'warmup-ms': { type: 'string' },
       'measure-ms': { type: 'string' },
       connections: { type: 'string', default: '1,16' },
+      minutes: { type: 'string', default: '10' },
     },
   })
-  const sections = values.only?.split(',') ?? Object.keys(SECTIONS)
+  const sections = values.only?.split(',') ?? DEFAULT_SECTIONS
   const unknown = sections.find((name) => !Object.hasOwn(SECTIONS, name))
   if (unknown !== undefined) throw new Error(`unknown section '${unknown}': use ${Object.keys(SECTIONS).join(', ')}`)
   const { quick } = values
@@ -68,6 +79,7 @@ function readSettings(argv) {
     commandRuns: quick ? 7 : 21,
     warmupMs: readCount('warmup-ms', values['warmup-ms'] ?? (quick ? '500' : '1000')),
     measureMs: readCount('measure-ms', values['measure-ms'] ?? (quick ? '1000' : '4000')),
+    soakMinutes: readCount('minutes', values.minutes),
     connections: values.connections.split(',').map((text) => readCount('connections', text)),
     log: (text) => process.stderr.write(`${text}\n`),
   }
@@ -80,7 +92,7 @@ function readCount(name, text) {
 }
 
 async function prepareContext(thvHome, { sections, log }) {
-  const needsPeers = sections.includes('load') || sections.includes('start')
+  const needsPeers = ['load', 'start', 'data-plane'].some((name) => sections.includes(name))
   const peers = []
   for (const [key, create] of needsPeers
     ? [
@@ -94,6 +106,7 @@ async function prepareContext(thvHome, { sections, log }) {
   }
   const { program } = sections.includes('start') ? await tryInstall(PACKAGES.everything, log) : {}
   return {
+    thvHome,
     thv: isThvBuilt() ? thvTarget(thvHome) : missingTarget('thv', NOT_BUILT),
     peers,
     everything: program === undefined ? undefined : [process.execPath, program, 'stdio'],
@@ -111,6 +124,25 @@ async function tryInstall(wanted, log) {
 
 function runLoad({ thv, peers: [first, ...others] }, settings) {
   return runLoadSection([bareTarget(), first, thv, ...others], settings)
+}
+
+function runDataPlane({ thv, thvHome, peers }, settings) {
+  const build = (options) => ({ ...thvTarget(thvHome, options), reason: thv.reason })
+  return runDataPlaneSection(
+    {
+      bare: bareTarget(),
+      forwarder: forwarderTarget(),
+      transparent: build({
+        name: 'thv transparent',
+        mode: 'HTTP server, sessions',
+        flags: ['--transport', 'streamable-http'],
+      }),
+      bridge: build({ name: 'thv stdio bridge', mode: 'stdio server, sessions' }),
+      modern: build({ name: 'thv Modern to Legacy', mode: 'stdio server, translated' }),
+      peers,
+    },
+    settings,
+  )
 }
 
 async function report(sections, { machine, settings }) {

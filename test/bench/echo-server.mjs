@@ -1,5 +1,7 @@
-// A stdio MCP server with one tool, `echo`, as quick as plain Node allows, so that what the bench measures is the
-// program in front of it. No dependencies: it must start alike for every program under test.
+// A stdio MCP server with two tools, `echo` and `sized`, as quick as plain Node allows, so that what the bench measures
+// is the program in front of it. No dependencies: it must start alike for every program under test.
+
+import { sizedText } from './sized-text.mjs'
 
 const PROTOCOL_VERSIONS = ['2025-11-25', '2025-06-18', '2024-11-05']
 
@@ -9,17 +11,25 @@ const ECHO_TOOL = {
   inputSchema: { type: 'object', properties: { message: { type: 'string' } }, required: ['message'] },
 }
 
+const SIZED_TOOL = {
+  name: 'sized',
+  description: 'Returns a text of so many characters.',
+  inputSchema: { type: 'object', properties: { size: { type: 'number' } }, required: ['size'] },
+}
+
 const METHODS = {
   initialize: (params) => ({
     protocolVersion: PROTOCOL_VERSIONS.includes(params?.protocolVersion)
       ? params.protocolVersion
       : PROTOCOL_VERSIONS[0],
-    capabilities: { tools: {} },
+    capabilities: { tools: {}, resources: { subscribe: true } },
     serverInfo: { name: 'bench-echo', version: '1.0.0' },
   }),
   ping: () => ({}),
-  'tools/list': () => ({ tools: [ECHO_TOOL] }),
+  'tools/list': () => ({ tools: [ECHO_TOOL, SIZED_TOOL] }),
   'tools/call': callTool,
+  'resources/subscribe': () => ({}),
+  'resources/unsubscribe': () => ({}),
 }
 
 let partial = []
@@ -60,9 +70,10 @@ function answerLine(line) {
 }
 
 function callTool(params) {
-  const text = params?.arguments?.message
-  if (params?.name !== 'echo' || typeof text !== 'string') return undefined
-  return { content: [{ type: 'text', text }] }
+  const { message, size } = params?.arguments ?? {}
+  if (params?.name === 'sized') return { content: [{ type: 'text', text: sizedText(size) }] }
+  if (params?.name !== 'echo' || typeof message !== 'string') return undefined
+  return { content: [{ type: 'text', text: message }] }
 }
 
 function failure(id, error) {

@@ -1,17 +1,14 @@
 // Section "load": calls per second, latency, CPU and memory of every target in front of the same echo server.
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
+import { runDriver } from './driver.mjs'
 import { waitForFirstAnswer } from './first-answer.mjs'
 import { readMemory } from './proc-stat.mjs'
-import { runToEnd } from './processes.mjs'
 import { format, judgeGoal, median, renderTable } from './statistics.mjs'
 import { ECHO_SERVER } from './targets.mjs'
 
-const DRIVER = fileURLToPath(new URL('load.mjs', import.meta.url))
 const START_TIMEOUT_MS = 30_000
 const SETTLE_MS = 1_000
-const DRIVER_GRACE_MS = 30_000
 
 /** `settings`: `{ rounds, connections, warmupMs, measureMs, log }`. The first target is the unit of the CPU ratio. */
 export async function runLoadSection(targets, settings) {
@@ -40,27 +37,14 @@ async function measureRound(target, settings) {
     const idle = readMemory(pid)
     const runs = {}
     for (const connections of settings.connections) {
-      runs[connections] = await runDriver({ url: running.url, pid, connections }, settings)
+      const { warmupMs, measureMs } = settings
+      const load = { url: running.url, pid, connections, 'warmup-ms': warmupMs, 'measure-ms': measureMs }
+      runs[connections] = await runDriver(load)
     }
     return { idle, runs, loaded: readMemory(pid) }
   } finally {
     await running.stop()
   }
-}
-
-async function runDriver({ url, pid, connections }, { warmupMs, measureMs }) {
-  const options = { url, pid, connections, 'warmup-ms': warmupMs, 'measure-ms': measureMs }
-  const flags = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)])
-  const ended = await runToEnd([process.execPath, DRIVER, ...flags], {
-    timeoutMs: warmupMs + measureMs + DRIVER_GRACE_MS,
-  })
-  if (ended.code !== 0) throw new Error(`the load driver failed: ${errorLine(ended.stderr)}`)
-  return JSON.parse(ended.stdout)
-}
-
-function errorLine(stderr) {
-  const lines = stderr.trim().split('\n')
-  return (lines.find((line) => /Error:/.test(line)) ?? lines.at(-1)).trim().slice(0, 200)
 }
 
 function summarize(results, settings) {

@@ -1,10 +1,12 @@
 // The load driver, run in its own process: N keep-alive connections, one MCP session each, calls in a closed loop.
-// Usage: node load.mjs --url U [--connections N] [--warmup-ms N] [--measure-ms N] [--pid P]
+// Usage: node load.mjs --url U [--connections N] [--warmup-ms N] [--measure-ms N] [--pid P] [--size N] [--era modern]
+// With --size each call asks for a text of that size in place of an echo; --era modern calls without a session.
 // Prints one JSON line. With --pid, CPU time of that process and of its tree is taken over the measured window only.
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { openSession } from './mcp-connection.mjs'
+import { openModern } from './modern-connection.mjs'
 import { readCpu } from './proc-stat.mjs'
 
 const RECONNECT_PAUSE_MS = 20
@@ -18,11 +20,15 @@ const { values } = parseArgs({
     'warmup-ms': { type: 'string', default: '1000' },
     'measure-ms': { type: 'string', default: '4000' },
     pid: { type: 'string' },
+    size: { type: 'string' },
+    era: { type: 'string', default: 'legacy' },
   },
 })
 const connections = Number(values.connections)
 const warmupMs = Number(values['warmup-ms'])
 const measureMs = Number(values['measure-ms'])
+const size = values.size === undefined ? undefined : Number(values.size)
+const open = values.era === 'modern' ? openModern : openSession
 
 // The driver ends by itself whatever the program under test does.
 setTimeout(
@@ -43,17 +49,19 @@ const state = {
   isSessionful: false,
 }
 
-const sessions = await Promise.all(Array.from({ length: connections }, () => openSession(values.url)))
+const sessions = await Promise.all(Array.from({ length: connections }, () => open(values.url)))
 state.isSessionful = sessions.every((session) => session.isSessionful)
 const workers = sessions.map((session) => runWorker(session))
 
 await delay(warmupMs)
 const before = values.pid === undefined ? undefined : readCpu(Number(values.pid))
 const startedAt = performance.now()
+const ownCpu = process.cpuUsage()
 state.isMeasuring = true
 await delay(measureMs)
 state.isMeasuring = false
 const elapsedMs = performance.now() - startedAt
+const ownUse = process.cpuUsage(ownCpu)
 const after = values.pid === undefined ? undefined : readCpu(Number(values.pid))
 state.isOver = true
 await Promise.all(workers)
@@ -67,8 +75,9 @@ async function runWorker(session) {
     const id = state.nextId++
     const sentAt = performance.now()
     try {
-      current ??= await openSession(values.url)
-      await current.call(id, { message: `m-${id}` })
+      current ??= await open(values.url)
+      if (size === undefined) await current.call(id, { message: `m-${id}` })
+      else await current.callSized(id, size)
       if (state.isMeasuring) state.latenciesMs.push(performance.now() - sentAt)
     } catch (error) {
       recordError(error)
@@ -98,6 +107,8 @@ function summarize() {
     errors: state.errors,
     errorSamples: state.samples,
     isSessionful: state.isSessionful,
+    // Near 1 the driver was the bottleneck: then calls/s and latency are its own, CPU per call still holds.
+    driverLoad: (ownUse.user + ownUse.system) / 1000 / elapsedMs,
     cpuUsPerCall: before && after ? perCallUs(before.selfSeconds, after.selfSeconds) : null,
     treeCpuUsPerCall: before && after ? perCallUs(before.treeSeconds, after.treeSeconds) : null,
   }

@@ -2,9 +2,11 @@
 
 import { connect } from 'node:net'
 import { createResponseParser } from './response-parser.mjs'
+import { sizedText } from './sized-text.mjs'
 
 const PROTOCOL_VERSION = '2025-06-18'
 const EXCHANGE_TIMEOUT_MS = 10_000
+const ENDS_BYTES = 160
 
 /** Connects to `url`; rejects when nothing listens. `exchange` sends one request at a time and resolves its answer. */
 export async function openConnection(url) {
@@ -90,6 +92,15 @@ async function handshake(connection, id) {
     if (!isAnswer(answer.content[0].text)) throw new Error('the echoed text is not the one that was sent')
   }
 
+  /** Has a text of a size sent back. Looks at the length and both ends only: parsing would cost more than sending. */
+  async function callSized(id, size) {
+    const body = `{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":{"name":"sized","arguments":{"size":${size}}}}`
+    assertSized(await connection.exchange('POST', { head, body }), id, size)
+  }
+
+  /** Sends a text of the caller's in this session; the answer is given back as it is. */
+  const post = (body) => connection.exchange('POST', { head, body })
+
   /** Ends the session at the server where there is one, so that rounds do not pile sessions up. */
   async function end() {
     try {
@@ -100,7 +111,18 @@ async function handshake(connection, id) {
     connection.close()
   }
 
-  return { call, end, close: connection.close, isSessionful: sessionId !== undefined }
+  return { call, callSized, post, sessionId, end, close: connection.close, isSessionful: sessionId !== undefined }
+}
+
+const escapedLengths = new Map()
+
+/** Throws unless the answer has the right id and is long enough to hold the text. */
+export function assertSized({ status, body }, id, size) {
+  if (!escapedLengths.has(size)) escapedLengths.set(size, JSON.stringify(sizedText(size)).length)
+  const ends = body.toString('latin1', 0, ENDS_BYTES) + body.toString('latin1', body.length - ENDS_BYTES)
+  const hasId = ends.includes(`"id":${id},`) || ends.includes(`"id":${id}}`)
+  if (status === 200 && hasId && body.length > escapedLengths.get(size)) return
+  throw new Error(`not the sized answer ${id}: status ${status}, ${body.length} bytes, ${ends.slice(0, 160)}`)
 }
 
 function readAnswer({ status, headers, body }, id) {

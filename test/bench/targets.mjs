@@ -7,9 +7,29 @@ import { PACKAGES } from './packages.mjs'
 import { findFreePort, launch, stopGroup } from './processes.mjs'
 
 const BARE_SERVER = fileURLToPath(new URL('bare-server.mjs', import.meta.url))
+const BARE_FORWARDER = fileURLToPath(new URL('bare-forwarder.mjs', import.meta.url))
 const LOOPBACK_ONLY = new URL('loopback-only.mjs', import.meta.url).href
 
 export const ECHO_SERVER = [process.execPath, fileURLToPath(new URL('echo-server.mjs', import.meta.url))]
+
+/** The bare server as a command that finds its port in the environment, as thv starts servers. */
+export const HTTP_SERVER = [process.execPath, BARE_SERVER]
+
+/** The least that can stand in front of the bare server: undici, and nothing of a proxy's duties. */
+export function forwarderTarget() {
+  const name = 'bare undici forwarder'
+  const mode = 'bytes streamed, nothing looked at'
+  return {
+    name,
+    mode,
+    async launch() {
+      const backend = await bareTarget().launch()
+      const toArguments = (port) => [BARE_FORWARDER, String(port), new URL(backend.url).origin]
+      const running = await processTarget(name, mode, toArguments).launch()
+      return { ...running, stop: () => Promise.all([running.stop(), backend.stop()]) }
+    },
+  }
+}
 
 /** The echo tool without a proxy; it ignores the server it is given. */
 export function bareTarget() {

@@ -20,7 +20,7 @@ const BUNDLE = fileURLToPath(new URL('../../apps/thv/dist/thv.js', import.meta.u
 const REMOVE_TIMEOUT_MS = 15_000
 // A cold start downloads; what takes longer than this hangs.
 const RUN_TIMEOUT_MS = 150_000
-const WORKLOAD = 'bench'
+const DEFAULT_MODE = 'sessions, one supervised server'
 
 export const isThvBuilt = () => existsSync(BUNDLE)
 
@@ -45,22 +45,25 @@ export function thvCommand(...args) {
   return [process.execPath, PROGRAM, ...args]
 }
 
-/** `home` keeps the cache between starts. `server` is an argv or, as a string, a reference such as `npx://name`. */
-export function thvTarget(home) {
+/**
+ * `home` keeps the cache between starts. `server` is an argv or, as a string, a reference such as `npx://name`.
+ * `flags` are more of `thv run`; `workload` has to differ between those that run at the same time.
+ */
+export function thvTarget(home, { name = 'thv', mode = DEFAULT_MODE, flags = [], workload = 'bench' } = {}) {
   return {
-    name: 'thv',
-    mode: 'sessions, one supervised server',
+    name,
+    mode,
     async launch(server) {
       const port = await findFreePort()
       const what = typeof server === 'string' ? [server] : ['--', ...server]
-      const command = launch(thvCommand('run', '--name', WORKLOAD, '--proxy-port', String(port), ...what), {
+      const command = launch(thvCommand('run', '--name', workload, '--proxy-port', String(port), ...flags, ...what), {
         env: home.env,
       })
       const timer = setTimeout(() => void stopGroup(command), RUN_TIMEOUT_MS)
       const ready = command.exited.then(async ({ code, stderr, exitedAt }) => {
         clearTimeout(timer)
         if (code !== 0) throw new Error(`'thv run' ended with code ${code}: ${stderr.trim().slice(-200)}`)
-        return { pid: await readSupervisorPid(home), commandMs: exitedAt - command.startedAt }
+        return { pid: await readSupervisorPid(home, workload), commandMs: exitedAt - command.startedAt }
       })
       // A good end of the command is no failure: the supervisor lives on.
       const failed = ready.then(() => new Promise(() => {}))
@@ -74,15 +77,15 @@ export function thvTarget(home) {
         failed,
         async stop() {
           await stopGroup(command)
-          await runToEnd(thvCommand('rm', WORKLOAD), { env: home.env, timeoutMs: REMOVE_TIMEOUT_MS })
+          await runToEnd(thvCommand('rm', workload), { env: home.env, timeoutMs: REMOVE_TIMEOUT_MS })
         },
       }
     },
   }
 }
 
-async function readSupervisorPid(home) {
-  const path = join(home.dataHome, 'toolhive', 'statuses', `${WORKLOAD}.json`)
+async function readSupervisorPid(home, workload) {
+  const path = join(home.dataHome, 'toolhive', 'statuses', `${workload}.json`)
   const { process_id: pid } = JSON.parse(await readFile(path, 'utf8'))
   if (!Number.isInteger(pid) || pid <= 0) throw new Error('the status file names no supervisor')
   return pid

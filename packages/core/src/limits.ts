@@ -47,7 +47,7 @@ export const limits = {
   stderrLineLength: 2_000,
   /** Recorded server processes of single clients; the proxy allows fewer. */
   laneRecords: 128,
-  /** Restart back-off: first delay, cap, attempts in a row; spec/local 2.10 allows 10. */
+  /** Restart back-off: delay of the second in a row (the first has none), cap, attempts; spec/local 2.10 allows 10. */
   restartInitialMs: 500,
   restartMaxMs: 60_000,
   restartAttempts: 10,

@@ -37,3 +37,26 @@ export class HeldBytes {
     this.#bytes -= bytes
   }
 }
+
+/** What one owner has counted into the budget, given back as a whole. */
+export class Hold {
+  readonly #held: HeldBytes
+  #bytes = 0
+
+  constructor(held: HeldBytes) {
+    this.#held = held
+  }
+
+  /** Counts bytes in. False when there is no room; then nothing was counted. */
+  tryAdd(bytes: number): boolean {
+    if (!this.#held.tryAdd(bytes)) return false
+    this.#bytes += bytes
+    return true
+  }
+
+  /** Gives everything back. */
+  release(): void {
+    this.#held.remove(this.#bytes)
+    this.#bytes = 0
+  }
+}

@@ -25,9 +25,9 @@ export const proxyLimits = {
   eventBytes: mebibyte,
   /** An answer nobody wants that is read to keep its connection. */
   discardBytes: 64 * 1024,
-  /** All that is kept for slow peers: calls that wait, and what clients leave unread. Above it calls are refused. */
+  /** All that is kept for slow peers: bodies and events on their way, calls that wait, what clients leave unread. Above it calls are refused. */
   heldBytes: 256 * mebibyte,
-  /** An answer of which its client reads nothing for this time is cut off. */
+  /** An answer of which its client reads nothing for this time is cut off, on both planes. */
   answerUnreadMs: 30_000,
   /** An event stream that ended gets this time to be read to its end. */
   streamEndMs: 5_000,
@@ -116,6 +116,10 @@ export const proxyLimits = {
   connectTimeoutMs: 5_000,
   /** Quiet TCP connection to an HTTP backend or a client before the kernel asks whether the peer lives. */
   tcpKeepAliveMs: 30_000,
+  /** Head of the answer of an HTTP backend that took a call; Node's own `fetch` gives up then. Streams of GET may wait. */
+  answerHeadMs: 5 * 60_000,
+  /** Event that begins the stream of an SSE backend, which has nothing else to do first. */
+  endpointMs: 10_000,
   /** Between two attempts to reach an HTTP backend that should be there. */
   redialMs: 100,
   /** Making a session known to a restarted server; it answers `initialize`, nothing slow. */

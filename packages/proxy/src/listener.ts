@@ -30,7 +30,7 @@ export class Listener {
   #isClosing = false
   #opening: Promise<void> | undefined
   /** Answers under way on each connection. */
-  readonly #answers = new WeakMap<Duplex, number>()
+  readonly #answers = new WeakMap<Duplex, Set<ServerResponse>>()
   #whenIdle: (() => void) | undefined
 
   constructor(options: ListenerOptions) {
@@ -90,10 +90,11 @@ export class Listener {
   #admit(req: IncomingMessage, res: ServerResponse): void {
     const { socket } = req
     this.#active += 1
-    this.#answers.set(socket, (this.#answers.get(socket) ?? 0) + 1)
+    const answers = this.#answers.get(socket) ?? this.#watch(socket)
+    answers.add(res)
     res.once('close', () => {
       this.#active -= 1
-      this.#answers.set(socket, (this.#answers.get(socket) ?? 1) - 1)
+      answers.delete(res)
       if (this.#active === 0) this.#whenIdle?.()
     })
     // A socket that fails while we write is the client's business, not a reason to end the process.
@@ -130,6 +131,20 @@ export class Listener {
     throw new ProxyError('closed', 'the proxy was closed while it was being started')
   }
 
+  /** Node tells only the answer that has its turn when a connection closes, and not those that queue behind it. */
+  #watch(socket: Duplex): Set<ServerResponse> {
+    const answers = new Set<ServerResponse>()
+    this.#answers.set(socket, answers)
+    socket.once('close', () => {
+      for (const res of answers) {
+        if (res.socket !== null || res.destroyed) continue
+        res.destroy()
+        res.emit('close')
+      }
+    })
+    return answers
+  }
+
   /** An answer that was written to its end, and of which the client reads nothing, is not kept for ever. */
   #boundUnread(res: ServerResponse): void {
     if (res.writableLength > 0) res.setTimeout(this.#options.limits.answerUnreadMs, () => res.destroy())
@@ -137,7 +152,7 @@ export class Listener {
 
   #refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
     // Into an answer under way a second one cannot be written.
-    const isAnswering = (this.#answers.get(socket) ?? 0) > 0
+    const isAnswering = (this.#answers.get(socket)?.size ?? 0) > 0
     if (error.code === 'ECONNRESET' || !socket.writable || isAnswering) return void socket.destroy()
     const status = malformedStatus[error.code ?? ''] ?? '400 Bad Request'
     socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy())

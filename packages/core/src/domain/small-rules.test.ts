@@ -69,13 +69,21 @@ describe('restarts', () => {
           const decision = decideRestart(attempts, 10, random)
           expect(decision.restart).toBe(attempts < limits.restartAttempts)
           if (decision.restart) expect(decision.delayMs).toBeLessThanOrEqual(limits.restartMaxMs)
-          if (decision.restart) expect(decision.delayMs).toBeGreaterThanOrEqual(limits.restartInitialMs / 2)
+          if (decision.restart && attempts > 0) {
+            expect(decision.delayMs).toBeGreaterThanOrEqual(limits.restartInitialMs / 2)
+          }
         },
       ),
     )
   })
-  it('a stable run starts the count again', () => {
-    expect(decideRestart(9, limits.restartStableMs, 0)).toMatchObject({ restart: true, attempt: 1 })
+  it('come at once after a stable run and after the first short one, and never twice in a row', () => {
+    expect(decideRestart(9, limits.restartStableMs, 0.9)).toEqual({ restart: true, attempt: 1, delayMs: 0 })
+    expect(decideRestart(0, 10, 0.9)).toEqual({ restart: true, attempt: 1, delayMs: 0 })
+    expect(decideRestart(1, 10, 0)).toEqual({ restart: true, attempt: 2, delayMs: limits.restartInitialMs / 2 })
+    // All attempts of a crash loop together leave the machine alone for more than a minute.
+    const delays = Array.from({ length: limits.restartAttempts }, (_none, attempts) => decideRestart(attempts, 10, 0))
+    const total = delays.reduce((sum, decision) => sum + (decision.restart ? decision.delayMs : 0), 0)
+    expect(total).toBeGreaterThan(60_000)
   })
 })
 

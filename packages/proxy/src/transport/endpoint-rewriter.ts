@@ -34,6 +34,11 @@ export class EndpointRewriter {
     this.#limitBytes = limitBytes
   }
 
+  /** Whether the endpoint has come. */
+  get isDone(): boolean {
+    return this.#isDone
+  }
+
   /** The session the endpoint named. */
   get sessionId(): string | undefined {
     return this.#sessionId

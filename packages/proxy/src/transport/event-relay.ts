@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { buildResponseHeaders } from '../header-rules.ts'
+import { Hold } from '../held-bytes.ts'
 import { sendError, sendFault, writeForwardedHead } from '../respond.ts'
 import {
   absentError,
@@ -48,8 +49,11 @@ export class EventRelay implements ReplyTaker {
     this.#session = session
     this.#hasPosition = req.headers['last-event-id'] !== undefined
     const { chain, limits } = parts
-    if (chain.fromServer !== undefined) this.#stepped = new SteppedAnswer(chain, undefined, limits)
-    this.#events = new WholeEvents(this.#stepped === undefined ? limits.eventBytes : limits.lineBytes)
+    if (chain.fromServer !== undefined) this.#stepped = new SteppedAnswer(parts)
+    this.#events = new WholeEvents(
+      this.#stepped === undefined ? limits.eventBytes : limits.lineBytes,
+      new Hold(parts.held),
+    )
     this.#deadlineMs = performance.now() + parts.limits.backendWaitMs
   }
 
@@ -63,6 +67,7 @@ export class EventRelay implements ReplyTaker {
     this.#session.active += 1
     this.#res.once('close', () => {
       this.#upstream?.abort()
+      this.#events.restart()
       this.#parts.sessions.release(this.#session)
     })
     this.#res.on('drain', () => this.#upstream?.resume())

@@ -30,7 +30,7 @@ export class ExchangeSteps {
 
   /** The body that travels on; undefined when the request was refused and answered. */
   pass(body: RequestBody): RequestBody | undefined {
-    const { chain, limits } = this.#parts
+    const { chain } = this.#parts
     if (body.kind === 'streamed') {
       // It is longer than what is read at all.
       refuseBody(this.#req, this.#res)
@@ -38,7 +38,7 @@ export class ExchangeSteps {
     }
     if (body.kind === 'none' || body.bytes.length === 0) {
       const mayStream = chain.fromServer !== undefined && this.#req.method === 'GET'
-      if (mayStream) this.#answer = new SteppedAnswer(chain, undefined, limits)
+      if (mayStream) this.#answer = new SteppedAnswer(this.#parts)
       return body
     }
     if ((this.#req.headers['content-encoding'] ?? 'identity').toLowerCase() !== 'identity') {
@@ -55,7 +55,7 @@ export class ExchangeSteps {
     const { renamed } = passed
     // A header that says something else than the body stays, so that the server can refuse it.
     if (header !== undefined && decodeHeaderValue(header) === renamed?.from) this.#newName = renamed.to
-    if (passed.asked.size > 0) this.#answer = new SteppedAnswer(chain, passed.asked, limits)
+    if (passed.asked.size > 0) this.#answer = new SteppedAnswer(this.#parts, passed.asked)
     return { kind: 'whole', bytes: passed.bytes }
   }
 
@@ -93,6 +93,11 @@ export class ExchangeSteps {
   /** The bytes that are left at the end. */
   end(): Buffer | undefined {
     return this.#answer?.end()
+  }
+
+  /** Forgets what is held. */
+  close(): void {
+    this.#answer?.close()
   }
 
   #refuse({ error, status, text }: RefusedBody): void {

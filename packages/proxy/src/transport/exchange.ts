@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { buildErrorText, type WireError } from '../errors.ts'
-import { headerOf } from '../front-door.ts'
+import { headerOf, parseAccept } from '../front-door.ts'
+import { Hold } from '../held-bytes.ts'
 import { buildResponseHeaders } from '../header-rules.ts'
 import { parseText } from '../mcp/message.ts'
 import { sendEmpty, sendError, sendFault, writeForwardedHead } from '../respond.ts'
@@ -18,10 +19,12 @@ import type { HttpBackend } from './http-backend.ts'
 import type { HttpSession } from './http-sessions.ts'
 import { peekBody, type PeekedBody } from './peek-body.ts'
 import { isReplayable, receiveRequestBody, type RequestBody } from './request-body.ts'
+import { memoryError } from './server-connection.ts'
 import { versionIn } from './session-revival.ts'
 import { encodeSseMessage, SseParser } from './sse-codec.ts'
 import { SseOpening } from './sse-opening.ts'
-import { Upstream, type ReplyHead, type ReplyTaker } from './upstream.ts'
+import { UnreadBound } from './unread-bound.ts'
+import { isSilence, Upstream, type ReplyHead, type ReplyTaker } from './upstream.ts'
 
 /** One request of a client, from its arrival to the last byte of its answer. */
 export class Exchange implements ReplyTaker {
@@ -29,6 +32,8 @@ export class Exchange implements ReplyTaker {
   readonly #req: IncomingMessage
   readonly #res: ServerResponse
   readonly #deadlineMs: number
+  readonly #hold: Hold
+  readonly #unread: UnreadBound
   #session: HttpSession | undefined
   #body: RequestBody = { kind: 'none' }
   #peeked: PeekedBody = { kind: 'other' }
@@ -42,12 +47,16 @@ export class Exchange implements ReplyTaker {
   #opening: SseOpening | undefined
   #isStream = false
   #tail = ''
+  /** As declared by the server; -1 without. */
+  #length = -1
   #answerToInitialize: { session: HttpSession; text: string; isStream: boolean } | undefined
 
   constructor(parts: ForwardParts, req: IncomingMessage, res: ServerResponse) {
     this.#parts = parts
     this.#req = req
     this.#res = res
+    this.#hold = new Hold(parts.held)
+    this.#unread = new UnreadBound(res, parts.limits.answerUnreadMs)
     this.#deadlineMs = performance.now() + parts.limits.backendWaitMs
     const { fromClient, fromServer } = parts.chain
     if (fromClient !== undefined || fromServer !== undefined) this.#steps = new ExchangeSteps(parts, req, res)
@@ -61,11 +70,11 @@ export class Exchange implements ReplyTaker {
   /** Begins. */
   start(): void {
     this.#res.once('close', () => this.#close())
-    this.#res.on('drain', () => this.#upstream?.resume())
     const { bodyBytes, collectBytes } = this.#parts.limits
     const limits = { bodyBytes, collectBytes: this.#steps === undefined ? collectBytes : bodyBytes }
-    receiveRequestBody(this.#req, limits, (received) => {
+    receiveRequestBody({ req: this.#req, hold: this.#hold }, limits, (received) => {
       try {
+        if (received === 'full') return this.#refuse(memoryError)
         const body = this.#steps === undefined ? received : this.#steps.pass(received)
         if (body !== undefined) this.#received(body)
       } catch (error) {
@@ -100,7 +109,10 @@ export class Exchange implements ReplyTaker {
     if (bytes.length === 0) return true
     if (this.#opening !== undefined) return this.#pushSse(this.#opening, bytes)
     if (this.#isStream) this.#tail = (this.#tail + bytes.subarray(-4).toString('latin1')).slice(-4)
-    return this.#res.write(bytes)
+    // Most answers come in one piece, and go out with their head in one write.
+    if (bytes.length === this.#length) this.#res.end(bytes)
+    else if (!this.#res.write(bytes)) return this.#waitForDrain()
+    return true
   }
 
   end(): void {
@@ -123,6 +135,7 @@ export class Exchange implements ReplyTaker {
       return waitForChange(this.#parts, this.#journey(), { atMostMs, done: (readiness) => this.#proceed(readiness) })
     }
     this.#parts.log('warn', 'a request to the HTTP backend failed', { error: error.message, wasSent })
+    if (isSilence(error)) return this.#refuse(this.#silenceError())
     this.#lose(wasSent ? 'unknown' : 'not-sent')
   }
 
@@ -193,12 +206,20 @@ export class Exchange implements ReplyTaker {
         path: this.#req.url ?? '/',
         headers,
         body: this.#body,
+        headMs: this.#headMs(opensSseStream),
         redirects: limits.redirects,
         discardBytes: limits.discardBytes,
       },
       this,
     )
     this.#upstream.send()
+  }
+
+  /** How long the server may keep quiet; one that serves a stream may send its head with the first event. */
+  #headMs(opensSseStream: boolean): number {
+    const { endpointMs, answerHeadMs } = this.#parts.limits
+    if (opensSseStream) return endpointMs
+    return this.#req.method === 'GET' && parseAccept(this.#req.headers.accept).events ? 0 : answerHeadMs
   }
 
   /** The server has forgotten the session: takes it up again and sends the request once more, which never ran. */
@@ -228,7 +249,13 @@ export class Exchange implements ReplyTaker {
     if (session !== undefined && headers['mcp-session-id'] !== undefined) kept.push('mcp-session-id', session.clientId)
     writeForwardedHead(this.#res, status, kept)
     // A short answer goes out with its head in one write; any other must not keep the client waiting for the head.
-    if (headers['content-length'] === undefined && length === undefined) this.#res.flushHeaders()
+    const told = length ?? (this.#steps?.isUntouched === false ? undefined : headers['content-length'])
+    if (told === undefined) this.#res.flushHeaders()
+    else this.#length = Number(told)
+  }
+
+  #waitForDrain(): false {
+    return this.#unread.wait(() => this.#upstream?.resume())
   }
 
   #createSession(status: number, headers: ReplyHead['headers']): HttpSession | undefined {
@@ -272,6 +299,7 @@ export class Exchange implements ReplyTaker {
   #openSse(backend: HttpBackend, head: ReplyHead): boolean {
     try {
       this.#opening = new SseOpening(this.#parts, { req: this.#req, res: this.#res }, backend, head)
+      this.#opening.start((error) => this.#refuseAnswer(error))
       return true
     } catch (error) {
       this.#refuseAnswer(error)
@@ -281,7 +309,7 @@ export class Exchange implements ReplyTaker {
 
   #pushSse(opening: SseOpening, chunk: Buffer): boolean {
     try {
-      return opening.push(chunk)
+      return opening.push(chunk) || this.#waitForDrain()
     } catch (error) {
       this.#refuseAnswer(error)
       return true
@@ -313,6 +341,12 @@ export class Exchange implements ReplyTaker {
     } else this.#res.destroy()
   }
 
+  #silenceError(): WireError {
+    const { name } = this.#parts
+    const message = `Timeout: the server "${name}" took the call and gave no answer in time; the call may have run`
+    return { name: 'timeout', message, data: { outcome: 'unknown', backend: name } }
+  }
+
   #refuse(error: WireError): void {
     sendError(this.#res, error, this.#requestId())
     this.#req.resume()
@@ -326,6 +360,9 @@ export class Exchange implements ReplyTaker {
 
   #close(): void {
     this.#upstream?.abort()
+    this.#unread.stop()
+    this.#hold.release()
+    this.#steps?.close()
     if (this.#session !== undefined) this.#parts.sessions.release(this.#session)
   }
 }

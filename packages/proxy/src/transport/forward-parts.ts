@@ -2,6 +2,7 @@ import type { Chain } from '../chain.ts'
 import type { ProxyLimits } from '../limits.ts'
 import type { ProxyLog } from '../proxy-config.ts'
 import type { WireError } from '../errors.ts'
+import type { HeldBytes } from '../held-bytes.ts'
 import { buildRequestHeaders } from '../header-rules.ts'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { BackendGate } from './backend-gate.ts'
@@ -17,6 +18,8 @@ export interface ForwardParts {
   readonly limits: ProxyLimits
   readonly chain: Chain
   readonly log: ProxyLog
+  /** Budget for what is kept of bodies and events. */
+  readonly held: HeldBytes
   readonly gate: BackendGate
   readonly sessions: HttpSessions
   /** Sessions of the old SSE transport that have an open stream. */

@@ -1,5 +1,6 @@
 import { connect } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
+import { startHttpServer } from '../testing/http-backend.ts'
 import { fetchText, initialize, openEvents, post } from '../testing/http-client.ts'
 import { startProxy, startWithServer, never, type ProxyFixture } from '../testing/proxy-fixture.ts'
 import { createScriptedServer, type ScriptedServer } from '../testing/scripted-server.ts'
@@ -194,5 +195,22 @@ describe('a body', () => {
     const get = `GET /mcp HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nMcp-Session-Id: ${session}\r\n\r\n`
     const raw = await rawExchange(port, `${get}GARBAGE \x00\r\n\r\n`, 300)
     expect(raw).not.toContain('400 Bad Request')
+  })
+
+  it('that leaves behind a second request on its connection leaves nothing of it', async () => {
+    const backend = await startHttpServer()
+    fixture = await startProxy({ config: { backend: 'http' } })
+    const { port, proxy } = fixture
+    await proxy.attach({ kind: 'http', origin: backend.origin, transport: 'streamable-http' }, never)
+    backend.script = () => true
+    const request = 'POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}'
+    const socket = connect(port, '127.0.0.1', () => socket.write(request + request))
+    await expect.poll(() => proxy.stats().inFlight).toBe(2)
+    socket.destroy()
+    await expect.poll(() => proxy.stats().inFlight).toBe(0)
+    const began = performance.now()
+    await proxy.close(5_000)
+    expect(performance.now() - began).toBeLessThan(2_000)
+    await backend.kill()
   })
 })

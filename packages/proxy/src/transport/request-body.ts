@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { Hold } from '../held-bytes.ts'
 import type { ProxyLimits } from '../limits.ts'
 
 /**
@@ -15,11 +16,14 @@ export function isReplayable(body: RequestBody): boolean {
   return body.kind !== 'streamed' || !body.stream.isStarted
 }
 
-/** Receives a body up to the size that is collected. `done` is not called when the client leaves before. */
+/**
+ * Receives a body up to the size that is collected, and counts that into `hold`.
+ * `done` is not called when the client leaves before; `full` means that there was no room.
+ */
 export function receiveRequestBody(
-  req: IncomingMessage,
+  { req, hold }: { req: IncomingMessage; hold: Hold },
   limits: Pick<ProxyLimits, 'collectBytes' | 'bodyBytes'>,
-  done: (body: RequestBody) => void,
+  done: (body: RequestBody | 'full') => void,
 ): void {
   const declared = req.headers['content-length']
   if (declared === undefined && req.headers['transfer-encoding'] === undefined) return done({ kind: 'none' })
@@ -30,6 +34,10 @@ export function receiveRequestBody(
   const chunks: Buffer[] = []
   let bytes = 0
   const onData = (chunk: Buffer): void => {
+    if (!hold.tryAdd(chunk.length)) {
+      req.off('data', onData).off('end', onEnd)
+      return done('full')
+    }
     chunks.push(chunk)
     bytes += chunk.length
     if (bytes <= limits.collectBytes) return

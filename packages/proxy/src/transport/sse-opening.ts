@@ -17,6 +17,8 @@ export class SseOpening {
   readonly #res: ServerResponse
   readonly #head: ReplyHead
   readonly #rewriter: EndpointRewriter
+  readonly #limitMs: number
+  #timer: NodeJS.Timeout | undefined
 
   /** @throws TypeError for a compressed stream, which cannot be rewritten */
   constructor(
@@ -33,11 +35,20 @@ export class SseOpening {
     const authority = parts.authority()
     const options = { backendOrigin: backend.origin, endpointPrefix, trustsForwarded, authority }
     this.#rewriter = new EndpointRewriter(readPublicView(client.req, options), limits.firstEventBytes)
+    this.#limitMs = limits.endpointMs
+  }
+
+  /** Calls back when the endpoint has not come in time. */
+  start(expired: (error: Error) => void): void {
+    const expire = (): void => expired(new TypeError(`the server sent no endpoint within ${this.#limitMs / 1000} s`))
+    this.#timer = setTimeout(expire, this.#limitMs)
+    this.#res.once('close', () => clearTimeout(this.#timer))
   }
 
   /** Sends on what may be sent on. @throws TypeError, RangeError as {@link EndpointRewriter.push} */
   push(chunk: Buffer): boolean {
     const bytes = this.#rewriter.push(chunk)
+    if (this.#rewriter.isDone) clearTimeout(this.#timer)
     if (bytes.length === 0) return true
     if (!this.#res.headersSent)
       writeForwardedHead(this.#res, this.#head.status, buildResponseHeaders(this.#head.raw, lengthHeader))

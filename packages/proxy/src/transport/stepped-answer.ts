@@ -1,8 +1,9 @@
 import type { Chain } from '../chain.ts'
-import type { ProxyLimits } from '../limits.ts'
+import { Hold } from '../held-bytes.ts'
 import { idKey, parseText } from '../mcp/message.ts'
 import { sliceElements } from '../mcp/raw-message.ts'
 import type { AnswerContext } from '../middleware.ts'
+import type { ForwardParts } from './forward-parts.ts'
 import type { AskedRequests } from './pass-body.ts'
 import { rewriteEvents } from './rewrite-events.ts'
 import type { ReplyHead } from './upstream.ts'
@@ -17,16 +18,18 @@ export class SteppedAnswer {
   readonly #asked: AskedRequests | undefined
   readonly #limitBytes: number
   readonly #events: WholeEvents
+  readonly #hold: Hold
   #kind: 'json' | 'events' | 'other' = 'other'
   #held: Buffer[] = []
   #heldBytes = 0
 
   /** Without `asked` it is a stream that may carry the answer to anything. */
-  constructor(chain: Chain, asked: AskedRequests | undefined, limits: ProxyLimits) {
+  constructor({ chain, limits, held }: Pick<ForwardParts, 'chain' | 'limits' | 'held'>, asked?: AskedRequests) {
     this.#chain = chain
+    this.#hold = new Hold(held)
     this.#asked = asked
     this.#limitBytes = limits.lineBytes
-    this.#events = new WholeEvents(limits.lineBytes)
+    this.#events = new WholeEvents(limits.lineBytes, this.#hold)
   }
 
   /** Whether nothing is sent on before the end, and the length may be another one then. */
@@ -59,6 +62,7 @@ export class SteppedAnswer {
     }
     this.#heldBytes += chunk.length
     if (this.#heldBytes > this.#limitBytes) throw new RangeError(`the answer is longer than ${this.#limitBytes} bytes`)
+    if (!this.#hold.tryAdd(chunk.length)) throw new RangeError('too much is waiting to be sent or read')
     this.#held.push(chunk)
     return nothing
   }
@@ -67,7 +71,7 @@ export class SteppedAnswer {
   end(): Buffer {
     if (this.#kind === 'events') return this.rewrite(this.#events.rest())
     const bytes = Buffer.concat(this.#held)
-    this.#held = []
+    this.close()
     const text = bytes.toString('utf8')
     const changed = text.startsWith('[') ? this.#rewriteBatch(text) : this.#rewriteText(text)
     return changed === text ? bytes : Buffer.from(changed)
@@ -81,6 +85,12 @@ export class SteppedAnswer {
       data.startsWith('[') ? this.#rewriteBatch(data) : this.#rewriteText(data),
     )
     return changed === text ? bytes : Buffer.from(changed)
+  }
+
+  /** Forgets what is held. */
+  close(): void {
+    this.#held = []
+    this.#hold.release()
   }
 
   #rewriteBatch(text: string): string {

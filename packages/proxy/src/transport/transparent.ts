@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Chain } from '../chain.ts'
 import { ProxyError } from '../errors.ts'
 import { headerOf, parseAccept } from '../front-door.ts'
+import { HeldBytes } from '../held-bytes.ts'
 import type { ProxyLimits } from '../limits.ts'
 import type { BackendInfo, FrontMode, ProxyLog, SessionJournal } from '../proxy-config.ts'
 import { sendError } from '../respond.ts'
@@ -54,6 +55,7 @@ export class TransparentForwarder {
     this.#parts = {
       ...options,
       authority: () => options.authority(),
+      held: new HeldBytes(limits.heldBytes),
       gate: this.#gate,
       sessions: new HttpSessions({
         maximum: limits.sessions,

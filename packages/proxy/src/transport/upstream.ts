@@ -12,6 +12,8 @@ export interface UpstreamRequest {
   /** Names and values, ready for the wire. */
   readonly headers: string[]
   readonly body: RequestBody
+  /** Wait for the head of the answer; 0 for ever. */
+  readonly headMs?: number
   /** Redirects that are followed at most. */
   readonly redirects: number
   /** Bytes of a body nobody wants that are read to keep its connection. */
@@ -47,6 +49,8 @@ export class Upstream implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | undefined
   #wasSent = false
   #isAborted = false
+  /** The answer has come to its end, or never will: undici knows of nothing any more. */
+  #isOver = false
   #isDiscarded = false
   #nextPath: string | undefined
   #discarded = 0
@@ -65,16 +69,16 @@ export class Upstream implements Dispatcher.DispatchHandler {
 
   /** Sends the request. */
   send(): void {
-    const { pool, method, headers, body } = this.#request
+    const { pool, method, headers, body, headMs = 0 } = this.#request
     this.#wasSent = false
-    pool.dispatch({ path: this.#path, method, headers, body: payloadOf(body) }, this)
+    pool.dispatch({ path: this.#path, method, headers, body: payloadOf(body), headersTimeout: headMs }, this)
   }
 
   /** Gives the exchange up; the taker hears nothing any more. */
   abort(): void {
-    if (this.#isAborted) return
+    if (this.#isAborted || this.#isOver) return
     this.#isAborted = true
-    this.#controller?.abort(new Error('the client has left'))
+    this.#controller?.abort(clientLeft)
   }
 
   /** Goes on after `data` returned false. */
@@ -83,7 +87,7 @@ export class Upstream implements Dispatcher.DispatchHandler {
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
-    if (this.#isAborted) return controller.abort(new Error('the client has left'))
+    if (this.#isAborted) return controller.abort(clientLeft)
     this.#controller = controller
     this.#wasSent = true
   }
@@ -112,12 +116,14 @@ export class Upstream implements Dispatcher.DispatchHandler {
   onResponseEnd(): void {
     if (this.#isAborted) return
     if (this.#isDiscarded) return this.#follow()
+    this.#isOver = true
     this.#taker.end()
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     if (this.#isAborted) return
     if (this.#isDiscarded) return this.#follow()
+    this.#isOver = true
     this.#taker.fail(error, this.#wasSent)
   }
 
@@ -142,6 +148,14 @@ export class Upstream implements Dispatcher.DispatchHandler {
     return url.origin === new URL(origin).origin ? url.pathname + url.search : undefined
   }
 }
+
+/** Whether an exchange failed because the server took the request and said nothing. */
+export function isSilence(error: Error): boolean {
+  return 'code' in error && error.code === 'UND_ERR_HEADERS_TIMEOUT'
+}
+
+/** One for all: the stack of a new one would cost each request more than the rest of the bookkeeping. */
+const clientLeft = new Error('the client has left')
 
 const redirectStatuses: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 

@@ -1,10 +1,13 @@
+import type { Hold } from '../held-bytes.ts'
+
 /**
  * Cuts an event stream at the ends of its events without reading them, so that
- * nothing else is ever put into the middle of one. An event above the limit is
- * let through in pieces, and `isWhole` says so meanwhile.
+ * nothing else is ever put into the middle of one. An event above the limit, or for
+ * which there is no room, is let through in pieces, and `isWhole` says so meanwhile.
  */
 export class WholeEvents {
   readonly #limitBytes: number
+  readonly #hold: Hold
   #held: Buffer[] = []
   #heldBytes = 0
   #isLineEmpty = true
@@ -12,8 +15,10 @@ export class WholeEvents {
   #isWhole = true
   #lastId = ''
 
-  constructor(limitBytes: number) {
+  /** `hold` counts what is kept; `restart` gives it back. */
+  constructor(limitBytes: number, hold: Hold) {
     this.#limitBytes = limitBytes
+    this.#hold = hold
   }
 
   /** Whether what was handed out so far ends with an event. */
@@ -30,20 +35,17 @@ export class WholeEvents {
   push(chunk: Buffer): Buffer {
     const end = this.#endOfLastEvent(chunk)
     if (end === -1) {
-      this.#held.push(chunk)
-      this.#heldBytes += chunk.length
-      if (this.#heldBytes <= this.#limitBytes) return nothing
+      if (this.#keep(chunk)) return nothing
       this.#isWhole = false
-      return this.#take([])
+      return this.#take([chunk])
     }
     const bytes = this.#take([chunk.subarray(0, end)])
-    if (end < chunk.length) {
-      this.#held.push(chunk.subarray(end))
-      this.#heldBytes = chunk.length - end
-    }
     this.#isWhole = true
     this.#noteId(bytes)
-    return bytes
+    const rest = chunk.subarray(end)
+    if (rest.length === 0 || this.#keep(rest)) return bytes
+    this.#isWhole = false
+    return Buffer.concat([bytes, rest])
   }
 
   /** The bytes of the event that is not complete. */
@@ -58,10 +60,18 @@ export class WholeEvents {
     this.#lastWasReturn = false
   }
 
+  #keep(part: Buffer): boolean {
+    if (this.#heldBytes + part.length > this.#limitBytes || !this.#hold.tryAdd(part.length)) return false
+    this.#held.push(part)
+    this.#heldBytes += part.length
+    return true
+  }
+
   #take(more: Buffer[]): Buffer {
     const parts = [...this.#held, ...more]
     this.#held = []
     this.#heldBytes = 0
+    this.#hold.release()
     return parts.length === 1 ? (parts[0] ?? nothing) : Buffer.concat(parts)
   }
 
