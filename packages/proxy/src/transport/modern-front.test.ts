@@ -141,7 +141,7 @@ describe('a Modern client of a Legacy server', () => {
       [b, 2],
       [a, 1],
     ] as const) {
-      const { progressToken } = call.params?.['_meta'] as { progressToken: number }
+      const { progressToken } = call.params?.['_meta'] as Record<string, unknown>
       server.send({ method: 'notifications/progress', params: { progressToken, progress } })
       server.answer(call, {})
       // It is over, so nothing may come any more.
