@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream'
 import type { ProxyLimits } from './limits.ts'
+import type { Era } from './mcp/revision.ts'
 
 /** The protocol spoken to clients in front of a stdio server. */
 export type FrontMode = 'streamable-http' | 'sse'
@@ -35,6 +36,11 @@ export interface ProxyConfig {
   endpointPrefix?: string
   limits?: Partial<ProxyLimits>
   log: ProxyLog
+  /**
+   * The era a stdio server is spoken to in. `auto` (the default) finds out; with `openLane`
+   * a second process is asked whether the server speaks both.
+   */
+  era?: Era | 'auto'
   /**
    * Starts one more process of the same stdio server, for one client that
    * declares elicitation, sampling or roots. Without it such clients share the
