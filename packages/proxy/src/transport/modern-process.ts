@@ -67,9 +67,11 @@ export class ModernProcess {
     this.#opening ??= this.#open().finally(() => {
       this.#opening = undefined
     })
-    void this.#opening.then(() => {
+    const tell = (): void => {
       if (!isLeft) chosen(this.#isOpen() ? this.#own : shared)
-    })
+    }
+    // It never rejects.
+    void this.#opening.then(tell)
     return () => {
       isLeft = true
     }

@@ -310,7 +310,7 @@ describe('a Modern client of a Modern server', () => {
   it('cancels by closing the answer', async () => {
     const { port, server } = await setUp()
     server.on('tools/call', (request) => {
-      const { progressToken } = request.params?.['_meta'] as Record<string, unknown>
+      const progressToken = tokenOf(request)
       server.send({ method: 'notifications/progress', params: { progressToken, progress: 1 } })
       return undefined
     })
@@ -334,3 +334,8 @@ describe('a Modern client of a Modern server', () => {
     expect({ status, error: json.error }).toEqual({ status: 400, error })
   })
 })
+
+function tokenOf({ params }: Wire): unknown {
+  const meta: unknown = params?.['_meta']
+  return typeof meta === 'object' && meta !== null && 'progressToken' in meta ? meta.progressToken : undefined
+}
