@@ -29,6 +29,7 @@ export {
 export { decideRestart, type RestartDecision } from './domain/restart-policy.ts'
 export {
   assertRunConfig,
+  isEra,
   runConfigSchemaVersion,
   type LocalCommand,
   type RunConfig,

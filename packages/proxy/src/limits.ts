@@ -21,6 +21,8 @@ export const proxyLimits = {
   initBodyBytes: 16 * 1024,
   /** All headers of one message, of clients and of HTTP backends; Node's own default. */
   headerBytes: 16 * 1024,
+  /** What a session remembers of its client's capabilities; a client that declares more is taken to declare nothing. */
+  capabilitiesBytes: 16 * 1024,
   /** One event of an HTTP backend that is held until it is whole; spec/local 4.10. */
   eventBytes: mebibyte,
   /** An answer nobody wants that is read to keep its connection. */
@@ -66,6 +68,10 @@ export const proxyLimits = {
   journalUseMs: 10 * 60_000,
   /** Resource subscriptions of one session. */
   subscriptionsPerSession: 1_000,
+  /** Open `subscriptions/listen` of Modern clients. */
+  listens: 1_024,
+  /** Before a subscription is opened again that the server has ended. */
+  listenRetryMs: 1_000,
   /** Calls the server has not answered yet. */
   inFlightCalls: 10_000,
   /** Calls that wait for a server that is being restarted. */
@@ -85,6 +91,10 @@ export const proxyLimits = {
   /** One that ended by itself this often within the time is not started again until it is over. */
   laneCrashes: 5,
   laneCrashWindowMs: 60_000,
+  /** Silence of a process that is asked whether it is Modern; servers that know the question answer it within one second. */
+  eraProbeMs: 5_000,
+  /** What was found out about the era of a server; an upgraded server may be of another. */
+  eraVerdictMs: 24 * 60 * 60_000,
   /** Requests of one server that its client has not answered. */
   openQuestions: 100,
   /** Wait of such a request for a stream to send it on. */

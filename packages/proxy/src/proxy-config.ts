@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream'
 import type { ProxyLimits } from './limits.ts'
+import type { Era } from './mcp/revision.ts'
 import type { ProxyMetrics } from './metrics/proxy-metrics.ts'
 import type { Middleware } from './middleware.ts'
 
@@ -41,6 +42,11 @@ export interface ProxyConfig {
   middleware?: readonly Middleware[]
   metrics?: ProxyMetrics
   log: ProxyLog
+  /**
+   * The era a stdio server is spoken to in. `auto` (the default) finds out; with `openLane`
+   * a second process is asked whether the server speaks both.
+   */
+  era?: Era | 'auto'
   /**
    * Starts one more process of the same stdio server, for one client that
    * declares elicitation, sampling or roots. Without it such clients share the

@@ -12,6 +12,7 @@ import type { Attachment, BackendConnection, Proxy, ProxyConfig } from './proxy-
 import { sendFault, sendJson, sendText } from './respond.ts'
 import type { BackendCondition } from './transport/backend-health.ts'
 import { createLegacySseFront } from './transport/legacy-sse.ts'
+import { ServerConnection } from './transport/server-connection.ts'
 import { SseStreams } from './transport/sse-stream.ts'
 import { StdioBridge } from './transport/stdio-bridge.ts'
 import { createStreamableFront } from './transport/streamable-http.ts'
@@ -186,12 +187,14 @@ class OneProxy implements Proxy {
     const held = new HeldBytes(limits.heldBytes)
     // Over the old SSE transport the stream is the session, and it ends with us.
     const journal = mode === 'sse' ? undefined : this.#config.journal
+    const { openLane, era } = this.#config
     const bridge = new StdioBridge({
       name,
       limits,
       log,
       held,
-      openLane: this.#config.openLane,
+      openLane,
+      era,
       journal,
       chain: this.#chain,
     })
@@ -218,7 +221,7 @@ class OneProxy implements Proxy {
       stats: () => ({ sessions: bridge.sessions.size, inFlight: bridge.inFlight, streams: streams.size }),
       attach: (backend, signal) => {
         if (backend.kind !== 'stdio') throw new TypeError('not a stdio server')
-        return bridge.attach(backend, signal)
+        return bridge.attach((deps) => new ServerConnection(backend, deps), signal)
       },
       detach: (reason) => bridge.detach(reason),
       handle: (req, res) => {
@@ -226,6 +229,7 @@ class OneProxy implements Proxy {
       },
       sweep: () => bridge.sweep(),
       endStreams: () => {
+        bridge.endListens()
         for (const session of bridge.sessions.values()) session.stream?.end()
       },
       close: async (withinMs) => {

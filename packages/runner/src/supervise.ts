@@ -222,6 +222,7 @@ function proxyConfigOf(deps: SuperviseDeps, config: RunConfig, lanes: Lanes): Pr
     ...(config.trust_proxy_headers === true ? { trustProxyHeaders: true } : {}),
     ...(config.endpoint_prefix === undefined ? {} : { endpointPrefix: config.endpoint_prefix }),
     log: deps.log,
+    ...(config.thv?.era === undefined ? {} : { era: config.thv.era }),
     ...(isShared ? {} : { openLane: async (signal) => await lanes.open(signal) }),
   }
 }

@@ -1,3 +1,4 @@
+import type { Era } from '../domain/run-config.ts'
 import type { ToolOverride } from '../domain/tool-rules.ts'
 import type { ProxyMode, TransportType } from '../domain/transport-type.ts'
 
@@ -29,5 +30,7 @@ export interface RunRequest {
   toolsOverride?: Record<string, ToolOverride>
   /** Whether the proxy counts, and shows `/metrics`. */
   metrics?: boolean
+  /** Left out: what the server turns out to be. */
+  era?: Era
   debug?: boolean
 }

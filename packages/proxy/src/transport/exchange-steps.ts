@@ -54,7 +54,8 @@ export class ExchangeSteps {
     const header = headerOf(this.#req, 'mcp-name')
     const { renamed } = passed
     // A header that says something else than the body stays, so that the server can refuse it.
-    if (header !== undefined && decodeHeaderValue(header) === renamed?.from) this.#newName = renamed.to
+    if (renamed !== undefined && header !== undefined && decodeHeaderValue(header) === renamed.from)
+      this.#newName = renamed.to
     if (passed.asked.size > 0) this.#answer = new SteppedAnswer(this.#parts, passed.asked)
     return { kind: 'whole', bytes: passed.bytes }
   }

@@ -1,28 +1,27 @@
-import type { Readable, Writable } from 'node:stream'
 import type { Chain } from '../chain.ts'
 import type { WireError } from '../errors.ts'
 import { declaresAskableFeature } from '../mcp/client-features.ts'
-import { isLogLevel, passesLevel } from '../mcp/log-level.ts'
-import { buildResultText, idKey, param, paramText, type Message } from '../mcp/message.ts'
+import { withoutEnvelope, type Envelope } from '../mcp/envelope.ts'
+import { buildResultText, idKey, isRecord, param, paramText, parseText, type Message } from '../mcp/message.ts'
 import { applySplices, findValue } from '../mcp/raw-message.ts'
 import { prepareRequest } from '../mcp/readdress.ts'
-import { negotiateRevision } from '../mcp/revision.ts'
+import { negotiateRevision, newestRevision, type Era } from '../mcp/revision.ts'
 import type { Attachment, ProxyLog, SessionJournal } from '../proxy-config.ts'
-import { listChangedText, listNames, type ListName } from '../session/missed-changes.ts'
 import type { Session } from '../session/session.ts'
 import { announcedLists } from '../session/session-records.ts'
 import { SessionTable } from '../session/session-table.ts'
 import { StdioArchive } from '../session/stdio-archive.ts'
-import { Subscriptions } from '../session/subscriptions.ts'
+import { adaptLegacyCall } from './call-adapters.ts'
 import { Call, type CallRegister, type CallSink } from './call.ts'
 import { enterChain } from './enter-chain.ts'
 import { toLaneError } from './lane-error.ts'
 import { LanePool, type LanePoolOptions } from './lane-pool.ts'
 import type { Lane } from './lane.ts'
-import { withServedRevision, type Handshake } from './server-handshake.ts'
-import { ServerLink } from './server-link.ts'
-import { SharedState } from './shared-state.ts'
-import { encodeSseMessage } from './sse-codec.ts'
+import { ModernProcess } from './modern-process.ts'
+import { withServedRevision } from './server-handshake.ts'
+import type { CreatePeer } from './server-peer.ts'
+import { SessionBroadcast } from './session-broadcast.ts'
+import { SharedServer, type ListenSink } from './shared-server.ts'
 
 /** Answers to `initialize`: either all of the first two, or one of the others. */
 export interface InitializeSink {
@@ -46,28 +45,34 @@ export interface StdioBridgeOptions extends LanePoolOptions {
   /** Looks at what clients send, and at the answers they get. */
   readonly chain: Chain
   readonly journal?: SessionJournal | undefined
+  /** How the server is to be spoken to; `auto` (the default) finds out. */
+  readonly era?: Era | 'auto' | undefined
 }
 
 /** Many client sessions over one stdio server, and over one more for each client that servers may ask something. */
 export class StdioBridge {
   readonly sessions: SessionTable
-  readonly #link: ServerLink
-  readonly #subscriptions: Subscriptions
-  readonly #shared: SharedState
+  /** The server that all clients share who need none of their own. */
+  readonly shared: SharedServer
   readonly #archive: StdioArchive | undefined
   readonly #lanes: LanePool
+  readonly #modern: ModernProcess
+  readonly #era: Era | 'auto'
   readonly #name: string
   readonly #log: ProxyLog
   readonly #chain: Chain
+  readonly #capabilitiesBytes: number
   /** Calls of clients without a session. */
   readonly #sessionless: CallRegister = new Map()
   #sessionlessCalls = 0
 
   constructor(options: StdioBridgeOptions) {
-    const { name, limits, log, journal } = options
+    const { name, limits, log, journal, era = 'auto' } = options
     this.#chain = options.chain
+    this.#era = era
     this.#name = name
     this.#log = log
+    this.#capabilitiesBytes = limits.capabilitiesBytes
     this.#lanes = new LanePool(options)
     this.#archive = journal === undefined ? undefined : new StdioArchive(journal, limits)
     this.sessions = new SessionTable({
@@ -76,26 +81,32 @@ export class StdioBridge {
       ttlMs: limits.sessionTtlMs,
       unusedTtlMs: Math.min(limits.unusedSessionTtlMs, limits.sessionTtlMs),
     })
-    this.#subscriptions = new Subscriptions(limits.subscriptionsPerSession)
-    this.#link = new ServerLink({
-      ...options,
-      notified: (message) => this.#publish(message),
-      attached: (connection, handshake, isFirst) => {
-        this.#shared.restore(connection)
-        if (!isFirst) this.#publishLists(handshake)
-      },
+    const broadcast = new SessionBroadcast({
+      sessions: this.sessions,
+      shared: () => this.shared,
+      hasSessionless: () => this.#sessionless.size > 0,
+      log,
     })
-    this.#shared = new SharedState({ sessions: this.sessions, subscriptions: this.#subscriptions, link: this.#link })
+    this.shared = new SharedServer({
+      ...options,
+      sessions: this.sessions,
+      notified: (message) => broadcast.publish(message),
+      replaced: (handshake) => broadcast.announceLists(handshake),
+    })
+    const lanes = this.#lanes
+    const mayOpen = lanes.isAvailable && era === 'auto'
+    const openServer = mayOpen ? (signal: AbortSignal) => lanes.openServer(signal) : undefined
+    this.#modern = new ModernProcess({ ...options, shared: this.shared, openServer })
   }
 
   /** Calls sent or waiting. */
   get inFlight(): number {
-    return this.#link.inFlight + this.#lanes.inFlight
+    return this.shared.inFlight + this.#modern.inFlight + this.#lanes.inFlight
   }
 
   /** Whether a server is ready. */
   get isAttached(): boolean {
-    return this.#link.handshake !== undefined
+    return this.shared.link.handshake !== undefined
   }
 
   /** A new session on the shared server. The longest idle one makes room for it; undefined when all are busy. */
@@ -112,7 +123,7 @@ export class StdioBridge {
     // A lane refuses what waits for it; it is left with nothing to abandon.
     session.lane?.close()
     for (const call of session.calls.values()) call.abandon()
-    this.#shared.release(session)
+    this.shared.state.release(session)
   }
 
   /** Ends the sessions that were idle for too long. */
@@ -128,17 +139,22 @@ export class StdioBridge {
    * server of its own. The returned function ends the wait of a client that left.
    */
   initialize(message: Message, sink: InitializeSink): () => void {
-    if (this.#lanes.isAvailable && declaresAskableFeature(message)) return this.#initializeLane(message, sink)
+    // A Modern server asks nobody, so a process for one client would be of no use.
+    const isModern = this.shared.link.handshake?.era === 'modern'
+    if (this.#lanes.isAvailable && !isModern && declaresAskableFeature(message))
+      return this.#initializeLane(message, sink)
     const { idText } = message
     const asked = param(message, 'protocolVersion')
-    return this.#link.whenReady(
-      ({ info, resultText }) => {
-        const version = negotiateRevision(asked, info.protocolVersion)
+    return this.shared.link.whenReady(
+      ({ era, info, resultText }) => {
+        const version = negotiateRevision(asked, era === 'modern' ? newestRevision : info.protocolVersion)
         const span = findValue(resultText, 0, ['protocolVersion'])
         const result =
           span === undefined ? resultText : applySplices(resultText, [{ ...span, text: JSON.stringify(version) }])
         const session = sink.begin(version)
-        if (session !== undefined) this.#begin(session, { sink, text: buildResultText(idText, result) })
+        if (session === undefined) return
+        session.capabilities = rememberedCapabilities(message, this.#capabilitiesBytes)
+        this.#begin(session, { sink, text: buildResultText(idText, result) })
       },
       (error) => sink.refused(error),
     )
@@ -169,6 +185,31 @@ export class StdioBridge {
     }
   }
 
+  /** Serves one request of a Modern client. The returned function cancels it, when its client leaves. */
+  requestModern(given: Message, envelope: Envelope, answered: CallSink): () => void {
+    const entered = enterChain(this.#chain, given, answered)
+    if (entered === undefined) return () => undefined
+    const { message, sink } = entered
+    return this.#chooseModern((server) => {
+      if (message.method === 'server/discover') return server.discover(message, sink)
+      const call = server.request(message, envelope, sink)
+      return () => {
+        if (call !== undefined) server.link.cancel(call, 'the client closed the response')
+      }
+    })
+  }
+
+  /** Serves `subscriptions/listen` of a Modern client. The returned function ends it, when its client leaves. */
+  listen(message: Message, sink: ListenSink): () => void {
+    return this.#chooseModern((server) => server.listen(message, sink))
+  }
+
+  /** Ends the subscriptions of Modern clients in good order. */
+  endListens(): void {
+    this.shared.endListens()
+    this.#modern.endListens()
+  }
+
   /** Takes a notification or a response of a client. */
   notify(session: Session | undefined, given: Message): void {
     const passage = this.#chain.fromClient?.(given) ?? { message: given }
@@ -191,19 +232,20 @@ export class StdioBridge {
         // Part of the conversation between client and proxy; the server had its own.
         return
       default:
-        return (session?.link ?? this.#link).notify(message.text)
+        return (session?.link ?? this.shared.link).notify(message.text)
     }
   }
 
   /** Takes a server into use. */
-  async attach(streams: { input: Writable; output: Readable }, signal: AbortSignal): Promise<Attachment> {
-    const { handshake, lost } = await this.#link.attach(streams, signal)
+  async attach(createPeer: CreatePeer, signal: AbortSignal): Promise<Attachment> {
+    const { handshake, lost } = await this.shared.link.attach(createPeer, this.#era, signal)
+    this.#modern.forgetVerdict()
     return { ...handshake.info, lost }
   }
 
   /** Gives the server up. */
   detach(reason: string): void {
-    this.#link.detach(reason)
+    this.shared.link.detach(reason)
   }
 
   /** Has a session told that everything may have changed: what it was sent is not known. */
@@ -219,8 +261,21 @@ export class StdioBridge {
 
   /** Refuses everything in flight, and ends the servers of single clients within the time given. */
   async close(withinMs: number): Promise<void> {
-    this.#link.close()
+    this.shared.link.close()
+    this.#modern.close()
     await this.#lanes.close(withinMs)
+  }
+
+  /** Has a request of a Modern client served by the server that it gets. The returned function is for when its client leaves. */
+  #chooseModern(serve: (server: SharedServer) => () => void): () => void {
+    let leave: (() => void) | undefined
+    const unwait = this.#modern.choose((server) => {
+      leave = serve(server)
+    })
+    return () => {
+      unwait()
+      leave?.()
+    }
   }
 
   #initializeLane(message: Message, sink: InitializeSink): () => void {
@@ -281,26 +336,26 @@ export class StdioBridge {
     lane?.adopt(stored)
     this.#bind(session, lane)
     session.logLevel = lane === undefined ? stored.logLevel : undefined
-    if (lane === undefined) this.#shared.adopt(session, stored.uris)
+    if (lane === undefined) this.shared.state.adopt(session, stored.uris)
     this.noteEverything(session)
     return session
   }
 
   #place(id?: string): Session | undefined {
-    const created = this.sessions.create(this.#link, id)
+    const created = this.sessions.create(this.shared.link, id)
     if (created !== undefined) return created
     const given = this.sessions.mostIdle()
     if (given === undefined) return undefined
     this.#log('debug', 'ended the longest idle session to make room for a new one')
     this.endSession(given)
-    return this.sessions.create(this.#link, id)
+    return this.sessions.create(this.shared.link, id)
   }
 
   /** Over the old SSE transport a client may initialize again, with other capabilities. */
   #bind(session: Session, lane: Lane | undefined): void {
     if (session.lane !== lane) session.lane?.close()
     session.lane = lane
-    session.link = lane ?? this.#link
+    session.link = lane ?? this.shared.link
     lane?.bind(session)
   }
 
@@ -320,7 +375,7 @@ export class StdioBridge {
     // A lane starts its server again when the next call comes.
     if (session?.lane !== undefined) return sink.response(buildResultText(idText, '{}'), false)
     // What a ping asks is whether there is somebody who could answer the next call.
-    this.#link.whenReady(
+    this.shared.link.whenReady(
       () => sink.response(buildResultText(idText, '{}'), false),
       (error) => sink.refused(error),
     )
@@ -329,18 +384,18 @@ export class StdioBridge {
   #requestShared(session: Session | undefined, message: Message, sink: CallSink): Call | undefined {
     const answer =
       message.method === 'logging/setLevel'
-        ? this.#shared.setLevel(session, message, sink)
+        ? this.shared.state.setLevel(session, message, sink)
         : message.method === 'resources/subscribe'
-          ? this.#shared.subscribe(session, message, sink)
-          : this.#shared.unsubscribe(session, message, sink)
+          ? this.shared.state.subscribe(session, message, sink)
+          : this.shared.state.unsubscribe(session, message, sink)
     if (answer.kind === 'forward') return this.#forward(session, message, answer.sink)
     if (answer.kind === 'result') sink.response(answer.text, false)
-    else sink.refused(answer.error)
+    else if (answer.kind === 'refused') sink.refused(answer.error)
     return undefined
   }
 
   #forward(session: Session | undefined, message: Message, sink: CallSink): Call | undefined {
-    const request = prepareRequest(message)
+    const request = prepareRequest(withoutHopKeys(message))
     if (request === undefined) {
       refuse(sink, 'the progress token is ambiguous')
       return undefined
@@ -350,7 +405,8 @@ export class StdioBridge {
       session === undefined
         ? new Call(request, sink, this.#sessionless, String(this.#sessionlessCalls))
         : new Call(request, sink, session.calls, keyOf(message))
-    ;(session?.link ?? this.#link).send(call)
+    if (session?.lane === undefined) call.adapt = adaptLegacyCall(session)
+    ;(session?.link ?? this.shared.link).send(call)
     return call
   }
 
@@ -361,71 +417,19 @@ export class StdioBridge {
     const reason = param(message, 'reason')
     if (call !== undefined) session.link.cancel(call, typeof reason === 'string' ? reason : undefined)
   }
-
-  #publish(message: Message): void {
-    switch (message.method) {
-      case 'notifications/cancelled':
-        return
-      case 'notifications/message':
-        return this.#publishLog(message)
-      case 'notifications/resources/updated': {
-        const uri = param(message, 'uri')
-        if (typeof uri !== 'string') return
-        return deliver(this.#subscriptions.subscribers(uri), message.text, ({ missed }) => missed.noteResource(uri))
-      }
-      case 'notifications/tools/list_changed':
-        return this.#publishList('tools', message.text)
-      case 'notifications/prompts/list_changed':
-        return this.#publishList('prompts', message.text)
-      case 'notifications/resources/list_changed':
-        return this.#publishList('resources', message.text)
-      default:
-        return this.#publishUnknown(message)
-    }
-  }
-
-  #publishLists({ resultText }: Handshake): void {
-    // A restarted server may be another version of it, so what clients remember of its lists may be wrong.
-    for (const list of listNames) {
-      const span = findValue(resultText, 0, ['capabilities', list, 'listChanged'])
-      if (span === undefined || resultText.slice(span.start, span.end) !== 'true') continue
-      this.#publishList(list, listChangedText(list))
-    }
-  }
-
-  #publishList(list: ListName, text: string): void {
-    deliver(this.#sharers(), text, ({ missed }) => missed.noteList(list))
-  }
-
-  #publishLog(message: Message): void {
-    const level = param(message, 'level')
-    if (!isLogLevel(level)) return
-    for (const session of this.#sharers()) {
-      if (session.logLevel !== undefined && passesLevel(level, session.logLevel)) deliver([session], message.text)
-    }
-  }
-
-  #publishUnknown(message: Message): void {
-    // It may carry one client's data, and nothing says whose. With one client there is no doubt.
-    const [only, ...others] = this.#sharers()
-    if (only !== undefined && others.length === 0 && this.#sessionless.size === 0) return deliver([only], message.text)
-    this.#log('debug', 'dropped a notification that names no client', { method: message.method })
-  }
-
-  /** The sessions on the shared server. */
-  *#sharers(): Iterable<Session> {
-    for (const session of this.sessions.values()) if (session.lane === undefined) yield session
-  }
 }
 
-/** `missed` is called for each session that has no stream to hear it on. */
-function deliver(
-  sessions: Iterable<Session>,
-  text: string,
-  missed: (session: Session) => void = () => undefined,
-): void {
-  const event = encodeSseMessage(text)
-  for (const session of sessions) if (session.stream?.send(event) !== true) missed(session)
+/** What only the client and the proxy have to do with. */
+function withoutHopKeys(message: Message): Message {
+  const text = withoutEnvelope(message)
+  const parsed = text === message.text ? undefined : parseText(text)
+  return parsed?.kind === 'message' ? parsed.message : message
+}
+
+function rememberedCapabilities(initialize: Message, maximumBytes: number): Record<string, unknown> {
+  const text = paramText(initialize, 'capabilities') ?? ''
+  const capabilities = param(initialize, 'capabilities')
+  return isRecord(capabilities) && Buffer.byteLength(text) <= maximumBytes ? capabilities : {}
 }
 
 function keyOf(message: Message): string {
