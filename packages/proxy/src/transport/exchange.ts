@@ -49,8 +49,7 @@ export class Exchange implements ReplyTaker {
     this.#req = req
     this.#res = res
     this.#deadlineMs = performance.now() + parts.limits.backendWaitMs
-    const { fromClient, fromServer } = parts.chain
-    if (fromClient !== undefined || fromServer !== undefined) this.#steps = new ExchangeSteps(parts, req, res)
+    if (parts.chain.readsMessages) this.#steps = new ExchangeSteps(parts, req, res)
   }
 
   /** Whether the answer is an event stream. */

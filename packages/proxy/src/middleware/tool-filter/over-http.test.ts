@@ -146,7 +146,8 @@ describe('a tool filter before an HTTP server', () => {
     // Longer than what comes in one piece.
     const long = (id: string): string => list(id, tools).replace(',"_meta"', `${' '.repeat(300_000)},"_meta"`)
     answer((id) => ({ type: 'text/event-stream', text: `data: ${long(id)}\n\n` }))
-    expect((await post(port, { id: 1, method: 'tools/list' }).catch(() => ({ text: '' }))).text).not.toContain('hidden')
+    const { text } = await post(port, { id: 1, method: 'tools/list' }).catch(() => ({ text: '' }))
+    expect(text.includes('hidden')).toBe(false)
     answer((id) => ({ type: 'application/json', text: list(id, tools) + ' '.repeat(2000) }))
     expect((await post(port, { id: 1, method: 'tools/list' })).status).toBe(502)
   })
