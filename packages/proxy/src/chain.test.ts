@@ -13,7 +13,12 @@ const context = { method: 'a', idText: '1' }
 describe('compileChain', () => {
   it('has no step that no member has', () => {
     const chain = compileChain([{ name: 'nothing' }], silent)
-    expect(chain).toMatchObject({ admit: undefined, fromClient: undefined, fromServer: undefined })
+    expect(chain).toMatchObject({
+      admit: undefined,
+      fromClient: undefined,
+      fromServer: undefined,
+      readsMessages: false,
+    })
     expect(chain.wantsAnswer('a')).toBe(false)
   })
 

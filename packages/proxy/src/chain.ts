@@ -13,6 +13,8 @@ export interface Chain {
   readonly admit: ((req: IncomingMessage, res: ServerResponse) => boolean | Promise<boolean>) | undefined
   readonly fromClient: ((message: Message) => Passage) | undefined
   readonly fromServer: ((text: string, context: AnswerContext) => string) | undefined
+  /** Whether any member looks at messages. */
+  readonly readsMessages: boolean
   /** Whether `fromServer` has to see answers to this method. */
   wantsAnswer(method: string): boolean
 }
@@ -23,16 +25,15 @@ export interface Chain {
  * that the log explains, in place of what the step was given.
  */
 export function compileChain(members: readonly Middleware[], log: ProxyLog): Chain {
+  const fromClient = members.flatMap((member) => member.fromClient?.bind(member) ?? [])
   const fromServer = members.filter((member) => member.fromServer !== undefined)
   const wantsAll = fromServer.some(({ answers }) => answers === undefined)
   const wanted = new Set(fromServer.flatMap(({ answers }) => [...(answers ?? [])]))
   return {
     admit: joinAdmit(members.flatMap((member) => member.admit?.bind(member) ?? [])),
-    fromClient: joinFromClient(
-      members.flatMap((member) => member.fromClient?.bind(member) ?? []),
-      log,
-    ),
+    fromClient: joinFromClient(fromClient, log),
     fromServer: joinFromServer(fromServer.toReversed(), log),
+    readsMessages: fromClient.length + fromServer.length > 0,
     wantsAnswer: (method) => fromServer.length > 0 && (wantsAll || method === '' || wanted.has(method)),
   }
 }

@@ -87,6 +87,14 @@ it.each<[string, string | string[]]>([
   expect(headers['access-control-allow-origin']).toBeUndefined()
 })
 
+it('a page is told nothing where no list of origins is checked', async () => {
+  // A loopback address under a name that nobody takes for one.
+  fixture = await startWithServer({ config: { listen: { host: '127.1', port: 0 } } })
+  const { status, headers } = await post(fixture.port, { id: 1, method: 'ping' }, { origin })
+  expect(status).toBe(200)
+  expect(headers['access-control-allow-origin']).toBeUndefined()
+})
+
 it('a client that is no browser is told nothing', async () => {
   fixture = await startWithServer({ config: { allowedOrigins: [origin] } })
   const { headers } = await post(fixture.port, { id: 1, method: 'ping' })

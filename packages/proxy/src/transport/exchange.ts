@@ -58,8 +58,7 @@ export class Exchange implements ReplyTaker {
     this.#hold = new Hold(parts.held)
     this.#unread = new UnreadBound(res, parts.limits.answerUnreadMs)
     this.#deadlineMs = performance.now() + parts.limits.backendWaitMs
-    const { fromClient, fromServer } = parts.chain
-    if (fromClient !== undefined || fromServer !== undefined) this.#steps = new ExchangeSteps(parts, req, res)
+    if (parts.chain.readsMessages) this.#steps = new ExchangeSteps(parts, req, res)
   }
 
   /** Whether the answer is an event stream. */

@@ -164,10 +164,13 @@ export class StdioBridge {
    * Answers or forwards one request. Without a session it is a call on its own.
    * Returns the call when there is something to wait for.
    */
-  request(session: Session | undefined, given: Message, answered: CallSink): Call | undefined {
-    const entered = enterChain(this.#chain, given, answered)
-    if (entered === undefined) return undefined
-    const { message, sink } = entered
+  request(session: Session | undefined, message: Message, sink: CallSink): Call | undefined {
+    if (!this.#chain.readsMessages) return this.#take(session, message, sink)
+    const entered = enterChain(this.#chain, message, sink)
+    return entered === undefined ? undefined : this.#take(session, entered.message, entered.sink)
+  }
+
+  #take(session: Session | undefined, message: Message, sink: CallSink): Call | undefined {
     if (session?.calls.has(keyOf(message)) === true) {
       refuse(sink, 'the id is in use by another request of this session')
       return undefined

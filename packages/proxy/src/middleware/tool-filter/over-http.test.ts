@@ -143,8 +143,11 @@ describe('a tool filter before an HTTP server', () => {
 
   it('does not let an event pass that is too long to be looked at', async () => {
     await serve({ lineBytes: 1000 })
-    answer((id) => ({ type: 'text/event-stream', text: `data: ${list(id, tools)} ${' '.repeat(2000)}` }))
-    expect((await post(port, { id: 1, method: 'tools/list' }).catch(() => ({ text: '' }))).text).not.toContain('hidden')
+    // Longer than what comes in one piece.
+    const long = (id: string): string => list(id, tools).replace(',"_meta"', `${' '.repeat(300_000)},"_meta"`)
+    answer((id) => ({ type: 'text/event-stream', text: `data: ${long(id)}\n\n` }))
+    const { text } = await post(port, { id: 1, method: 'tools/list' }).catch(() => ({ text: '' }))
+    expect(text.includes('hidden')).toBe(false)
     answer((id) => ({ type: 'application/json', text: list(id, tools) + ' '.repeat(2000) }))
     expect((await post(port, { id: 1, method: 'tools/list' })).status).toBe(502)
   })

@@ -44,6 +44,11 @@ describe('the list', () => {
     expect(list({ filter: ['a'] }, text)).toBe(text)
   })
 
+  it('keeps what has no name, for clients to judge', () => {
+    const odd = '{"name":5},null,{"Name":"b"},"text"'
+    expect(list({ filter: ['a'] }, result(`{"name":"b"},${odd},{"name":"a"}`))).toBe(result(`${odd},{"name":"a"}`))
+  })
+
   it('is found among answers to anything', () => {
     const text = result('{"name":"a"},{"name":"b"}')
     expect(list({ filter: ['a'] }, text, '')).toBe(result('{"name":"a"}'))
