@@ -83,11 +83,21 @@ export function realProblems(peer: Peer): string[] {
 /** Opens a client against a URL. */
 export type Connect = (url: string) => Promise<Peer>
 
+/** By default both give up after two tries, which a busy machine may take to start a supervisor. */
+const reconnectionOptions = {
+  initialReconnectionDelay: 1_000,
+  maxReconnectionDelay: 1_000,
+  reconnectionDelayGrowFactor: 1,
+  maxRetries: 30,
+}
+
 /** SDK v1: Streamable HTTP, or HTTP+SSE when the URL says so. */
 export const connectV1: Connect = async (url) => {
   const client = new ClientV1({ name: 'v1', version: '1.0.0' })
   const stream = watchStream()
-  const transport = isSse(url) ? new SseV1(new URL(url)) : new StreamableV1(new URL(url), { fetch: stream.fetch })
+  const transport = isSse(url)
+    ? new SseV1(new URL(url))
+    : new StreamableV1(new URL(url), { fetch: stream.fetch, reconnectionOptions })
   const peer = wrap(client, async (tool, args, options) => {
     return await client.callTool({ name: tool, arguments: { ...args } }, undefined, options)
   })
@@ -100,7 +110,9 @@ export const connectV1: Connect = async (url) => {
 export const connectV2: Connect = async (url) => {
   const client = new ClientV2({ name: 'v2', version: '1.0.0' })
   const stream = watchStream()
-  const transport = isSse(url) ? new SseV2(new URL(url)) : new StreamableV2(new URL(url), { fetch: stream.fetch })
+  const transport = isSse(url)
+    ? new SseV2(new URL(url))
+    : new StreamableV2(new URL(url), { fetch: stream.fetch, reconnectionOptions })
   const peer = wrap(client, async (tool, args, options) => {
     return await client.callTool({ name: tool, arguments: { ...args } }, options)
   })

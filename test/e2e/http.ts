@@ -48,7 +48,8 @@ export function messagesOf<T = { id?: unknown; method?: string; params?: unknown
   answer: Answer,
 ): T[] {
   if (answer.headers['content-type'] === 'application/json') return [parse<T>(answer.text)]
-  return [...answer.text.matchAll(/^data: (.*)$/gm)].map((match) => parse<T>(match[1] ?? ''))
+  // The first event of a stream may carry an id and no data.
+  return [...answer.text.matchAll(/^data: (.+)$/gm)].map((match) => parse<T>(match[1] ?? ''))
 }
 
 function parse<T>(json: string): T {

@@ -29,6 +29,7 @@ export class EventStore implements EventKeeper {
   readonly #primes: boolean
   readonly #events = new Map<number, StoredEvent>()
   readonly #streams = new Map<number, ResumableStream>()
+  #isClosed = false
   #bytes = 0
   #lastStream = 0
   #position = 0
@@ -63,6 +64,7 @@ export class EventStore implements EventKeeper {
     const text = `id: ${this.#idOf(stream, position, isLast)}\n${event}`
     const bytes = Buffer.byteLength(text)
     const { storedEvents, storedEventBytes } = this.#deps.limits
+    if (this.#isClosed) return text
     while (this.#events.size >= storedEvents || (this.#events.size > 0 && this.#bytes + bytes > storedEventBytes)) {
       this.#dropOldest()
     }
@@ -109,12 +111,10 @@ export class EventStore implements EventKeeper {
     }
   }
 
-  /** Ends every stream and gives everything back. */
+  /** Gives everything back; from now on nothing is kept. Calls of the session that still run may say their last words. */
   close(): void {
-    for (const stream of this.#streams.values()) {
-      stream.end()
-      this.forget(stream)
-    }
+    this.#isClosed = true
+    for (const [position, event] of this.#events) this.#drop(position, event)
   }
 
   #next(): number {

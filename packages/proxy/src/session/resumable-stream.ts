@@ -8,6 +8,8 @@ export interface EventSink {
   send(event: string, isLast?: boolean): boolean
   /** Ends the stream. */
   end(): void
+  /** Ends it because another takes its place: nobody will read it to its end. */
+  replace(): void
 }
 
 /** What begins a stream: its kind, and the ids of the requests it answers, as JSON texts. */
@@ -97,7 +99,6 @@ export class ResumableStream implements EventSink {
     return this.#quietSinceMs
   }
 
-  /** Ends it because another takes its place: nobody will read it to its end. */
   replace(): void {
     this.isEnded = true
     this.#connection?.replace()

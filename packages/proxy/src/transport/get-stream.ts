@@ -4,7 +4,7 @@ import { headerOf, parseAccept } from '../front-door.ts'
 import { sendEmpty, sendError } from '../respond.ts'
 import { parseEventId, type EventId } from '../session/event-id.ts'
 import { EventStore, type EventStoreDeps } from '../session/event-store.ts'
-import { ResumableStream } from '../session/resumable-stream.ts'
+import type { ResumableStream } from '../session/resumable-stream.ts'
 import type { Session } from '../session/session.ts'
 import { encodeSseEvent, encodeSseMessage } from './sse-codec.ts'
 import type { SseStreams } from './sse-stream.ts'
@@ -52,8 +52,7 @@ export function storeOf(session: Session, deps: EventStoreDeps): EventStore | un
 /** A new stream. The client that opens a second one knows better than we do that the first is dead. */
 function openGetStream(get: Get): void {
   const { session, streams, res } = get
-  const { stream: before } = session
-  if (before instanceof ResumableStream) before.replace()
+  session.stream?.replace()
   const connect = () => streams.open(res)
   session.stream = storeOf(session, get)?.open({ kind: 'get', waitsFor: [] }, connect) ?? connect()
   opened(get)

@@ -100,6 +100,15 @@ describe('the answer to a POST that has become a stream', () => {
     expect(await resumed.next()).toBeUndefined()
   })
 
+  it('still comes on its own connection when the session is ended meanwhile', async () => {
+    const { port, server, headers, call } = await open()
+    const { stream, asked } = await begin(server, call, 1)
+    await fetchText({ port, method: 'DELETE', headers })
+    server.answer(asked, { content: [] })
+    expect(await stream.message()).toMatchObject({ id: 1, result: {} })
+    expect(await stream.next()).toBeUndefined()
+  })
+
   it('whose response is too large to be kept is answered with an error, once', async () => {
     const { port, server, headers, call } = await open({ storedEventBytes: 500 })
     const { stream: first, asked } = await begin(server, call, 3)
@@ -177,6 +186,17 @@ describe('the stream of a session', () => {
     expect(await first.next()).toBeUndefined()
     expect((await fetchText({ port, headers: { ...headers, 'last-event-id': first.lastId } })).status).toBe(409)
     expect(second.ended).toBe(false)
+  })
+})
+
+describe('a session of a revision without resumption', () => {
+  it('has one stream all the same: a second GET ends the first', async () => {
+    const { port, server, headers } = await open({}, '2024-11-05')
+    const first = await openEvents(port, '/mcp', headers)
+    const second = await openEvents(port, '/mcp', { ...headers, 'last-event-id': 'nonsense' })
+    expect(await first.next()).toBeUndefined()
+    server.send({ method: 'notifications/tools/list_changed' })
+    expect((await second.message()).method).toBe('notifications/tools/list_changed')
   })
 })
 
