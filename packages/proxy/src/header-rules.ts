@@ -14,7 +14,7 @@ export interface RequestHeaderOptions {
   /** A proxy of ours stands in front: what it says about the client is kept and added to. Default false. */
   readonly trustsForwarded?: boolean
   /** Lower-case names of headers that the caller drops or replaces. */
-  readonly without?: ReadonlySet<string>
+  readonly without?: ReadonlySet<string> | undefined
 }
 
 /**

@@ -23,9 +23,8 @@ export function prepareRequest(message: Message): PreparedRequest | undefined {
   const id = { start: message.idStart, end: message.idEnd }
   const token = findToken(message)
   if (token === 'ambiguous') return undefined
-  const prepared = { text, method, idText: message.idText }
-  if (token === undefined) return { ...prepared, tokenText: '', spans: [id] }
-  return { ...prepared, tokenText: copySlice(text, token.start, token.end), spans: [id, token] }
+  const tokenText = token === undefined ? '' : copySlice(text, token.start, token.end)
+  return { text, method, idText: message.idText, tokenText, spans: token === undefined ? [id] : [id, token] }
 }
 
 /** The request with the id and the progress token of the next hop. */
@@ -33,7 +32,7 @@ export function readdressRequest(request: PreparedRequest, hopId: number): strin
   const hop = String(hopId)
   return applySplices(
     request.text,
-    request.spans.map((span) => ({ ...span, text: hop })),
+    request.spans.map(({ start, end }) => ({ start, end, text: hop })),
   )
 }
 

@@ -109,7 +109,7 @@ export function requestHeaders(
     backendHost: backend.host,
     client: { address: req.socket.remoteAddress ?? 'unknown', host: req.headers.host ?? '', scheme: 'http' },
     trustsForwarded: parts.trustsForwarded,
-    ...(without === undefined ? {} : { without }),
+    without,
   })
 }
 
