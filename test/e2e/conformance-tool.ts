@@ -93,7 +93,9 @@ async function readOutcome(directory: string): Promise<Outcome> {
   const outcome = new Map<string, Exclude<Check['status'], 'INFO'>>()
   for (const run of (await readdir(directory)).toSorted()) {
     const scenario = run.replace(/^server-/, '').replace(/-\d{4}-\d\d-\d\dT[\d-]+Z$/, '')
-    const checks: Check[] = JSON.parse(await readFile(join(directory, run, 'checks.json'), 'utf8'))
+    const file = join(directory, run, 'checks.json')
+    // A scenario that broke off before its first check leaves an empty directory.
+    const checks: Check[] = existsSync(file) ? JSON.parse(await readFile(file, 'utf8')) : []
     const seen = new Map<string, number>()
     for (const { id, name, status } of checks) {
       if (status === 'INFO') continue

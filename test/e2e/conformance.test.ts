@@ -4,27 +4,36 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest'
-import {
-  installConformanceTool,
-  runSuite,
-  type ConformanceTool,
-  type Outcome,
-  type Suite,
-} from './conformance-tool.ts'
+import { installConformanceTool, runSuite, type ConformanceTool, type Outcome, type Suite } from './conformance-tool.ts'
 import { openWorld, root, type World } from './harness.ts'
 
 const legacyFrozen: Suite = { name: 'active', version: 'frozen', flags: ['--suite', 'active'], passed: 40 }
 const legacy: Suite = requirements('2025-11-25', 84)
 const modern: Suite = requirements('2026-07-28', 164)
 
-/** A fixture server behind a proxy, by transport and era, and the suites that its clients may expect to pass. */
-const servers: { name: string; suites: Suite[] }[] = [
-  { name: 'stdio dual', suites: [legacyFrozen, legacy, modern] },
-  { name: 'http dual', suites: [legacyFrozen, legacy, modern] },
-  { name: 'stdio legacy', suites: [legacy, modern] },
-  { name: 'stdio modern', suites: [legacy, modern] },
-  { name: 'http legacy', suites: [legacy, modern] },
-  { name: 'http modern', suites: [legacy, modern] },
+/** One suite against a fixture server behind the proxy. */
+interface Run {
+  /** Transport and era of the server. */
+  server: string
+  suite: Suite
+  /** What the proxy does not do yet; such a run is left out. */
+  awaits?: string
+}
+
+const awaits = 'Modern clients and servers in the bridge'
+const runs: Run[] = [
+  { server: 'stdio dual', suite: legacyFrozen },
+  { server: 'stdio dual', suite: legacy },
+  { server: 'stdio dual', suite: modern, awaits },
+  { server: 'http dual', suite: legacyFrozen },
+  { server: 'http dual', suite: legacy },
+  { server: 'http dual', suite: modern },
+  { server: 'stdio legacy', suite: modern, awaits },
+  { server: 'stdio modern', suite: legacy, awaits },
+  { server: 'stdio modern', suite: modern, awaits },
+  { server: 'http legacy', suite: modern, awaits },
+  { server: 'http modern', suite: legacy, awaits },
+  { server: 'http modern', suite: modern, awaits },
 ]
 
 /** A difference that is known and wanted. `checks` holds `scenario > check`, where `scenario > *` means all of it. */
@@ -35,23 +44,18 @@ interface Excuse {
   reason: string
 }
 
-const { excuses }: { excuses: Excuse[] } = JSON.parse(
-  readFileSync(join(root, 'test/conformance/excused.json'), 'utf8'),
-)
+const { excuses }: { excuses: Excuse[] } = JSON.parse(readFileSync(join(root, 'test/conformance/excused.json'), 'utf8'))
 
 let world: World
 let tool: ConformanceTool | string
 let directly: { process: ChildProcess; url: string }
-let urls: Map<string, Promise<string>>
+const urls = new Map<string, Promise<string>>()
 const direct = new Map<Suite, Promise<Outcome>>()
 
 beforeAll(async () => {
   world = await openWorld()
   tool = await installConformanceTool()
   directly = await startDirectly()
-  urls = new Map(servers.map(({ name }) => [name, startBehindProxy(name)]))
-  // A server that does not start fails its own tests only.
-  await Promise.allSettled(urls.values())
 })
 
 afterAll(async () => {
@@ -68,17 +72,22 @@ describe.each([legacyFrozen, legacy, modern])('the suite $name', (suite) => {
   })
 })
 
-describe.each(servers)('behind the proxy, $name', ({ name, suites }) => {
-  it.for(suites)('passes of $name what it passes directly', async (suite, ctx) => {
+describe('behind the proxy', () => {
+  it.for(runs)('the server $server passes of $suite.name what it passes directly', async (run, ctx) => {
+    if (run.awaits !== undefined) ctx.skip(`not served yet: ${run.awaits}`)
     const program = installed(ctx)
-    const expected = await outcomeDirectly(program, suite)
-    const proxied = await runSuite(program, suite, await urls.get(name)!)
-    const worse = worseThan(expected, proxied)
-    const known = excuses.filter((excuse) => excuse.server === name && excuse.suite === suite.name)
-    const entries = known.flatMap((excuse) => excuse.checks)
+    const expected = await outcomeDirectly(program, run.suite)
+    const worse = worseThan(expected, await runSuite(program, run.suite, await urlOf(run.server)))
+    const known = excuses.filter(({ server, suite }) => server === run.server && suite === run.suite.name)
+    const entries = known.flatMap(({ checks }) => checks)
     expect(worse.filter((check) => !entries.some((entry) => covers(entry, check)))).toEqual([])
     const stale = entries.filter((entry) => !worse.some((check) => covers(entry, check)))
     expect(stale, 'these checks pass again, or are gone; remove them from excused.json').toEqual([])
+  })
+
+  it('excuses nothing of a run that there is not', () => {
+    const isRun = ({ server, suite }: Excuse) => runs.some((run) => run.server === server && run.suite.name === suite)
+    expect(excuses.filter((excuse) => !isRun(excuse))).toEqual([])
   })
 })
 
@@ -88,7 +97,7 @@ function requirements(revision: string, passed: number): Suite {
 
 function installed(ctx: TestContext): ConformanceTool {
   if (typeof tool === 'string') ctx.skip(`missing: the conformance tool (${tool})`)
-  return tool as ConformanceTool
+  return tool
 }
 
 async function outcomeDirectly(program: ConformanceTool, suite: Suite): Promise<Outcome> {
@@ -119,6 +128,13 @@ async function startDirectly(): Promise<{ process: ChildProcess; url: string }> 
   const child = spawn(process.execPath, fixtureArgs('http dual'), { stdio: ['ignore', 'pipe', 'inherit'] })
   const [url]: string[] = await once(createInterface({ input: child.stdout }), 'line')
   return { process: child, url: url! }
+}
+
+/** A server that does not start fails its own runs only. */
+async function urlOf(server: string): Promise<string> {
+  const url = urls.get(server) ?? startBehindProxy(server)
+  urls.set(server, url)
+  return await url
 }
 
 async function startBehindProxy(name: string): Promise<string> {
