@@ -75,11 +75,11 @@ describe.each(served)('every character, on the way $name', (way) => {
 
   it.each(methods)('of a %s and its answer arrives', async (method) => {
     const { client } = await conversations.get(way)!
-    const build = (id: Id, token: Id): string[] => requestPieces(way, method, { id, token })
-    const messages = await client.exchange(build('7', '"t\\u0061"').join(''), { headers: headersFor(way, method) })
+    const text = requestPieces(way, method, { id: '7', token: '"t\\u0061"' }).join('')
+    const messages = await client.exchange(text, { headers: headersFor(way, method) })
     const answer = messages.at(-1)!
     const received = fieldsOf(answer).result!.received!
-    expectSame(way, received, build(JSON.stringify(fieldsOf(received).id), tokenIn(received)))
+    expectSame(way, received, receivedPieces(way, method, received))
     expectSame(way, answer, answerPieces(way, '7', resultPieces(method, received)!))
   })
 
@@ -94,6 +94,18 @@ describe.each(served)('every character, on the way $name', (way) => {
       `{"params":{"progressToken":${tokenIn(progress)},`,
       `${progressParams}},"method":"notifications/progress","jsonrpc":"2.0"}`,
     ])
+  })
+})
+
+describe.each(served.filter(({ isTranslated }) => isTranslated))('what belongs to one hop, on the way $name', (way) => {
+  it('goes no further', async () => {
+    const { client } = await conversations.get(way)!
+    const text = requestPieces(way, 'resources/read', { id: '12', token: '12' }).join('')
+    const messages = await client.exchange(text, { headers: headersFor(way, 'resources/read') })
+    const answer = messages.at(-1)!
+    const isEnveloped = fieldsOf(answer).result!.received!.includes('"io.modelcontextprotocol/protocolVersion"')
+    expect(isEnveloped).toBe(way.server[1] === 'modern')
+    expect(answer.includes('"resultType"')).toBe(way.client === 'modern')
   })
 })
 
@@ -207,14 +219,22 @@ function requestPieces(way: Way, method: string, own: { id: Id; token: Id }, ...
   ]
 }
 
-/** The text of an answer in pieces. A hop may add to `_meta`, and to a tool for Modern it takes what that has not. */
+/** The same with the id and token that it arrived with, and without what a hop says of itself. */
+function receivedPieces(way: Way, method: string, received: string): string[] {
+  const own = { id: JSON.stringify(fieldsOf(received).id), token: tokenIn(received) }
+  const [before = '', hop = '', ...rest] = requestPieces(way, method, own)
+  return way.isTranslated ? [before, ...rest] : [before, hop, ...rest]
+}
+
+/** The text of an answer in pieces. A hop may write around `_meta`, and takes from a tool what Modern has not. */
 function answerPieces(way: Way, id: Id, members: string[]): string[] {
   const hop = way.client === 'modern' ? ',"resultType":"complete","ttlMs":0,"cacheScope":"private"' : ''
   const end = `},"jsonrpc":"2.0","id":${id}}`
   if (!way.isTranslated) return ['{"result":{', members.join(','), hop, end]
   const text = members.join(',')
-  const meta = text.lastIndexOf('"_meta":{') + '"_meta":{'.length
-  return ['{"result":{', ...text.slice(0, meta).split(execution), text.slice(meta, -1), '}', end]
+  const meta = '"_meta":{'
+  const at = text.lastIndexOf(meta)
+  return ['{"result":{', ...text.slice(0, at).split(execution), meta, text.slice(at + meta.length, -1), '}', end]
 }
 
 /** As it is written; escapes included. */
