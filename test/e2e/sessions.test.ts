@@ -33,30 +33,6 @@ afterAll(async () => {
 })
 
 describe('clients that use the same ids and progress tokens at once', () => {
-  it('get their own progress and their own answers from a small server', async () => {
-    const sessions = await Promise.all(Array.from({ length: 8 }, async () => await openSession(url)))
-    const answers = await Promise.all(
-      sessions.map(async (headers, who) => {
-        const params = {
-          name: 'count',
-          arguments: { steps: 5, label: `client ${who}` },
-          _meta: { progressToken: 'p' },
-        }
-        return await exchange(url, { headers, body: { jsonrpc: '2.0', id: 1, method: 'tools/call', params } })
-      }),
-    )
-    answers.forEach((answer, who) => {
-      const messages = messagesOf(answer)
-      const progress = Array.from({ length: 5 }, (_unused, index) => ({
-        jsonrpc: '2.0',
-        method: 'notifications/progress',
-        params: { progressToken: 'p', progress: index + 1, total: 5, message: `client ${who}` },
-      }))
-      const result = { content: [{ type: 'text', text: `client ${who}` }] }
-      expect(messages).toEqual([...progress, { jsonrpc: '2.0', id: 1, result }])
-    })
-  })
-
   it('get their own progress and their own answers from server-everything', async () => {
     const sessions = await Promise.all(Array.from({ length: 4 }, async () => await openSession(everything)))
     const answers = await Promise.all(
