@@ -6,7 +6,8 @@ import { proxyIdentity } from '../mcp/identity.ts'
 import { isServedRevision, newestRevision } from '../mcp/revision.ts'
 import type { BackendInfo } from '../proxy-config.ts'
 import { Call } from './call.ts'
-import { toProxyError, type ServerConnection } from './server-connection.ts'
+import { toProxyError } from './call-errors.ts'
+import type { ServerConnection } from './server-connection.ts'
 
 /** What a server answered to `initialize`: for us, and its own text for its clients. */
 export interface Handshake {

@@ -5,7 +5,8 @@ import type { ProxyLimits } from '../limits.ts'
 import type { Message } from '../mcp/message.ts'
 import type { ProxyLog } from '../proxy-config.ts'
 import type { Call } from './call.ts'
-import { memoryError, ServerConnection } from './server-connection.ts'
+import { memoryError } from './call-errors.ts'
+import { ServerConnection } from './server-connection.ts'
 import { shakeHands, type Handshake } from './server-handshake.ts'
 
 /** What a link needs and reports. */
