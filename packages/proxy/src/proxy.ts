@@ -10,6 +10,7 @@ import type { Attachment, BackendConnection, Proxy, ProxyConfig } from './proxy-
 import { sendJson, sendText } from './respond.ts'
 import type { BackendCondition } from './transport/backend-health.ts'
 import { createLegacySseFront } from './transport/legacy-sse.ts'
+import { ServerConnection } from './transport/server-connection.ts'
 import { SseStreams } from './transport/sse-stream.ts'
 import { StdioBridge } from './transport/stdio-bridge.ts'
 import { createStreamableFront } from './transport/streamable-http.ts'
@@ -176,7 +177,7 @@ class OneProxy implements Proxy {
       stats: () => ({ sessions: bridge.sessions.size, inFlight: bridge.inFlight, streams: streams.size }),
       attach: (backend, signal) => {
         if (backend.kind !== 'stdio') throw new TypeError('not a stdio server')
-        return bridge.attach(backend, signal)
+        return bridge.attach((deps) => new ServerConnection(backend, deps), signal)
       },
       detach: (reason) => bridge.detach(reason),
       handle: (req, res) => {

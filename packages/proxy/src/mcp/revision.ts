@@ -1,7 +1,10 @@
 /** The revisions with an `initialize` handshake, oldest first. Dates compare as text. */
 export const legacyRevisions = ['2024-10-07', '2024-11-05', '2025-03-26', '2025-06-18', '2025-11-25'] as const
 
-/** The newest revision the proxy offers to a server. */
+/** How two peers speak: with `initialize` and sessions, or with every request on its own. */
+export type Era = 'legacy' | 'modern'
+
+/** The newest revision the proxy offers to a server in `initialize`. */
 export const newestRevision = '2025-11-25'
 
 /** Whether a version is one the proxy serves. */

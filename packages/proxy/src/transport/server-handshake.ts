@@ -3,14 +3,16 @@ import { isRecord, param, parseText, type Message } from '../mcp/message.ts'
 import { applySplices, findValue, scanMembers } from '../mcp/raw-message.ts'
 import { prepareRequest, replaceParam, type PreparedRequest } from '../mcp/readdress.ts'
 import { proxyIdentity } from '../mcp/identity.ts'
-import { isServedRevision, newestRevision } from '../mcp/revision.ts'
+import { isServedRevision, newestRevision, type Era } from '../mcp/revision.ts'
 import type { BackendInfo } from '../proxy-config.ts'
 import { Call } from './call.ts'
 import { toProxyError } from './call-errors.ts'
-import type { ServerConnection } from './server-connection.ts'
+import type { ServerPeer } from './server-peer.ts'
 
 /** What a server answered to `initialize`: for us, and its own text for its clients. */
 export interface Handshake {
+  /** How the server is to be spoken to. */
+  readonly era: Era
   readonly info: BackendInfo
   /** The result object as the server wrote it, without the capabilities that cannot be shared. */
   readonly resultText: string
@@ -19,21 +21,21 @@ export interface Handshake {
 /**
  * Introduces the proxy to a server: `initialize`, then `notifications/initialized`.
  * No capabilities are declared, because one connection speaks for many clients.
- * How long it may take is the caller's to say, by closing the connection.
+ * How long it may take is the caller's to say, by closing the peer.
  * @throws ProxyError `handshake-failed`, `server-gone`
  */
-export async function shakeHands(connection: ServerConnection): Promise<Handshake> {
+export async function shakeHands(peer: ServerPeer): Promise<Handshake> {
   const params = { protocolVersion: newestRevision, capabilities: {}, clientInfo: proxyIdentity }
-  const response = await ask(connection, 'initialize', JSON.stringify(params))
+  const response = await ask(peer, 'initialize', JSON.stringify(params))
   const handshake = readHandshake(response)
-  connection.notify('{"jsonrpc":"2.0","method":"notifications/initialized"}')
+  peer.notify('{"jsonrpc":"2.0","method":"notifications/initialized"}')
   return handshake
 }
 
 /** Sends a request and waits for the response, with its error if it has one. */
-function ask(connection: Pick<ServerConnection, 'send'>, method: string, paramsText: string): Promise<string> {
+function ask(peer: ServerPeer, method: string, paramsText: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    connection.send(
+    peer.send(
       new Call(buildOwnRequest(method, paramsText), {
         progress: () => undefined,
         related: () => false,
@@ -78,6 +80,7 @@ export function readHandshake(response: string): Handshake {
   }
   const about = isRecord(serverInfo) ? serverInfo : {}
   return {
+    era: 'legacy',
     info: { serverName: textOf(about['name']), serverVersion: textOf(about['version']), protocolVersion },
     resultText: withoutTasks(response.slice(span.start, span.end)),
   }

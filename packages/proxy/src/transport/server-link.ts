@@ -1,4 +1,3 @@
-import type { Readable, Writable } from 'node:stream'
 import { ProxyError, type WireError } from '../errors.ts'
 import type { HeldBytes } from '../held-bytes.ts'
 import type { ProxyLimits } from '../limits.ts'
@@ -6,8 +5,8 @@ import type { Message } from '../mcp/message.ts'
 import type { ProxyLog } from '../proxy-config.ts'
 import type { Call } from './call.ts'
 import { memoryError } from './call-errors.ts'
-import { ServerConnection } from './server-connection.ts'
 import { shakeHands, type Handshake } from './server-handshake.ts'
+import type { CreatePeer, ServerPeer } from './server-peer.ts'
 
 /** What a link needs and reports. */
 export interface ServerLinkDeps {
@@ -17,12 +16,12 @@ export interface ServerLinkDeps {
   readonly held: HeldBytes
   notified(message: Message): void
   /** A server is ready; called before the calls that waited are sent. */
-  attached(connection: ServerConnection, handshake: Handshake, isFirst: boolean): void
+  attached(peer: ServerPeer, handshake: Handshake, isFirst: boolean): void
 }
 
 /** Someone who needs a ready server: exactly one of both is called. */
 interface Waiter {
-  ready(connection: ServerConnection, handshake: Handshake): void
+  ready(peer: ServerPeer, handshake: Handshake): void
   refused(error: WireError): void
   /** What it holds while it waits. */
   readonly bytes: number
@@ -31,12 +30,12 @@ interface Waiter {
 
 /**
  * The way to one server across its restarts. Sessions hold a link and never a
- * connection: while the server is away calls wait here, for a bounded time.
+ * peer: while the server is away calls wait here, for a bounded time.
  */
 export class ServerLink {
   readonly #deps: ServerLinkDeps
   readonly #waiters = new Set<Waiter>()
-  #connection: ServerConnection | undefined
+  #peer: ServerPeer | undefined
   #handshake: Handshake | undefined
   #wasAttached = false
   #isClosed = false
@@ -52,15 +51,15 @@ export class ServerLink {
 
   /** Calls sent or waiting. */
   get inFlight(): number {
-    return this.#waiters.size + (this.#connection?.inFlight ?? 0)
+    return this.#waiters.size + (this.#peer?.inFlight ?? 0)
   }
 
   /** Sends a call now, or as soon as a server is there. */
   send(call: Call): void {
     if (this.#deps.held.isFull) return call.refuse(memoryError)
-    if (this.#handshake !== undefined && this.#connection !== undefined) return this.#connection.send(call)
+    if (this.#handshake !== undefined && this.#peer !== undefined) return this.#peer.send(call)
     const waiter: Waiter = {
-      ready: (connection) => connection.send(call),
+      ready: (peer) => peer.send(call),
       refused: (error) => call.refuse(error),
       bytes: call.bytes,
       timer: undefined,
@@ -85,58 +84,54 @@ export class ServerLink {
 
   /** Passes a notification on. It is dropped while no server is there: it would be about another server's life. */
   notify(line: string): void {
-    if (this.#handshake !== undefined) this.#connection?.notify(line)
+    if (this.#handshake !== undefined) this.#peer?.notify(line)
   }
 
   /** Ends a call without a response, and tells the server when it knows the call. */
   cancel(call: Call, reason: string | undefined): void {
     if (call.hopId === 0) call.abandon()
-    else this.#connection?.cancel(call, reason)
+    else this.#peer?.cancel(call, reason)
   }
 
   /**
    * Takes a server into use. `lost` resolves when its streams are gone.
    * @throws ProxyError see `Proxy.attach`
    */
-  async attach(
-    streams: { input: Writable; output: Readable },
-    signal: AbortSignal,
-  ): Promise<{ handshake: Handshake; lost: Promise<string> }> {
+  async attach(createPeer: CreatePeer, signal: AbortSignal): Promise<{ handshake: Handshake; lost: Promise<string> }> {
     if (this.#isClosed) throw new ProxyError('closed', 'the proxy is closed')
     this.detach('another server takes its place')
     let lose: (reason: string) => void = () => undefined
     const lost = new Promise<string>((resolve) => {
       lose = resolve
     })
-    const connection: ServerConnection = new ServerConnection(streams, {
+    const peer: ServerPeer = createPeer({
       ...this.#deps,
       lost: (reason) => {
-        if (this.#connection === connection) this.detach(reason)
+        if (this.#peer === peer) this.detach(reason)
         lose(reason)
       },
     })
-    this.#connection = connection
-    connection.open()
+    this.#peer = peer
+    peer.open()
     try {
-      const handshake = await bounded(shakeHands(connection), this.#deps.limits.attachTimeoutMs, signal)
-      if (this.#connection !== connection)
-        throw new ProxyError('server-gone', 'the server stopped during the handshake')
+      const handshake = await bounded(shakeHands(peer), this.#deps.limits.attachTimeoutMs, signal)
+      if (this.#peer !== peer) throw new ProxyError('server-gone', 'the server stopped during the handshake')
       this.#handshake = handshake
-      this.#release(connection, handshake)
+      this.#release(peer, handshake)
       return { handshake, lost }
     } catch (error) {
-      if (this.#connection === connection) this.#connection = undefined
-      connection.close('the handshake failed')
+      if (this.#peer === peer) this.#peer = undefined
+      peer.close('the handshake failed')
       throw error
     }
   }
 
   /** Gives the server up. */
   detach(reason: string): void {
-    const connection = this.#connection
-    this.#connection = undefined
+    const peer = this.#peer
+    this.#peer = undefined
     this.#handshake = undefined
-    connection?.close(reason)
+    peer?.close(reason)
   }
 
   /** Gives everything up. */
@@ -146,12 +141,12 @@ export class ServerLink {
     for (const waiter of this.#waiters) this.#refuse(waiter)
   }
 
-  #release(connection: ServerConnection, handshake: Handshake): void {
-    this.#deps.attached(connection, handshake, !this.#wasAttached)
+  #release(peer: ServerPeer, handshake: Handshake): void {
+    this.#deps.attached(peer, handshake, !this.#wasAttached)
     this.#wasAttached = true
     for (const waiter of this.#waiters) {
       this.#drop(waiter)
-      waiter.ready(connection, handshake)
+      waiter.ready(peer, handshake)
     }
   }
 

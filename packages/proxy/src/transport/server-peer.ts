@@ -18,6 +18,9 @@ export interface ServerPeerDeps {
   lost(reason: string): void
 }
 
+/** Makes a conversation that is not open yet. What it reports goes to `deps`. */
+export type CreatePeer = (deps: ServerPeerDeps) => ServerPeer
+
 /** One conversation with one server, whatever carries it. */
 export interface ServerPeer {
   /** Calls without an answer. */

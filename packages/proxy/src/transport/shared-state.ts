@@ -6,9 +6,9 @@ import type { SessionTable } from '../session/session-table.ts'
 import type { Subscriptions } from '../session/subscriptions.ts'
 import { Call, type CallSink } from './call.ts'
 import { ignored, watchSink } from './call-sinks.ts'
-import type { ServerConnection } from './server-connection.ts'
 import { buildOwnRequest } from './server-handshake.ts'
 import type { ServerLink } from './server-link.ts'
+import type { ServerPeer } from './server-peer.ts'
 
 /** What decides a request: nothing (the server has to), or an answer of the proxy. */
 export type SharedAnswer =
@@ -98,15 +98,15 @@ export class SharedState {
   }
 
   /** Brings a new server to the state the old one had, as far as it takes it. */
-  restore(connection: ServerConnection): void {
+  restore(peer: ServerPeer): void {
     this.#subscriptions.unconfirmAll()
     for (const uri of this.#subscriptions.uris()) {
-      this.#tell(connection, { method: 'resources/subscribe', params: { uri } }, (isDone) => {
+      this.#tell(peer, { method: 'resources/subscribe', params: { uri } }, (isDone) => {
         if (isDone) this.#subscriptions.confirm(uri)
       })
     }
     this.#serverLevel = undefined
-    this.#tellLevel(connection)
+    this.#tellLevel(peer)
   }
 
   #wantedLevel(): LogLevel | undefined {
@@ -115,7 +115,7 @@ export class SharedState {
     return mostVerbose(levels)
   }
 
-  #tellLevel(to: Pick<ServerConnection, 'send'>): void {
+  #tellLevel(to: Pick<ServerPeer, 'send'>): void {
     // The protocol cannot unset a level; when nobody listens any more the last one stays, and is filtered out here.
     const level = this.#wantedLevel()
     if (level === undefined) return
@@ -126,7 +126,7 @@ export class SharedState {
   }
 
   #tell(
-    to: Pick<ServerConnection, 'send'>,
+    to: Pick<ServerPeer, 'send'>,
     { method, params }: { method: string; params: Record<string, string> },
     ended: (isDone: boolean) => void = () => undefined,
   ): void {

@@ -1,4 +1,3 @@
-import type { Readable, Writable } from 'node:stream'
 import type { WireError } from '../errors.ts'
 import { declaresAskableFeature } from '../mcp/client-features.ts'
 import { isLogLevel, passesLevel } from '../mcp/log-level.ts'
@@ -17,6 +16,7 @@ import { LanePool, type LanePoolOptions } from './lane-pool.ts'
 import type { Lane } from './lane.ts'
 import { withServedRevision, type Handshake } from './server-handshake.ts'
 import { ServerLink } from './server-link.ts'
+import type { CreatePeer } from './server-peer.ts'
 import { SharedState } from './shared-state.ts'
 import { encodeSseMessage } from './sse-codec.ts'
 
@@ -56,8 +56,8 @@ export class StdioBridge {
     this.#link = new ServerLink({
       ...options,
       notified: (message) => this.#publish(message),
-      attached: (connection, handshake, isFirst) => {
-        this.#shared.restore(connection)
+      attached: (peer, handshake, isFirst) => {
+        this.#shared.restore(peer)
         if (!isFirst) this.#publishLists(handshake)
       },
     })
@@ -164,8 +164,8 @@ export class StdioBridge {
   }
 
   /** Takes a server into use. */
-  async attach(streams: { input: Writable; output: Readable }, signal: AbortSignal): Promise<Attachment> {
-    const { handshake, lost } = await this.#link.attach(streams, signal)
+  async attach(createPeer: CreatePeer, signal: AbortSignal): Promise<Attachment> {
+    const { handshake, lost } = await this.#link.attach(createPeer, signal)
     return { ...handshake.info, lost }
   }
 
