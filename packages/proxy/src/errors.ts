@@ -47,6 +47,7 @@ export const wireErrors = {
   'server-stopped': { status: 502, code: -32603 },
   'answer-too-large': { status: 502, code: -32603 },
   'backend-unreachable': { status: 502, code: -32603 },
+  'backend-refused': { status: 502, code: -32603 },
   'server-absent': { status: 503, code: -32603 },
   'server-busy': { status: 503, code: -32603 },
   'too-many-sessions': { status: 503, code: -32603 },

@@ -4,6 +4,9 @@ import type { ProxyLimits } from './limits.ts'
 /** The protocol spoken to clients in front of a stdio server. */
 export type FrontMode = 'streamable-http' | 'sse'
 
+/** What a server is taken to speak: asked, or told. */
+export type EraPin = 'auto' | 'legacy' | 'modern'
+
 /** Receiver of the proxy's own log records. Must not throw. */
 export type ProxyLog = (
   level: 'debug' | 'info' | 'warn' | 'error',

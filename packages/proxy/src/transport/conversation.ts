@@ -92,6 +92,12 @@ export class Conversation {
     if (this.#pending.delete(call.hopId)) call.refuse(error)
   }
 
+  /** Ends a call with an error of the server, given as JSON text. */
+  reject(call: Call, errorText: string): void {
+    if (!this.#pending.delete(call.hopId) || !call.settle()) return
+    call.sink.response(`{"jsonrpc":"2.0","id":${call.idText},"error":${errorText}}`, true)
+  }
+
   /** Ends everything: every call in flight is refused, because it may have run. False when it was over before. */
   close(reason: string): boolean {
     if (this.#isClosed) return false

@@ -1,0 +1,110 @@
+import type { ProxyLimits } from '../limits.ts'
+import type { EraPin, ProxyLog } from '../proxy-config.ts'
+import { askDiscover, askInitialize } from './http-ask.ts'
+import type { HttpBackend } from './http-backend.ts'
+
+/** What an HTTP server is known to speak. */
+export interface EraVerdict {
+  readonly legacy: boolean
+  readonly modern: boolean
+}
+
+/** What is needed to find out. */
+export interface BackendEraOptions {
+  readonly backend: HttpBackend
+  readonly knowsLegacy: boolean
+  readonly pin: EraPin
+  readonly limits: ProxyLimits
+  readonly log: ProxyLog
+}
+
+/**
+ * Which eras one attached server speaks. `initialize` was asked before it was
+ * attached; `server/discover` is asked beside its first requests, so that nobody
+ * but Modern clients waits for the answer. No tool is ever called to find out.
+ */
+export class BackendEra {
+  readonly #options: BackendEraOptions
+  readonly #closed = new AbortController()
+  #legacy: boolean
+  /** Undefined until an answer was clear. */
+  #modern: boolean | undefined
+  #askedMs = -Infinity
+  #asking: Promise<void> | undefined
+
+  constructor(options: BackendEraOptions) {
+    this.#options = options
+    this.#legacy = options.knowsLegacy
+    this.#modern = options.pin === 'auto' && options.knowsLegacy ? undefined : !options.knowsLegacy
+  }
+
+  /** The server this is about. */
+  get backend(): HttpBackend {
+    return this.#options.backend
+  }
+
+  /** What is known now. A server whose answer was not clear is taken for Legacy. */
+  get verdict(): EraVerdict {
+    return { legacy: this.#legacy, modern: this.#modern ?? false }
+  }
+
+  /** Asks for the first time. */
+  open(): void {
+    if (this.#modern === undefined) void this.#ask()
+  }
+
+  /** Calls back with what is known, as soon as the server was asked whether it is Modern. */
+  whenKnown(done: (verdict: EraVerdict) => void): void {
+    if (this.#modern === true || this.#options.pin !== 'auto') return done(this.verdict)
+    const ageMs = performance.now() - this.#askedMs
+    // A server that was updated in place still takes the handshake, so nothing else would correct this verdict.
+    if (this.#modern === false && ageMs > this.#options.limits.legacyVerdictMs) void this.#ask()
+    if (this.#modern === false) return done(this.verdict)
+    if (this.#asking === undefined && ageMs > this.#options.limits.eraAskMs) void this.#ask()
+    if (this.#asking === undefined) return done(this.verdict)
+    void this.#asking.then(() => done(this.verdict))
+  }
+
+  /** The server answered as one of the other era does: it is asked again, not too often. */
+  contradicted(): void {
+    if (this.#options.pin !== 'auto' || performance.now() - this.#askedMs < this.#options.limits.eraAskMs) return
+    this.#options.log('info', 'the server answered unlike its era and is asked again', { ...this.verdict })
+    void this.#ask()
+  }
+
+  /** Asks no more. */
+  close(): void {
+    this.#closed.abort()
+  }
+
+  #ask(): Promise<void> {
+    this.#asking ??= this.#askBoth().finally(() => (this.#asking = undefined))
+    return this.#asking
+  }
+
+  /** Never rejects: what stays unclear stays as it was. */
+  async #askBoth(): Promise<void> {
+    const { backend, limits, log } = this.#options
+    const isFirst = this.#askedMs === -Infinity
+    this.#askedMs = performance.now()
+    const signal = AbortSignal.any([this.#closed.signal, AbortSignal.timeout(limits.eraAskMs)])
+    const ask = { pool: backend.calls, limits, signal }
+    try {
+      const { verdict } = await askDiscover(ask)
+      if (verdict !== 'unclear') this.#modern = verdict === 'modern'
+      // It took the handshake a moment ago.
+      if (!isFirst) this.#legacy = await this.#takesHandshake(ask)
+    } catch (error) {
+      log('debug', 'the server could not be asked for its era', { error: String(error) })
+    }
+  }
+
+  async #takesHandshake(ask: Parameters<typeof askInitialize>[0]): Promise<boolean> {
+    // A server that speaks nothing else is not given up for one bad answer.
+    if (this.#modern !== true) return true
+    return await askInitialize(ask).then(
+      () => true,
+      () => false,
+    )
+  }
+}
