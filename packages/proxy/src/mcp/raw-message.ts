@@ -108,7 +108,8 @@ function isEscaped(text: string, at: number): boolean {
   return (at - index) % 2 === 0
 }
 
-function endOfValue(text: string, start: number): number {
+/** The index after the value that begins at `start`. The text must be valid JSON. */
+export function endOfValue(text: string, start: number): number {
   const first = text.charCodeAt(start)
   if (first === quote) return endOfString(text, start)
   if (first === openBrace || first === openBracket) return endOfNested(text, start)

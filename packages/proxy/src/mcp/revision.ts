@@ -7,7 +7,15 @@ export type Era = 'legacy' | 'modern'
 /** The newest revision the proxy offers to a server in `initialize`. */
 export const newestRevision = '2025-11-25'
 
-/** Whether a version is one the proxy serves. */
+/** The newest revision without handshake: the one the proxy speaks to Modern peers. */
+export const modernRevision = '2026-07-28'
+
+/** Whether a version is of the Modern era, served or not. */
+export function isModernVersion(version: string): boolean {
+  return version >= modernRevision
+}
+
+/** Whether a version is a Legacy one the proxy serves. */
 export function isServedRevision(version: string): boolean {
   return legacyRevisions.some((revision) => revision === version)
 }
