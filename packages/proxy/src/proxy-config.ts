@@ -24,6 +24,7 @@ export type ProxyLog = (
  * one directly. `endpointPrefix` is a path, `/…`, in front of the endpoints told to
  * SSE clients. `limits` overrides single entries of {@link ProxyLimits}: what is not
  * above zero is ignored, what no timer could wait for (2^31 - 1 ms) is lowered to that.
+ * `era` (default `auto`) says of which era the server is instead of asking it.
  */
 export interface ProxyConfig {
   name: string
@@ -33,6 +34,7 @@ export interface ProxyConfig {
   backend: 'stdio' | 'http'
   /** Front door in front of a stdio server. Ignored for an HTTP backend. */
   mode: FrontMode
+  era?: EraPin
   allowedOrigins?: readonly string[]
   trustProxyHeaders?: boolean
   endpointPrefix?: string

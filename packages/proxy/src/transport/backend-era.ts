@@ -53,16 +53,15 @@ export class BackendEra {
     if (this.#modern === undefined) void this.#ask()
   }
 
-  /** Calls back with what is known, as soon as the server was asked whether it is Modern. */
-  whenKnown(done: (verdict: EraVerdict) => void): void {
-    if (this.#modern === true || this.#options.pin !== 'auto') return done(this.verdict)
+  /** What is known once the server was asked whether it is Modern. Bounded; never rejects. */
+  async known(): Promise<EraVerdict> {
+    const { pin, limits } = this.#options
     const ageMs = performance.now() - this.#askedMs
     // A server that was updated in place still takes the handshake, so nothing else would correct this verdict.
-    if (this.#modern === false && ageMs > this.#options.limits.legacyVerdictMs) void this.#ask()
-    if (this.#modern === false) return done(this.verdict)
-    if (this.#asking === undefined && ageMs > this.#options.limits.eraAskMs) void this.#ask()
-    if (this.#asking === undefined) return done(this.verdict)
-    void this.#asking.then(() => done(this.verdict))
+    if (pin === 'auto' && this.#modern === false && ageMs > limits.legacyVerdictMs) void this.#ask()
+    else if (this.#modern === undefined && ageMs > limits.eraAskMs) await this.#ask()
+    else if (this.#modern === undefined) await this.#asking
+    return this.verdict
   }
 
   /** The server answered as one of the other era does: it is asked again, not too often. */

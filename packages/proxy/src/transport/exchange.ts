@@ -5,6 +5,7 @@ import { buildResponseHeaders } from '../header-rules.ts'
 import { parseText } from '../mcp/message.ts'
 import { sendEmpty, sendError, sendFault } from '../respond.ts'
 import { refuseBody } from './edge-checks.ts'
+import { EraWatch, refuseByEra, saysModern } from './era-watch.ts'
 import {
   absentError,
   requestHeaders,
@@ -38,6 +39,7 @@ export class Exchange implements ReplyTaker {
   #opening: SseOpening | undefined
   #isStream = false
   #tail = ''
+  #eraWatch: EraWatch | undefined
   #answerToInitialize: { session: HttpSession; text: string; isStream: boolean } | undefined
 
   constructor(parts: ForwardParts, req: IncomingMessage, res: ServerResponse) {
@@ -72,18 +74,21 @@ export class Exchange implements ReplyTaker {
     const backend = this.#backend
     if (this.#isStream && backend?.transport === 'sse' && this.#req.method === 'GET')
       return this.#openSse(backend, head)
+    this.#watchEra(head.status)
     this.#sendHead(head)
     return true
   }
 
   data(chunk: Buffer): boolean {
     if (this.#answerToInitialize !== undefined) this.#noteAnswer(this.#answerToInitialize, chunk)
+    this.#eraWatch?.note(chunk)
     if (this.#opening !== undefined) return this.#pushSse(this.#opening, chunk)
     if (this.#isStream) this.#tail = (this.#tail + chunk.subarray(-4).toString('latin1')).slice(-4)
     return this.#res.write(chunk)
   }
 
   end(): void {
+    if (this.#eraWatch?.isContradiction === true) this.#parts.contradicted()
     if (this.#opening === undefined || this.#res.headersSent) this.#res.end()
     else this.#refuseStream(new TypeError('the event stream ended before its endpoint'))
   }
@@ -109,12 +114,15 @@ export class Exchange implements ReplyTaker {
   #received(body: RequestBody): void {
     this.#body = body
     const { sessions } = this.#parts
-    const id = headerOf(this.#req, 'mcp-session-id')
+    // Modern knows no sessions: an id that rides along opens nothing, and ends here.
+    const id = saysModern(this.#req) ? undefined : headerOf(this.#req, 'mcp-session-id')
     const known = id === undefined ? undefined : sessions.get(id)
     this.#peeked = peekBody(this.#req.method, body, {
       isSessionKnown: known !== undefined,
       hasSessionId: id !== undefined,
     })
+    const refused = refuseByEra(this.#req, body, known?.protocolVersion)
+    if (refused !== undefined) return sendError(this.#res, refused.error, refused.idText)
     const { kind } = this.#peeked
     if (kind === 'batch') {
       return this.#refuse({ name: 'batch-refused', message: 'Invalid Request: batches are not supported here' })
@@ -200,10 +208,18 @@ export class Exchange implements ReplyTaker {
     if (headers['content-length'] === undefined) this.#res.flushHeaders()
   }
 
+  #watchEra(status: number): void {
+    if (status < 400 || status >= 500) return
+    const isModern = saysModern(this.#req)
+    if (!isModern && this.#peeked.kind !== 'initialize') return
+    this.#eraWatch = new EraWatch(isModern ? 'modern' : 'initialize', status, this.#parts.limits.collectBytes)
+  }
+
   #createSession(status: number, headers: ReplyHead['headers']): HttpSession | undefined {
     const backendId = headers['mcp-session-id']
     const { sessions, limits } = this.#parts
-    if (status !== 200 || typeof backendId !== 'string' || backendId === '' || sessions.isFull) return undefined
+    if (status !== 200 || saysModern(this.#req) || typeof backendId !== 'string' || backendId === '' || sessions.isFull)
+      return undefined
     const bytes = this.#peeked.kind === 'initialize' ? this.#peeked.bytes : undefined
     const isKept = bytes !== undefined && bytes.length <= limits.initBodyBytes
     const session = sessions.create({

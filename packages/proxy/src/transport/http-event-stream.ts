@@ -32,11 +32,14 @@ export class HttpEventStream {
   #timer: NodeJS.Timeout | undefined
   /** Attempts in a row that brought no event. */
   #tries = 0
+  #wasOpen = false
   #isClosed = false
 
-  constructor(deps: EventStreamDeps, position: StreamPosition = { lastId: '', retryMs: undefined }) {
+  /** With a position it takes up a stream that was open before. */
+  constructor(deps: EventStreamDeps, position?: StreamPosition) {
     this.#deps = deps
-    this.#position = position
+    this.#position = position ?? { lastId: '', retryMs: undefined }
+    this.#wasOpen = position !== undefined
   }
 
   /** Opens it at once. */
@@ -77,11 +80,15 @@ export class HttpEventStream {
   #judge(answer: HttpAnswer): void {
     const { status, headers } = answer
     const isStream = status === 200 && String(headers['content-type']).startsWith('text/event-stream')
-    if (isStream) return
+    if (isStream) {
+      this.#wasOpen = true
+      return
+    }
     this.#deps.channel.abort(answer)
     // Conflict: the server has not noticed yet that the last connection of this stream is gone.
     if (status === 409 || status >= 500) return this.reopen('broken')
-    this.#end(status === 404 ? 'session-gone' : 'refused', status)
+    // Some servers say 404 to mean that there is no stream; it ends a session only where there was one.
+    this.#end(status === 404 && this.#wasOpen ? 'session-gone' : 'refused', status)
   }
 
   #note(answer: HttpAnswer): void {

@@ -10,7 +10,7 @@ import { tooLargeError } from './call-errors.ts'
 import { Conversation } from './conversation.ts'
 import type { AnswerEnd, HttpAnswer } from './http-answer.ts'
 import { HttpChannel, type HttpPeerOptions } from './http-channel.ts'
-import { contradictsModern, errorCodeIn, lostError, refuseWithAnswer } from './http-outcome.ts'
+import { errorCodeIn, lostError, refusesLikeLegacy, refuseWithAnswer } from './http-outcome.ts'
 import { buildOwnRequest } from './server-handshake.ts'
 import type { ServerPeer, ServerPeerDeps } from './server-peer.ts'
 
@@ -111,7 +111,7 @@ export class HttpModernPeer implements ServerPeer {
     if (mayRepeat && request.method === 'tools/call' && errorCodeIn(end.text) === headerMismatch) {
       return void this.#repeat(call, request)
     }
-    if (contradictsModern(status, end.text)) this.#options.contradicted()
+    if (refusesLikeLegacy(status, end.text)) this.#options.contradicted()
     this.#receive(end.text, call)
     if (!call.settled) refuseWithAnswer(this.#conversation, call, { name, status, text: end.text })
   }
@@ -125,6 +125,8 @@ export class HttpModernPeer implements ServerPeer {
       call.sink.related(message.text)
       return
     }
+    const { result } = message.value
+    if (isRecord(result) && result['resultType'] === undefined) this.#options.contradicted()
     this.#conversation.receive(call.method === 'tools/list' ? this.#learn(message) : message)
     const answer = this.#answers.get(call)
     if (call.settled && answer !== undefined) this.#channel.leave(answer)

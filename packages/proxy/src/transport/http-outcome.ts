@@ -47,14 +47,8 @@ export function errorCodeIn(text: string): number | undefined {
   return typeof code === 'number' ? code : undefined
 }
 
-/**
- * Whether an answer to a Modern request is one that only a Legacy server gives: it
- * refuses without a code that Modern servers use, or its result does not say of which type it is.
- */
-export function contradictsModern(status: number, text: string): boolean {
-  const parsed = parseText(text)
-  const result = parsed.kind === 'message' ? parsed.message.value['result'] : undefined
-  if (isRecord(result)) return result['resultType'] === undefined
+/** Whether a refusal of a Modern request has no code that Modern servers use. */
+export function refusesLikeLegacy(status: number, text: string): boolean {
   if (!legacyRefusals.has(status)) return false
   const code = errorCodeIn(text)
   return code === undefined || (code <= -32_000 && code >= -32_019)

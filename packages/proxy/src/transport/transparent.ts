@@ -2,8 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ProxyError } from '../errors.ts'
 import { headerOf, parseAccept } from '../front-door.ts'
 import type { ProxyLimits } from '../limits.ts'
-import type { BackendInfo, FrontMode, ProxyLog } from '../proxy-config.ts'
+import type { BackendInfo, EraPin, FrontMode, ProxyLog } from '../proxy-config.ts'
 import { sendError } from '../respond.ts'
+import { BackendEra } from './backend-era.ts'
 import { BackendGate } from './backend-gate.ts'
 import { BackendHealth, type BackendCondition } from './backend-health.ts'
 import { refuseAtEdge } from './edge-checks.ts'
@@ -21,6 +22,8 @@ export interface TransparentOptions {
   readonly log: ProxyLog
   readonly trustsForwarded: boolean
   readonly endpointPrefix: string
+  /** What the server is taken to speak. */
+  readonly era: EraPin
   /** Where the proxy listens. */
   authority(): string
 }
@@ -31,6 +34,7 @@ export interface TransparentOptions {
  */
 export class TransparentForwarder {
   readonly #limits: ProxyLimits
+  readonly #pin: EraPin
   readonly #log: ProxyLog
   readonly #gate: BackendGate
   readonly #parts: ForwardParts
@@ -39,11 +43,13 @@ export class TransparentForwarder {
   readonly #relays = new Set<EventRelay>()
   #keepAlive: NodeJS.Timeout | undefined
   #attaches = 0
+  #era: BackendEra | undefined
   #isClosed = false
 
   constructor(options: TransparentOptions) {
     const { limits, log } = options
     this.#limits = limits
+    this.#pin = options.era
     this.#log = log
     this.#gate = new BackendGate()
     this.#health = new BackendHealth(limits, log)
@@ -53,6 +59,7 @@ export class TransparentForwarder {
       gate: this.#gate,
       sessions: new HttpSessions({ maximum: limits.sessions, ttlMs: limits.sessionTtlMs }),
       sseSessions: new Set(),
+      contradicted: () => this.#era?.contradicted(),
       isClosed: () => this.#isClosed,
     }
   }
@@ -80,6 +87,21 @@ export class TransparentForwarder {
     return this.#gate.current !== undefined
   }
 
+  /** The eras of the attached server, or of the last one while none is; undefined before the first. */
+  get era(): BackendEra | undefined {
+    return this.#era
+  }
+
+  /** Calls back when a server is attached, or after the time that a request waits for one. */
+  whenAttached(done: () => void): () => void {
+    return this.#gate.wait(this.#limits.backendWaitMs, done).leave
+  }
+
+  /** Requests that wait for a server. */
+  get waiting(): number {
+    return this.#gate.waiting
+  }
+
   /** What the last look at the attached backend found. */
   get condition(): BackendCondition {
     return this.#health.condition
@@ -93,11 +115,13 @@ export class TransparentForwarder {
     const backend = await openBackend(origin, transport, this.#limits)
     const began = performance.now()
     try {
-      const info = await probeBackend({ origin, transport, pool: backend.calls, limits: this.#limits, signal })
+      const probe = { origin, transport, pool: backend.calls, limits: this.#limits, signal }
+      const { info, knowsLegacy } = await probeBackend({ ...probe, era: this.#pin })
       // Read through a function: the proxy may have been closed during the wait.
       if (this.#parts.isClosed()) throw new ProxyError('closed', 'the proxy is closed')
       if (attach !== this.#attaches) throw new ProxyError('server-gone', 'the server was given up during its start')
       this.#health.watch(backend, Math.round(performance.now() - began))
+      this.#era = this.#openEra(backend, knowsLegacy)
       this.#gate.set(backend)
       return info
     } catch (error) {
@@ -110,6 +134,7 @@ export class TransparentForwarder {
   detach(reason: string): void {
     const backend = this.#gate.current
     this.#attaches += 1
+    this.#era?.close()
     this.#gate.set(undefined)
     this.#health.close()
     if (backend === undefined) return
@@ -156,6 +181,14 @@ export class TransparentForwarder {
     this.#exchanges.add(exchange)
     res.once('close', () => this.#exchanges.delete(exchange))
     exchange.start()
+  }
+
+  #openEra(backend: HttpBackend, knowsLegacy: boolean): BackendEra {
+    // The old SSE transport is older than the question.
+    const pin = backend.transport === 'sse' ? 'legacy' : this.#pin
+    const era = new BackendEra({ backend, knowsLegacy, pin, limits: this.#limits, log: this.#log })
+    era.open()
+    return era
   }
 
   #relay(relay: EventRelay, res: ServerResponse): void {
