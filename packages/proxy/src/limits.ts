@@ -97,8 +97,9 @@ export const proxyLimits = {
   /** First and longest delay between two readiness probes: part of how long a restart takes. */
   probeInitialMs: 50,
   probeMaxMs: 250,
-  /** Answer to the question for the era; and between two such questions to one server. */
+  /** Answer to the question for the era; and from one such question to the next. */
   eraAskMs: 10_000,
+  eraPauseMs: 10_000,
   /** For so long a server is believed that it is not Modern; protocol 2.2. */
   legacyVerdictMs: 24 * 60 * 60 * 1000,
   /** TCP connect to an HTTP backend. */

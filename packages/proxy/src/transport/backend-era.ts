@@ -1,6 +1,6 @@
 import type { ProxyLimits } from '../limits.ts'
 import type { EraPin, ProxyLog } from '../proxy-config.ts'
-import { askDiscover, askInitialize } from './http-ask.ts'
+import { askDiscover, askInitialize, HandshakeRefused, type AskOptions } from './http-ask.ts'
 import type { HttpBackend } from './http-backend.ts'
 
 /** What an HTTP server is known to speak. */
@@ -59,16 +59,16 @@ export class BackendEra {
     const ageMs = performance.now() - this.#askedMs
     // A server that was updated in place still takes the handshake, so nothing else would correct this verdict.
     if (pin === 'auto' && this.#modern === false && ageMs > limits.legacyVerdictMs) void this.#ask()
-    else if (this.#modern === undefined && ageMs > limits.eraAskMs) await this.#ask()
+    else if (this.#modern === undefined && ageMs > limits.eraPauseMs) await this.#ask()
     else if (this.#modern === undefined) await this.#asking
     return this.verdict
   }
 
   /** The server answered as one of the other era does: it is asked again, not too often. */
   contradicted(): void {
-    if (this.#options.pin !== 'auto' || performance.now() - this.#askedMs < this.#options.limits.eraAskMs) return
+    if (this.#options.pin !== 'auto' || performance.now() - this.#askedMs < this.#options.limits.eraPauseMs) return
     this.#options.log('info', 'the server answered unlike its era and is asked again', { ...this.verdict })
-    void this.#ask()
+    void this.#ask(true)
   }
 
   /** Asks no more. */
@@ -76,34 +76,33 @@ export class BackendEra {
     this.#closed.abort()
   }
 
-  #ask(): Promise<void> {
-    this.#asking ??= this.#askBoth().finally(() => (this.#asking = undefined))
+  #ask(alsoHandshake = false): Promise<void> {
+    this.#asking ??= this.#askServer(alsoHandshake).finally(() => (this.#asking = undefined))
     return this.#asking
   }
 
   /** Never rejects: what stays unclear stays as it was. */
-  async #askBoth(): Promise<void> {
+  async #askServer(alsoHandshake: boolean): Promise<void> {
     const { backend, limits, log } = this.#options
-    const isFirst = this.#askedMs === -Infinity
     this.#askedMs = performance.now()
     const signal = AbortSignal.any([this.#closed.signal, AbortSignal.timeout(limits.eraAskMs)])
     const ask = { pool: backend.calls, limits, signal }
     try {
       const { verdict } = await askDiscover(ask)
       if (verdict !== 'unclear') this.#modern = verdict === 'modern'
-      // It took the handshake a moment ago.
-      if (!isFirst) this.#legacy = await this.#takesHandshake(ask)
+      if (alsoHandshake) this.#legacy = await takesHandshake(ask)
     } catch (error) {
       log('debug', 'the server could not be asked for its era', { error: String(error) })
     }
   }
+}
 
-  async #takesHandshake(ask: Parameters<typeof askInitialize>[0]): Promise<boolean> {
-    // A server that speaks nothing else is not given up for one bad answer.
-    if (this.#modern !== true) return true
-    return await askInitialize(ask).then(
-      () => true,
-      () => false,
-    )
+async function takesHandshake(ask: AskOptions): Promise<boolean> {
+  try {
+    await askInitialize(ask)
+    return true
+  } catch (error) {
+    if (error instanceof HandshakeRefused) return false
+    throw error
   }
 }

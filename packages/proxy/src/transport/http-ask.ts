@@ -16,9 +16,12 @@ export interface AskOptions {
   readonly signal: AbortSignal
 }
 
+/** The server answered `initialize`, and not with a handshake. */
+export class HandshakeRefused extends Error {}
+
 /**
  * Asks a server to `initialize`, and ends the session that it began.
- * @throws ProxyError `handshake-failed` when it demands credentials; Error for every other refusal
+ * @throws ProxyError `handshake-failed` when it demands credentials; {@link HandshakeRefused}; Error when it cannot be reached or is not well
  */
 export async function askInitialize({ pool, limits, signal }: AskOptions): Promise<BackendInfo> {
   const params = { protocolVersion: newestRevision, capabilities: {}, clientInfo: proxyIdentity }
@@ -119,7 +122,8 @@ function assertServes(status: number): void {
   if (status === 401 || status === 403) {
     throw new ProxyError('handshake-failed', `the server demands authentication (HTTP ${status})`)
   }
-  throw new Error(`the server answered HTTP ${status} to initialize`)
+  const message = `the server answered HTTP ${status} to initialize`
+  throw status < 500 ? new HandshakeRefused(message) : new Error(message)
 }
 
 /** What listens there may be anything; only an answer to `initialize` makes it an MCP server. */
@@ -127,7 +131,7 @@ function readInfo(text: string): BackendInfo {
   const parsed = parseText(text)
   const result = parsed.kind === 'message' ? parsed.message.value['result'] : undefined
   if (!isRecord(result) || typeof result['protocolVersion'] !== 'string') {
-    throw new Error('what listens there does not answer initialize as an MCP server')
+    throw new HandshakeRefused('what listens there does not answer initialize as an MCP server')
   }
   const about = isRecord(result['serverInfo']) ? result['serverInfo'] : {}
   return {

@@ -3,7 +3,7 @@ import type { Pool } from 'undici'
 import { ProxyError } from '../errors.ts'
 import type { ProxyLimits } from '../limits.ts'
 import type { BackendInfo, EraPin, FrontMode } from '../proxy-config.ts'
-import { askDiscover, askInitialize, firstData, type AskOptions } from './http-ask.ts'
+import { askDiscover, askInitialize, firstData, HandshakeRefused, type AskOptions } from './http-ask.ts'
 
 /** What is probed, and how long. */
 export interface ProbeOptions {
@@ -62,7 +62,7 @@ async function probeStreamable({ era, pool, limits }: ProbeOptions, signal: Abor
   try {
     return { info: await askInitialize(ask), knowsLegacy: true }
   } catch (error) {
-    if (era === 'legacy' || error instanceof ProxyError || signal.aborted) throw error
+    if (era === 'legacy' || !(error instanceof HandshakeRefused)) throw error
     // A server that has left the handshake behind refuses it for ever.
     return await probeModern(ask).catch(() => {
       throw error
