@@ -58,6 +58,7 @@ export const wireErrors = {
   'server-absent': { status: 503, code: -32603 },
   'server-busy': { status: 503, code: -32603 },
   'too-many-sessions': { status: 503, code: -32603 },
+  'too-many-listens': { status: 503, code: -32603 },
   'too-many-lanes': { status: 503, code: -32603 },
   closing: { status: 503, code: -32603 },
   timeout: { status: 504, code: -32000 },

@@ -19,6 +19,8 @@ export const proxyLimits = {
   initBodyBytes: 16 * 1024,
   /** All headers of one message, of clients and of HTTP backends; Node's own default. */
   headerBytes: 16 * 1024,
+  /** What a session remembers of its client's capabilities; a client that declares more is taken to declare nothing. */
+  capabilitiesBytes: 16 * 1024,
   /** One event of an HTTP backend that is held until it is whole; spec/local 4.10. */
   eventBytes: mebibyte,
   /** An answer nobody wants that is read to keep its connection. */
@@ -53,6 +55,10 @@ export const proxyLimits = {
   sessionSweepMs: 60_000,
   /** Resource subscriptions of one session. */
   subscriptionsPerSession: 1_000,
+  /** Open `subscriptions/listen` of Modern clients. */
+  listens: 1_024,
+  /** Before a subscription is opened again that the server has ended. */
+  listenRetryMs: 1_000,
   /** Calls the server has not answered yet. */
   inFlightCalls: 10_000,
   /** Calls that wait for a server that is being restarted. */

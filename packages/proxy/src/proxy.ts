@@ -185,6 +185,7 @@ class OneProxy implements Proxy {
       },
       sweep: () => bridge.sweep(),
       endStreams: () => {
+        bridge.endListens()
         for (const session of bridge.sessions.values()) session.stream?.end()
       },
       close: async (withinMs) => {

@@ -32,7 +32,6 @@ function classify(given: Case): Classification {
     },
     ...(httpMethod === 'POST' ? { body: parseClientText(JSON.stringify(body)) } : {}),
     ...(sessionRevision === undefined ? {} : { sessionRevision }),
-    namesSession: sessionRevision !== undefined,
   })
 }
 
@@ -57,7 +56,7 @@ describe('the era of a request', () => {
     ['a DELETE with a Legacy version', { httpMethod: 'DELETE', version: '2025-11-25' }, 'legacy'],
     ['a GET with a Modern version', { httpMethod: 'GET', version: modern }, '405 -32000'],
     ['a body that is no message', { body: 5 }, 'legacy'],
-    ['a batch without session and version', { body: [request('ping')] }, 'legacy'],
+    ['a batch without session', { body: [request('ping')] }, '400 -32600'],
     ['a batch in a session of 2025-03-26', { body: [request('ping')], sessionRevision: '2025-03-26' }, 'legacy'],
     ['a batch in a session of 2025-06-18', { body: [request('ping')], sessionRevision: '2025-06-18' }, '400 -32600'],
     ['a batch with a version and no session', { body: [request('ping')], version: '2025-03-26' }, '400 -32600'],

@@ -15,8 +15,6 @@ export interface RequestFacts {
   readonly body?: ParsedText
   /** The revision of the session the request names; undefined without a known session. */
   readonly sessionRevision?: string
-  /** Whether the request names a session, known or not. */
-  readonly namesSession: boolean
 }
 
 /** How a request is to be served. */
@@ -68,10 +66,7 @@ function classifyBatch(facts: RequestFacts, items: readonly string[]): Classific
       })
     }
   }
-  const { sessionRevision, namesSession, headers } = facts
-  const isAllowed =
-    sessionRevision === undefined ? !namesSession && headers.version === undefined : allowsBatch(sessionRevision)
-  if (isAllowed) return legacy
+  if (facts.sessionRevision !== undefined && allowsBatch(facts.sessionRevision)) return legacy
   return refuse({ name: 'batch-refused', message: 'Invalid Request: batches are not supported' })
 }
 

@@ -77,14 +77,17 @@ export function withoutEnvelope(message: Message): string {
 
 /** The text of a message with an envelope of our own in place of the sender's. */
 export function withEnvelope(message: Message, envelope: Envelope): string {
-  const added: Record<string, string> = {
-    [metaKeys.version]: JSON.stringify(envelope.version),
-    [metaKeys.clientInfo]: JSON.stringify(envelope.clientInfo),
-    [metaKeys.capabilities]: JSON.stringify(envelope.capabilities),
+  return rewriteParams(message, (metaText) => stripMeta(metaText, envelopeMembers(envelope)))
+}
+
+/** The members of `_meta` that say an envelope, as JSON texts. */
+export function envelopeMembers({ version, clientInfo, capabilities, logLevel }: Envelope): Record<string, string> {
+  return {
+    [metaKeys.version]: JSON.stringify(version),
+    ...(clientInfo === undefined ? {} : { [metaKeys.clientInfo]: JSON.stringify(clientInfo) }),
+    [metaKeys.capabilities]: JSON.stringify(capabilities),
+    ...(logLevel === undefined ? {} : { [metaKeys.logLevel]: JSON.stringify(logLevel) }),
   }
-  if (envelope.clientInfo === undefined) delete added[metaKeys.clientInfo]
-  if (envelope.logLevel !== undefined) added[metaKeys.logLevel] = JSON.stringify(envelope.logLevel)
-  return rewriteParams(message, (metaText) => stripMeta(metaText, added))
 }
 
 /** The text of a notification that belongs to a subscription, by the JSON text of its id. */

@@ -25,10 +25,7 @@ export class MissedChanges {
   /** The notifications to catch up with; then none is left. */
   take(): string[] {
     const texts = [...this.#lists].map(listChangedText)
-    for (const uri of this.#uris) {
-      const params = JSON.stringify({ uri })
-      texts.push(`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":${params}}`)
-    }
+    for (const uri of this.#uris) texts.push(resourceUpdatedText(uri))
     this.#lists.clear()
     this.#uris.clear()
     return texts
@@ -49,4 +46,9 @@ export function listChangedMethod(list: ListName): string {
 /** The notification that a list changed. */
 export function listChangedText(list: ListName): string {
   return `{"jsonrpc":"2.0","method":"${listChangedMethod(list)}"}`
+}
+
+/** The notification that a resource changed. */
+export function resourceUpdatedText(uri: string): string {
+  return `{"jsonrpc":"2.0","method":"notifications/resources/updated","params":${JSON.stringify({ uri })}}`
 }

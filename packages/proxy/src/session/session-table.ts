@@ -37,6 +37,7 @@ export class SessionTable {
       lane: undefined,
       calls: new Map(),
       subscriptions: new Set(),
+      capabilities: {},
       protocolVersion: '',
       logLevel: undefined,
       stream: undefined,

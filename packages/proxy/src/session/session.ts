@@ -15,6 +15,8 @@ export interface Session {
   readonly calls: CallRegister
   /** URIs this client subscribed to. */
   readonly subscriptions: Set<string>
+  /** What the client declared, for servers that want to hear it with each call. */
+  capabilities: Readonly<Record<string, unknown>>
   /** Empty until `initialize` was answered. */
   protocolVersion: string
   /** Undefined until the client asked for log messages. */

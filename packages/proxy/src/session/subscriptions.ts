@@ -1,28 +1,34 @@
-import type { Session } from './session.ts'
+/** Somebody who wants to hear about resources: a session, or a listening Modern client. */
+export interface Subscriber {
+  /** The URIs it wants to hear about. */
+  readonly subscriptions: Set<string>
+}
 
 /**
  * Who wants to hear about which resource. The server knows one subscription per
  * URI, however many sessions share it.
  */
-export class Subscriptions {
-  readonly #byUri = new Map<string, { sessions: Set<Session>; isConfirmed: boolean }>()
-  readonly #maximumPerSession: number
+export class Subscriptions<S extends Subscriber> {
+  readonly #byUri = new Map<string, { subscribers: Set<S>; isConfirmed: boolean }>()
+  readonly #maximum: number
 
-  constructor(maximumPerSession: number) {
-    this.#maximumPerSession = maximumPerSession
+  /** `maximum` is of one subscriber. */
+  constructor(maximum: number) {
+    this.#maximum = maximum
   }
 
   /**
-   * Notes the wish of a session at the time its request is sent, so that
-   * another session's unsubscribe cannot overtake it. `known` means the server
+   * Notes the wish of a subscriber at the time its request is sent, so that
+   * another one's unsubscribe cannot overtake it. `known` means the server
    * has the subscription already and need not be asked.
    */
-  add(session: Session, uri: string): 'full' | 'known' | 'ask' {
-    if (!session.subscriptions.has(uri) && session.subscriptions.size >= this.#maximumPerSession) return 'full'
-    const entry = this.#byUri.get(uri) ?? { sessions: new Set(), isConfirmed: false }
+  add(subscriber: S, uri: string): 'full' | 'known' | 'ask' {
+    const { subscriptions } = subscriber
+    if (!subscriptions.has(uri) && subscriptions.size >= this.#maximum) return 'full'
+    const entry = this.#byUri.get(uri) ?? { subscribers: new Set<S>(), isConfirmed: false }
     this.#byUri.set(uri, entry)
-    entry.sessions.add(session)
-    session.subscriptions.add(uri)
+    entry.subscribers.add(subscriber)
+    subscriptions.add(uri)
     return entry.isConfirmed ? 'known' : 'ask'
   }
 
@@ -38,20 +44,19 @@ export class Subscriptions {
   }
 
   /** Forgets a wish. True when nobody else has it, so that the server can be told. */
-  remove(session: Session, uri: string): boolean {
-    session.subscriptions.delete(uri)
-    session.missed.forgetResource(uri)
+  remove(subscriber: S, uri: string): boolean {
+    subscriber.subscriptions.delete(uri)
     const entry = this.#byUri.get(uri)
     if (entry === undefined) return true
-    entry.sessions.delete(session)
-    if (entry.sessions.size > 0) return false
+    entry.subscribers.delete(subscriber)
+    if (entry.subscribers.size > 0) return false
     this.#byUri.delete(uri)
     return true
   }
 
-  /** Sessions to tell about a change. */
-  subscribers(uri: string): Iterable<Session> {
-    return this.#byUri.get(uri)?.sessions ?? []
+  /** Whom to tell about a change. */
+  subscribers(uri: string): Iterable<S> {
+    return this.#byUri.get(uri)?.subscribers ?? []
   }
 
   /** Every URI somebody wants. */

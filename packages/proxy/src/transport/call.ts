@@ -1,4 +1,5 @@
 import type { WireError } from '../errors.ts'
+import type { Era } from '../mcp/revision.ts'
 import { readdressRequest, type PreparedRequest } from '../mcp/readdress.ts'
 
 /** Where the answers to one call go. Exactly one of the last three is called, once. */
@@ -23,6 +24,22 @@ export interface CallLink {
   notify(line: string): void
 }
 
+/** What a call has to know of the server that is about to get it. */
+export interface ServerTraits {
+  readonly era: Era
+  /** JSON text of the server's description of itself; empty when it gave none. */
+  readonly serverInfoText: string
+}
+
+/** A request and the place for its answers. */
+export interface CallEnds {
+  readonly request: PreparedRequest
+  readonly sink: CallSink
+}
+
+/** What a call becomes for a server of the other era, or of the same. */
+export type CallAdapter = (server: ServerTraits, ends: CallEnds) => CallEnds
+
 /** Calls of one owner by the key of the client's id. */
 export type CallRegister = Map<string, Call>
 
@@ -33,13 +50,15 @@ export class Call {
   readonly idText: string
   /** JSON text of the client's progress token; empty without. */
   readonly tokenText: string
-  readonly sink: CallSink
+  sink: CallSink
   /** The id on the server's side; 0 until it was sent. */
   hopId = 0
   timer: NodeJS.Timeout | undefined
   settled = false
   /** Gives back what the call holds while it waits. Called at its end, whatever that is. */
   released: (() => void) | undefined
+  /** Absent for a call that every server understands as it is. */
+  adapt: CallAdapter | undefined
   readonly #register: CallRegister | undefined
   readonly #key: string
   #request: PreparedRequest | undefined
@@ -53,6 +72,14 @@ export class Call {
     this.#register = register
     this.#key = key
     register?.set(key, this)
+  }
+
+  /** Takes the form that the server understands which is about to get it. */
+  meet(server: ServerTraits): void {
+    if (this.adapt === undefined || this.#request === undefined) return
+    const { request, sink } = this.adapt(server, { request: this.#request, sink: this.sink })
+    this.#request = request
+    this.sink = sink
   }
 
   /** Size of the text that is kept. */

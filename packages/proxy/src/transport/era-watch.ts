@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { WireError } from '../errors.ts'
-import { headerOf } from '../front-door.ts'
-import { classifyRequest, type RequestFacts } from '../mcp/classify-request.ts'
+import { eraHeaders, headerOf } from '../front-door.ts'
+import { classifyRequest } from '../mcp/classify-request.ts'
 import { parseText } from '../mcp/message.ts'
 import { isModernVersion } from '../mcp/revision.ts'
 import { errorCodeIn, refusesLikeLegacy } from './http-outcome.ts'
@@ -29,7 +29,6 @@ export function refuseByEra(
     httpMethod: 'POST',
     headers: eraHeaders(req),
     body: parseText(body.bytes.toString('utf8')),
-    namesSession: headerOf(req, 'mcp-session-id') !== undefined,
     ...(sessionRevision === undefined ? {} : { sessionRevision }),
   })
   return classified.kind === 'refused' ? classified : undefined
@@ -61,16 +60,3 @@ export class EraWatch {
 }
 
 const unsupportedVersion = -32022
-
-function eraHeaders(req: IncomingMessage): RequestFacts['headers'] {
-  const [version, method, name] = [
-    headerOf(req, 'mcp-protocol-version'),
-    headerOf(req, 'mcp-method'),
-    headerOf(req, 'mcp-name'),
-  ]
-  return {
-    ...(version === undefined ? {} : { version }),
-    ...(method === undefined ? {} : { method }),
-    ...(name === undefined ? {} : { name }),
-  }
-}

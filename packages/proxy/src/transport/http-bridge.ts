@@ -4,6 +4,7 @@ import type { FrontDoor } from '../front-door.ts'
 import { parseTarget } from '../front-door.ts'
 import type { HeldBytes } from '../held-bytes.ts'
 import type { ProxyLimits } from '../limits.ts'
+import type { Era } from '../mcp/revision.ts'
 import type { ProxyLog } from '../proxy-config.ts'
 import { sendText } from '../respond.ts'
 import type { HttpBackend } from './http-backend.ts'
@@ -18,6 +19,8 @@ export interface HttpBridgeOptions {
   readonly limits: ProxyLimits
   readonly log: ProxyLog
   readonly held: HeldBytes
+  /** Era of the server. */
+  readonly era: Era
   createPeer(backend: HttpBackend): CreatePeer
 }
 
@@ -89,6 +92,7 @@ export class HttpBridge {
 
   /** Ends the streams that would otherwise hold up the end of the listener. */
   endStreams(): void {
+    this.#bridge.endListens()
     for (const session of this.#bridge.sessions.values()) session.stream?.end()
   }
 
@@ -102,11 +106,11 @@ export class HttpBridge {
 
   /** Begins again what the server ended, with growing pauses; the next client has it tried anew after too many. */
   async #converse(backend: HttpBackend, signal: AbortSignal): Promise<void> {
-    const { limits, log, name } = this.#options
+    const { limits, log, name, era } = this.#options
     for (let tries = 0; tries < limits.streamTries && !signal.aborted; tries += 1) {
       const began = performance.now()
       try {
-        const { lost } = await this.#bridge.attach(this.#options.createPeer(backend), signal)
+        const { lost } = await this.#bridge.attach(this.#options.createPeer(backend), signal, era)
         const reason = await lost
         log('info', 'the conversation with the HTTP server ended and begins again', { name, reason })
         if (performance.now() - began > limits.streamRedialMaxMs) tries = 0

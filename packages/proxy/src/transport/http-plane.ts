@@ -140,6 +140,7 @@ export class HttpPlane {
     return new HttpBridge({
       ...this.#options,
       held: this.#held,
+      era: 'legacy',
       createPeer: (backend) => (deps) => new HttpLegacyPeer({ backend, path: '/mcp', held: this.#held }, deps),
     })
   }
@@ -149,6 +150,7 @@ export class HttpPlane {
     return new HttpBridge({
       ...this.#options,
       held: this.#held,
+      era: 'modern',
       createPeer: (backend) => (deps) =>
         new HttpModernPeer({ backend, path: '/mcp', held: this.#held, contradicted }, deps),
     })

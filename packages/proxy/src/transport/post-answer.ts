@@ -136,7 +136,7 @@ const droppedError: WireError = {
 }
 
 /** Counts what the client has not read yet; cuts it off when that is the drop too much. */
-function holdUnsent(res: ServerResponse, held: HeldBytes): void {
+export function holdUnsent(res: ServerResponse, held: HeldBytes): void {
   const bytes = res.writableLength
   if (bytes === 0 || res.destroyed) return
   if (!held.tryAdd(bytes)) return void res.destroy()

@@ -2,6 +2,7 @@ import { ProxyError, type WireError } from '../errors.ts'
 import type { HeldBytes } from '../held-bytes.ts'
 import type { ProxyLimits } from '../limits.ts'
 import type { Message } from '../mcp/message.ts'
+import type { Era } from '../mcp/revision.ts'
 import type { ProxyLog } from '../proxy-config.ts'
 import type { Call } from './call.ts'
 import { memoryError } from './call-errors.ts'
@@ -57,9 +58,9 @@ export class ServerLink {
   /** Sends a call now, or as soon as a server is there. */
   send(call: Call): void {
     if (this.#deps.held.isFull) return call.refuse(memoryError)
-    if (this.#handshake !== undefined && this.#peer !== undefined) return this.#peer.send(call)
+    if (this.#handshake !== undefined && this.#peer !== undefined) return deliver(call, this.#peer, this.#handshake)
     const waiter: Waiter = {
-      ready: (peer) => peer.send(call),
+      ready: (peer, handshake) => deliver(call, peer, handshake),
       refused: (error) => call.refuse(error),
       bytes: call.bytes,
       timer: undefined,
@@ -97,7 +98,11 @@ export class ServerLink {
    * Takes a server into use. `lost` resolves when its streams are gone.
    * @throws ProxyError see `Proxy.attach`
    */
-  async attach(createPeer: CreatePeer, signal: AbortSignal): Promise<{ handshake: Handshake; lost: Promise<string> }> {
+  async attach(
+    createPeer: CreatePeer,
+    era: Era | 'auto',
+    signal: AbortSignal,
+  ): Promise<{ handshake: Handshake; lost: Promise<string> }> {
     if (this.#isClosed) throw new ProxyError('closed', 'the proxy is closed')
     this.detach('another server takes its place')
     let lose: (reason: string) => void = () => undefined
@@ -114,7 +119,7 @@ export class ServerLink {
     this.#peer = peer
     peer.open()
     try {
-      const handshake = await bounded(shakeHands(peer), this.#deps.limits.attachTimeoutMs, signal)
+      const handshake = await bounded(shakeHands(peer, era), this.#deps.limits.attachTimeoutMs, signal)
       if (this.#peer !== peer) throw new ProxyError('server-gone', 'the server stopped during the handshake')
       this.#handshake = handshake
       this.#release(peer, handshake)
@@ -176,6 +181,11 @@ export class ServerLink {
       data: { outcome: 'not-sent', backend: name },
     }
   }
+}
+
+function deliver(call: Call, peer: ServerPeer, handshake: Handshake): void {
+  call.meet(handshake)
+  peer.send(call)
 }
 
 async function bounded<T>(work: Promise<T>, timeoutMs: number, signal: AbortSignal): Promise<T> {

@@ -1,23 +1,24 @@
 import type { WireError } from '../errors.ts'
 import { declaresAskableFeature } from '../mcp/client-features.ts'
 import { isLogLevel, passesLevel } from '../mcp/log-level.ts'
-import { buildResultText, idKey, param, paramText, type Message } from '../mcp/message.ts'
+import { withoutEnvelope, type Envelope } from '../mcp/envelope.ts'
+import { buildResultText, idKey, isRecord, param, paramText, parseText, type Message } from '../mcp/message.ts'
 import { applySplices, findValue } from '../mcp/raw-message.ts'
 import { prepareRequest } from '../mcp/readdress.ts'
-import { negotiateRevision } from '../mcp/revision.ts'
+import { negotiateRevision, newestRevision, type Era } from '../mcp/revision.ts'
 import type { Attachment, ProxyLog } from '../proxy-config.ts'
 import { listChangedText, listNames, type ListName } from '../session/missed-changes.ts'
 import type { Session } from '../session/session.ts'
 import { SessionTable } from '../session/session-table.ts'
-import { Subscriptions } from '../session/subscriptions.ts'
+import { adaptLegacyCall } from './call-adapters.ts'
 import { Call, type CallRegister, type CallSink } from './call.ts'
 import { toLaneError } from './lane-error.ts'
 import { LanePool, type LanePoolOptions } from './lane-pool.ts'
 import type { Lane } from './lane.ts'
+import { Listen } from './listen.ts'
 import { withServedRevision, type Handshake } from './server-handshake.ts'
-import { ServerLink } from './server-link.ts'
 import type { CreatePeer } from './server-peer.ts'
-import { SharedState } from './shared-state.ts'
+import { SharedServer, type ListenSink } from './shared-server.ts'
 import { encodeSseMessage } from './sse-codec.ts'
 
 /** Answers to `initialize`; exactly one is called. */
@@ -32,12 +33,12 @@ export interface InitializeSink {
 /** Many client sessions over one stdio server, and over one more for each client that servers may ask something. */
 export class StdioBridge {
   readonly sessions: SessionTable
-  readonly #link: ServerLink
-  readonly #subscriptions: Subscriptions
-  readonly #shared: SharedState
+  /** The server that all clients share who need none of their own. */
+  readonly shared: SharedServer
   readonly #lanes: LanePool
   readonly #name: string
   readonly #log: ProxyLog
+  readonly #capabilitiesBytes: number
   /** Calls of clients without a session. */
   readonly #sessionless: CallRegister = new Map()
   #sessionlessCalls = 0
@@ -46,43 +47,40 @@ export class StdioBridge {
     const { name, limits, log } = options
     this.#name = name
     this.#log = log
+    this.#capabilitiesBytes = limits.capabilitiesBytes
     this.#lanes = new LanePool(options)
     this.sessions = new SessionTable({
       maximum: limits.sessions,
       ttlMs: limits.sessionTtlMs,
       unusedTtlMs: Math.min(limits.unusedSessionTtlMs, limits.sessionTtlMs),
     })
-    this.#subscriptions = new Subscriptions(limits.subscriptionsPerSession)
-    this.#link = new ServerLink({
+    this.shared = new SharedServer({
       ...options,
+      sessions: this.sessions,
       notified: (message) => this.#publish(message),
-      attached: (peer, handshake, isFirst) => {
-        this.#shared.restore(peer)
-        if (!isFirst) this.#publishLists(handshake)
-      },
+      replaced: (handshake) => this.#publishLists(handshake),
     })
-    this.#shared = new SharedState({ sessions: this.sessions, subscriptions: this.#subscriptions, link: this.#link })
   }
 
   /** Calls sent or waiting. */
   get inFlight(): number {
-    return this.#link.inFlight + this.#lanes.inFlight
+    return this.shared.inFlight + this.#lanes.inFlight
   }
 
   /** Whether a server is ready. */
   get isAttached(): boolean {
-    return this.#link.handshake !== undefined
+    return this.shared.link.handshake !== undefined
   }
 
   /** A new session on the shared server. The longest idle one makes room for it; undefined when all are busy. */
   openSession(): Session | undefined {
-    const created = this.sessions.create(this.#link)
+    const created = this.sessions.create(this.shared.link)
     if (created !== undefined) return created
     const given = this.sessions.mostIdle()
     if (given === undefined) return undefined
     this.#log('debug', 'ended the longest idle session to make room for a new one')
     this.endSession(given)
-    return this.sessions.create(this.#link)
+    return this.sessions.create(this.shared.link)
   }
 
   /** Ends a session and takes back what it had asked the server for. */
@@ -92,7 +90,7 @@ export class StdioBridge {
     // A lane refuses what waits for it; it is left with nothing to abandon.
     session.lane?.close()
     for (const call of session.calls.values()) call.abandon()
-    this.#shared.release(session)
+    this.shared.state.release(session)
   }
 
   /** Ends the sessions that were idle for too long. */
@@ -105,17 +103,22 @@ export class StdioBridge {
    * server of its own. The returned function ends the wait of a client that left.
    */
   initialize(message: Message, sink: InitializeSink): () => void {
-    if (this.#lanes.isAvailable && declaresAskableFeature(message)) return this.#initializeLane(message, sink)
+    // A Modern server asks nobody, so a process for one client would be of no use.
+    const isModern = this.shared.link.handshake?.era === 'modern'
+    if (this.#lanes.isAvailable && !isModern && declaresAskableFeature(message))
+      return this.#initializeLane(message, sink)
     const { idText } = message
     const asked = param(message, 'protocolVersion')
-    return this.#link.whenReady(
-      ({ info, resultText }) => {
-        const version = negotiateRevision(asked, info.protocolVersion)
+    return this.shared.link.whenReady(
+      ({ era, info, resultText }) => {
+        const version = negotiateRevision(asked, era === 'modern' ? newestRevision : info.protocolVersion)
         const span = findValue(resultText, 0, ['protocolVersion'])
         const result =
           span === undefined ? resultText : applySplices(resultText, [{ ...span, text: JSON.stringify(version) }])
         const session = sink.accepted(buildResultText(idText, result), version)
-        if (session !== undefined) this.#bind(session, undefined)
+        if (session === undefined) return
+        session.capabilities = rememberedCapabilities(message, this.#capabilitiesBytes)
+        this.#bind(session, undefined)
       },
       (error) => sink.refused(error),
     )
@@ -144,6 +147,26 @@ export class StdioBridge {
     }
   }
 
+  /** Serves one request of a Modern client. The returned function cancels it, when its client leaves. */
+  requestModern(message: Message, envelope: Envelope, sink: CallSink): () => void {
+    const server = this.shared
+    if (message.method === 'server/discover') return server.discover(message, sink)
+    const call = server.request(message, envelope, sink)
+    return () => {
+      if (call !== undefined) server.link.cancel(call, 'the client closed the response')
+    }
+  }
+
+  /** Serves `subscriptions/listen` of a Modern client. The returned function ends it, when its client leaves. */
+  listen(message: Message, sink: ListenSink): () => void {
+    return this.shared.listen(message, sink)
+  }
+
+  /** Ends the subscriptions of Modern clients in good order. */
+  endListens(): void {
+    this.shared.endListens()
+  }
+
   /** Takes a notification or a response of a client. */
   notify(session: Session | undefined, message: Message): void {
     if (message.kind === 'notification' && message.method === 'notifications/cancelled') {
@@ -159,19 +182,19 @@ export class StdioBridge {
         // Part of the conversation between client and proxy; the server had its own.
         return
       default:
-        return (session?.link ?? this.#link).notify(message.text)
+        return (session?.link ?? this.shared.link).notify(message.text)
     }
   }
 
-  /** Takes a server into use. */
-  async attach(createPeer: CreatePeer, signal: AbortSignal): Promise<Attachment> {
-    const { handshake, lost } = await this.#link.attach(createPeer, signal)
+  /** Takes a server into use, of the era that is known or the one that it turns out to be of. */
+  async attach(createPeer: CreatePeer, signal: AbortSignal, era: Era | 'auto' = 'auto'): Promise<Attachment> {
+    const { handshake, lost } = await this.shared.link.attach(createPeer, era, signal)
     return { ...handshake.info, lost }
   }
 
   /** Gives the server up. */
   detach(reason: string): void {
-    this.#link.detach(reason)
+    this.shared.link.detach(reason)
   }
 
   /** The client of a session opened a stream for what belongs to no request. */
@@ -181,7 +204,7 @@ export class StdioBridge {
 
   /** Refuses everything in flight, and ends the servers of single clients within the time given. */
   async close(withinMs: number): Promise<void> {
-    this.#link.close()
+    this.shared.link.close()
     await this.#lanes.close(withinMs)
   }
 
@@ -224,7 +247,7 @@ export class StdioBridge {
   #bind(session: Session, lane: Lane | undefined): void {
     if (session.lane !== lane) session.lane?.close()
     session.lane = lane
-    session.link = lane ?? this.#link
+    session.link = lane ?? this.shared.link
     lane?.bind(session)
   }
 
@@ -239,7 +262,7 @@ export class StdioBridge {
     // A lane starts its server again when the next call comes.
     if (session?.lane !== undefined) return sink.response(buildResultText(idText, '{}'), false)
     // What a ping asks is whether there is somebody who could answer the next call.
-    this.#link.whenReady(
+    this.shared.link.whenReady(
       () => sink.response(buildResultText(idText, '{}'), false),
       (error) => sink.refused(error),
     )
@@ -248,18 +271,18 @@ export class StdioBridge {
   #requestShared(session: Session | undefined, message: Message, sink: CallSink): Call | undefined {
     const answer =
       message.method === 'logging/setLevel'
-        ? this.#shared.setLevel(session, message, sink)
+        ? this.shared.state.setLevel(session, message, sink)
         : message.method === 'resources/subscribe'
-          ? this.#shared.subscribe(session, message, sink)
-          : this.#shared.unsubscribe(session, message, sink)
+          ? this.shared.state.subscribe(session, message, sink)
+          : this.shared.state.unsubscribe(session, message, sink)
     if (answer.kind === 'forward') return this.#forward(session, message, answer.sink)
     if (answer.kind === 'result') sink.response(answer.text, false)
-    else sink.refused(answer.error)
+    else if (answer.kind === 'refused') sink.refused(answer.error)
     return undefined
   }
 
   #forward(session: Session | undefined, message: Message, sink: CallSink): Call | undefined {
-    const request = prepareRequest(message)
+    const request = prepareRequest(withoutHopKeys(message))
     if (request === undefined) {
       refuse(sink, 'the progress token is ambiguous')
       return undefined
@@ -269,7 +292,8 @@ export class StdioBridge {
       session === undefined
         ? new Call(request, sink, this.#sessionless, String(this.#sessionlessCalls))
         : new Call(request, sink, session.calls, keyOf(message))
-    ;(session?.link ?? this.#link).send(call)
+    if (session?.lane === undefined) call.adapt = adaptLegacyCall(session)
+    ;(session?.link ?? this.shared.link).send(call)
     return call
   }
 
@@ -290,7 +314,7 @@ export class StdioBridge {
       case 'notifications/resources/updated': {
         const uri = param(message, 'uri')
         if (typeof uri !== 'string') return
-        return deliver(this.#subscriptions.subscribers(uri), message.text, ({ missed }) => missed.noteResource(uri))
+        return deliver(this.#subscribers(uri), message.text, ({ missed }) => missed.noteResource(uri))
       }
       case 'notifications/tools/list_changed':
         return this.#publishList('tools', message.text)
@@ -319,7 +343,10 @@ export class StdioBridge {
   #publishLog(message: Message): void {
     const level = param(message, 'level')
     if (!isLogLevel(level)) return
+    // With a Modern server a message is about one call, which it does not name.
+    const isModern = this.shared.link.handshake?.era === 'modern'
     for (const session of this.#sharers()) {
+      if (isModern && (session.calls.size !== 1 || this.shared.inFlight !== 1)) continue
       if (session.logLevel !== undefined && passesLevel(level, session.logLevel)) deliver([session], message.text)
     }
   }
@@ -329,6 +356,12 @@ export class StdioBridge {
     const [only, ...others] = this.#sharers()
     if (only !== undefined && others.length === 0 && this.#sessionless.size === 0) return deliver([only], message.text)
     this.#log('debug', 'dropped a notification that names no client', { method: message.method })
+  }
+
+  *#subscribers(uri: string): Iterable<Session> {
+    for (const subscriber of this.shared.subscriptions.subscribers(uri)) {
+      if (!(subscriber instanceof Listen)) yield subscriber
+    }
   }
 
   /** The sessions on the shared server. */
@@ -345,6 +378,19 @@ function deliver(
 ): void {
   const event = encodeSseMessage(text)
   for (const session of sessions) if (session.stream?.send(event) !== true) missed(session)
+}
+
+/** What only the client and the proxy have to do with. */
+function withoutHopKeys(message: Message): Message {
+  const text = withoutEnvelope(message)
+  const parsed = text === message.text ? undefined : parseText(text)
+  return parsed?.kind === 'message' ? parsed.message : message
+}
+
+function rememberedCapabilities(initialize: Message, maximumBytes: number): Record<string, unknown> {
+  const text = paramText(initialize, 'capabilities') ?? ''
+  const capabilities = param(initialize, 'capabilities')
+  return isRecord(capabilities) && Buffer.byteLength(text) <= maximumBytes ? capabilities : {}
 }
 
 function keyOf(message: Message): string {

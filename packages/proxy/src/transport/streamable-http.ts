@@ -1,14 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { WireError } from '../errors.ts'
-import { headerOf, mediaProblem, parseAccept, type Accepted, type FrontDoor } from '../front-door.ts'
+import { eraHeaders, headerOf, mediaProblem, parseAccept, type Accepted, type FrontDoor } from '../front-door.ts'
 import type { HeldBytes } from '../held-bytes.ts'
 import type { ProxyLimits } from '../limits.ts'
+import { classifyRequest, type RequestFacts } from '../mcp/classify-request.ts'
 import { parseClientText, type Message, type ParsedText } from '../mcp/message.ts'
-import { allowsBatch, isServedRevision, legacyRevisions } from '../mcp/revision.ts'
+import { isServedRevision, legacyRevisions } from '../mcp/revision.ts'
 import type { ProxyLog } from '../proxy-config.ts'
 import { receiveBody } from '../receive-body.ts'
 import { sendEmpty, sendError, sendMethodNotAllowed } from '../respond.ts'
 import type { Session } from '../session/session.ts'
+import { serveModern } from './modern-front.ts'
 import { PostAnswer, type PostAnswerOptions } from './post-answer.ts'
 import { encodeSseMessage } from './sse-codec.ts'
 import type { SseStreams } from './sse-stream.ts'
@@ -28,8 +30,13 @@ export function createStreamableFront(parts: FrontDoorParts): FrontDoor {
   return {
     handle(req, res, { path }) {
       if (path !== '/mcp') return false
+      if (req.method === 'POST') {
+        post({ ...parts, req, res })
+        return true
+      }
+      const era = classifyRequest({ httpMethod: req.method ?? '', headers: eraHeaders(req) })
       const refused = versionProblem(parts.bridge, req)
-      if (req.method === 'POST') post({ ...parts, req, res })
+      if (era.kind === 'refused') sendMethodNotAllowed(res, 'POST, OPTIONS')
       else if (refused !== undefined) sendError(res, refused)
       else if (req.method === 'GET') get(parts, req, res)
       else if (req.method === 'DELETE') end(parts, req, res)
@@ -97,6 +104,14 @@ function post(request: Post): void {
 
 function take(request: Post, accepted: Accepted, parsed: ParsedText): void {
   const { req, res, bridge } = request
+  const era = classifyRequest({
+    httpMethod: 'POST',
+    headers: eraHeaders(req),
+    body: parsed,
+    ...sessionFacts(bridge, req),
+  })
+  if (era.kind === 'refused') return sendError(res, era.error, era.idText)
+  if (era.kind === 'modern') return serveModern({ ...request, accepted }, era)
   const refused = versionProblem(bridge, req)
   if (refused !== undefined) return sendError(res, refused, parsed.kind === 'message' ? parsed.message.idText : '')
   if (parsed.kind === 'invalid') return sendError(res, { name: parsed.name, message: parsed.reason }, parsed.idText)
@@ -153,9 +168,8 @@ function initialize({ bridge, res }: Post, message: Message, answer: PostAnswer)
 function takeBatch(request: Post, accepted: Accepted, items: readonly string[]): void {
   const { req, res, bridge, limits } = request
   const session = bridge.sessions.touch(headerOf(req, 'mcp-session-id') ?? '')
-  if (session === undefined || !allowsBatch(session.protocolVersion)) {
-    return sendError(res, { name: 'batch-refused', message: 'Invalid Request: batches are not supported' })
-  }
+  // The session was known a moment ago, when the batch was let through because of it.
+  if (session === undefined) return sendError(res, unknownSession)
   if (items.length === 0 || items.length > limits.batchItems) {
     const message = `Invalid Request: a batch has 1 to ${limits.batchItems} messages`
     return sendError(res, { name: 'batch-refused', message })
@@ -186,6 +200,11 @@ function takeBatchItem(bridge: StdioBridge, session: Session, part: { item: Pars
 
 const unknownSession: WireError = { name: 'session-unknown', message: 'Session not found' }
 const nestedBatch: WireError = { name: 'invalid-request', message: 'Invalid Request: a batch inside a batch' }
+
+function sessionFacts(bridge: StdioBridge, req: IncomingMessage): Pick<RequestFacts, 'sessionRevision'> {
+  const session = bridge.sessions.get(headerOf(req, 'mcp-session-id') ?? '')
+  return session === undefined ? {} : { sessionRevision: session.protocolVersion }
+}
 
 /** A version is good when the proxy knows it, or has told it this client itself because its server speaks nothing else. */
 function versionProblem(bridge: StdioBridge, req: IncomingMessage): WireError | undefined {
