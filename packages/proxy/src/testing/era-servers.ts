@@ -160,7 +160,8 @@ class LegacySessions {
   }
 
   tell(notification: Parameters<ServerV1['notification']>[0]): void {
-    for (const { server } of this.#transports.values()) void server.notification(notification)
+    // The session of the proxy's first question has ended by now.
+    for (const { server } of this.#transports.values()) server.notification(notification).catch(() => undefined)
   }
 
   forget(): void {

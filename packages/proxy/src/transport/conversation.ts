@@ -1,6 +1,6 @@
 import { HopIds } from '../mcp/hop-ids.ts'
-import { param, type Message } from '../mcp/message.ts'
-import { readdressResponse, replaceParam } from '../mcp/readdress.ts'
+import { param, parseText, type Message } from '../mcp/message.ts'
+import { prepareRequest, readdressResponse, replaceParam } from '../mcp/readdress.ts'
 import type { WireError } from '../errors.ts'
 import type { Call } from './call.ts'
 import { busyError, stoppedError } from './call-errors.ts'
@@ -90,6 +90,16 @@ export class Conversation {
   /** Ends a call to which no answer will come. */
   refuse(call: Call, error: WireError): void {
     if (this.#pending.delete(call.hopId)) call.refuse(error)
+  }
+
+  /** Lets go of a call that the server did not take, ready to be sent again. False when that is not possible. */
+  giveBack(call: Call, text: string): boolean {
+    const parsed = parseText(text)
+    const request = parsed.kind === 'message' ? prepareRequest(parsed.message) : undefined
+    const { hopId } = call
+    if (this.#deps.returned === undefined || request === undefined || !call.takeBack(request)) return false
+    this.#pending.delete(hopId)
+    return true
   }
 
   /** Ends a call with an error of the server, given as JSON text. */

@@ -58,6 +58,11 @@ export class HttpBridge {
     return this.#streams.size
   }
 
+  /** Whether somebody waits for the server, or for what it has to tell. */
+  get isInUse(): boolean {
+    return this.sessions > 0 || this.#bridge.shared.isInUse
+  }
+
   /** Whether a session of this id lives here. */
   hasSession(id: string): boolean {
     return this.#bridge.sessions.get(id) !== undefined

@@ -1,10 +1,11 @@
 import { Client as ClientV2, StreamableHTTPClientTransport as HttpV2 } from '@modelcontextprotocol/client'
 import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport as HttpV1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
+import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js'
 import { afterEach, describe, expect, it } from 'vitest'
 import { startEraServer, type EraServer, type ServedEra } from '../testing/era-servers.ts'
 import { never, startProxy, type ProxyFixture } from '../testing/proxy-fixture.ts'
-import { fetchText } from '../testing/http-client.ts'
+import { EventReader, fetchText, openResponse } from '../testing/http-client.ts'
 import type { ProxyLimits } from '../limits.ts'
 
 type Generation = 'v1' | 'v2 legacy' | 'v2 auto' | 'v2 modern'
@@ -83,11 +84,106 @@ describe.each(servers)('a %s server behind HTTP', (era) => {
       }
       const rest = generation === 'v1' ? [undefined, options] : [options]
       await expect(client.callTool({ name: 'slow' }, ...rest)).rejects.toThrow()
-      await expect.poll(() => server.aborted).toEqual(['slow'])
+      // The SDK serves Legacy clients of a dual server without sessions, and there nothing can be cancelled.
+      const hears = era !== 'dual' || generation.startsWith('v2 a') || generation === 'v2 modern'
+      if (hears) await expect.poll(() => server.aborted).toEqual(['slow'])
       expect(seen.slice(0, 3)).toEqual([1, 2, 3])
       expect(server.ran).toHaveLength(1)
     },
   )
+})
+
+describe('a Modern client in front of a stateful Legacy server', () => {
+  it('is served by one session of the proxy, whatever the number of clients', async () => {
+    const { port, server, proxy } = await pair('legacy')
+    const clients = await Promise.all([1, 2, 3].map(async () => await connect(port, 'v2 modern')))
+    const texts = clients.map(async (client, index) => await client.callTool({ name: 'echo', arguments: { index } }))
+    for (const [index, result] of (await Promise.all(texts)).entries()) {
+      expect(result).toMatchObject({ content: [{ text: JSON.stringify({ index }) }] })
+    }
+    // One handshake to find out what is there, one for the session.
+    expect(server.seen.filter((name) => name === 'POST initialize')).toHaveLength(2)
+    expect(proxy.stats().sessions).toBe(0)
+  })
+
+  it('never notices that the server forgets the session: its call is sent again, and runs once', async () => {
+    const { port, server } = await pair('legacy')
+    const client = await connect(port, 'v2 modern')
+    await client.callTool({ name: 'echo', arguments: { text: 'before' } })
+    server.forget()
+    const result = await client.callTool({ name: 'echo', arguments: { text: 'after' } })
+    expect(result).toMatchObject({ content: [{ text: '{"text":"after"}' }] })
+    expect(server.ran).toEqual([{ text: 'before' }, { text: 'after' }])
+  })
+
+  it('goes on with the next server', async () => {
+    const { port, proxy } = await pair('legacy')
+    const client = await connect(port, 'v2 modern')
+    await client.listTools()
+    proxy.detach('the server ended')
+    const waiting = client.callTool({ name: 'echo', arguments: { text: 'next' } })
+    const next = await startEraServer('legacy')
+    open.push(next)
+    await proxy.attach({ kind: 'http', origin: next.origin, transport: 'streamable-http' }, never)
+    expect(await waiting).toMatchObject({ content: [{ text: '{"text":"next"}' }] })
+    expect(next.ran).toEqual([{ text: 'next' }])
+  })
+
+  it('hears what it subscribed to', async () => {
+    const { port, server } = await pair('legacy')
+    const events = new EventReader(await openResponse({ port, ...listenRequest }))
+    expect((await events.message())['method']).toBe('notifications/subscriptions/acknowledged')
+    await expect.poll(() => server.seen).toContain('GET')
+    server.toolsChanged()
+    server.resourceUpdated('test://one')
+    server.resourceUpdated('test://other')
+    const heard = [await events.message(), await events.message()]
+    expect(heard.map(({ method }) => method).sort()).toEqual([
+      'notifications/resources/updated',
+      'notifications/tools/list_changed',
+    ])
+    events.close()
+    await expect.poll(() => server.seen).toContain('POST resources/unsubscribe')
+  })
+})
+
+describe('a Legacy client in front of a Modern server', () => {
+  it('has a session with the proxy, which ends with it', async () => {
+    const { port, proxy } = await pair('modern')
+    const client = await connect(port, 'v1')
+    await client.listTools()
+    expect(proxy.stats().sessions).toBe(1)
+    const answer = await fetchText({ port, method: 'DELETE', headers: { 'mcp-session-id': 'foreign' } })
+    expect(answer.status).toBe(404)
+  })
+
+  it('goes on with its session and the next server', async () => {
+    const { port, proxy } = await pair('modern')
+    const client = await connect(port, 'v1')
+    await client.listTools()
+    proxy.detach('the server ended')
+    const waiting = client.callTool({ name: 'echo', arguments: { text: 'next' } })
+    const next = await startEraServer('modern')
+    open.push(next)
+    await proxy.attach({ kind: 'http', origin: next.origin, transport: 'streamable-http' }, never)
+    expect(await waiting).toMatchObject({ content: [{ text: '{"text":"next"}' }] })
+  })
+
+  it('hears that the tools have changed', async () => {
+    const { port, server } = await pair('modern')
+    const client = new ClientV1({ name: 'test', version: '1' })
+    open.push(client)
+    let changes = 0
+    client.setNotificationHandler(ToolListChangedNotificationSchema, () => void (changes += 1))
+    await client.connect(new HttpV1(new URL(`http://127.0.0.1:${port}/mcp`)) as Parameters<ClientV1['connect']>[0])
+    await expect.poll(() => server.seen).toContain('POST subscriptions/listen')
+    await expect
+      .poll(() => {
+        server.toolsChanged()
+        return changes
+      })
+      .toBeGreaterThan(0)
+  })
 })
 
 const envelope = {
@@ -98,6 +194,17 @@ const modernHead = {
   'content-type': 'application/json',
   accept: 'application/json, text/event-stream',
   'mcp-protocol-version': '2026-07-28',
+}
+
+const listenRequest = {
+  method: 'POST',
+  headers: { ...modernHead, 'mcp-method': 'subscriptions/listen' },
+  body: JSON.stringify({
+    jsonrpc: '2.0',
+    id: 'mine',
+    method: 'subscriptions/listen',
+    params: { _meta: envelope, notifications: { toolsListChanged: true, resourceSubscriptions: ['test://one'] } },
+  }),
 }
 
 describe.each(servers)('in front of a %s server', (era) => {

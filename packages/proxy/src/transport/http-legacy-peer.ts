@@ -114,7 +114,7 @@ export class HttpLegacyPeer implements ServerPeer {
         if (call.method === 'initialize') this.#sessionId = String(answer.headers['mcp-session-id'] ?? '')
       },
       event: (data) => this.#receive(data, call),
-      ended: (end) => this.#ended(call, end, answer),
+      ended: (end) => this.#ended({ call, text }, end, answer),
     })
     this.#answers.set(call, answer)
   }
@@ -125,14 +125,16 @@ export class HttpLegacyPeer implements ServerPeer {
     if (call?.settled === true) this.#leave(call)
   }
 
-  #ended(call: Call, end: AnswerEnd, answer: HttpAnswer): void {
+  #ended({ call, text }: { call: Call; text: string }, end: AnswerEnd, answer: HttpAnswer): void {
     this.#answers.delete(call)
     if (call.settled) return
     const { name, limits } = this.#deps
     const { status, lastId } = answer
     if (this.#isForgotten(answer)) {
-      this.#conversation.refuse(call, forgottenError(name))
+      const isReturned = this.#conversation.giveBack(call, text)
+      if (!isReturned) this.#conversation.refuse(call, forgottenError(name))
       this.#lose('the server has forgotten the session')
+      if (isReturned) this.#deps.returned?.(call)
     } else if (end.kind === 'body') {
       this.#receive(end.text, call)
       if (!call.settled) refuseWithAnswer(this.#conversation, call, { name, status, text: end.text })

@@ -56,7 +56,10 @@ export class HttpPlane {
   /** Waits until the server answers, then sends it the requests that waited. */
   async attach(origin: string, transport: FrontMode, signal: AbortSignal): Promise<BackendInfo> {
     this.#detachBridges('another server takes its place')
-    return await this.#forwarder.attach(origin, transport, signal)
+    const info = await this.#forwarder.attach(origin, transport, signal)
+    const { backend } = this.#forwarder.era ?? {}
+    for (const bridge of this.#bridges()) if (backend !== undefined && bridge.isInUse) bridge.use(backend)
+    return info
   }
 
   /** Gives the server up. */

@@ -111,6 +111,7 @@ export class ServerLink {
     })
     const peer: ServerPeer = createPeer({
       ...this.#deps,
+      returned: (call) => this.send(call),
       lost: (reason) => {
         if (this.#peer === peer) this.detach(reason)
         lose(reason)
