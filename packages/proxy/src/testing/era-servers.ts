@@ -10,6 +10,7 @@ import {
   UnsubscribeRequestSchema,
 } from '@modelcontextprotocol/sdk/types.js'
 import { createMcpHandler, Server as ServerV2 } from '@modelcontextprotocol/server'
+import { isRecord } from '../mcp/message.ts'
 
 /** What a server of an SDK speaks. */
 export type ServedEra = 'legacy' | 'modern' | 'dual'
@@ -40,13 +41,14 @@ export async function startEraServer(era: ServedEra): Promise<EraServer> {
   const handler = createMcpHandler(() => createModern(state), { legacy: era === 'dual' ? 'stateless' : 'reject' })
   const modern = toNodeHandler(handler)
   const server = createServer((req, res) => {
-    void readBody(req).then(async (body) => {
-      seen.push(`${req.method} ${body === undefined ? '' : String(body['method'] ?? '')}`.trim())
-      // Node leaves the method undefined for answers only; the SDK's type does not know.
-      const request = req as IncomingMessage & { method: string; url: string }
-      await (era === 'legacy' ? sessions.handle(req, res, body) : modern(request, res, body))
-    })
+    void serve(req, res)
   })
+  const serve = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
+    const body = await readBody(req)
+    const { method = '', url = '' } = req
+    seen.push(`${method} ${typeof body?.['method'] === 'string' ? body['method'] : ''}`.trim())
+    await (era === 'legacy' ? sessions.handle(req, res, body) : modern(Object.assign(req, { method, url }), res, body))
+  }
   return {
     origin: await listen(server),
     ...state,
@@ -154,8 +156,7 @@ class LegacySessions {
       sessionIdGenerator: randomUUID,
       onsessioninitialized: (session) => void this.#transports.set(session, { transport, server }),
     })
-    // The SDK's own types do not agree about optional members here.
-    await server.connect(transport as Parameters<ServerV1['connect']>[0])
+    await server.connect(transport)
     await transport.handleRequest(req, res, body)
   }
 
@@ -173,7 +174,8 @@ async function readBody(req: IncomingMessage): Promise<Record<string, unknown> |
   if (req.method !== 'POST') return undefined
   const chunks: Buffer[] = []
   for await (const chunk of req) if (Buffer.isBuffer(chunk)) chunks.push(chunk)
-  return JSON.parse(Buffer.concat(chunks).toString('utf8')) as Record<string, unknown>
+  const body: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'))
+  return isRecord(body) ? body : {}
 }
 
 async function listen(server: HttpServer): Promise<string> {

@@ -1,13 +1,14 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { afterEach, describe, expect, it } from 'vitest'
 import { buildLimits, type ProxyLimits } from '../limits.ts'
+import { parseText } from '../mcp/message.ts'
 import type { EraPin } from '../proxy-config.ts'
 import { never } from '../testing/proxy-fixture.ts'
 import { BackendEra } from './backend-era.ts'
 import { closeBackend, openBackend, type HttpBackend } from './http-backend.ts'
 import { probeBackend } from './http-probe.ts'
 
-type Answer = (res: ServerResponse, body: Record<string, unknown>) => void
+type Answer = (res: ServerResponse, body: Readonly<Record<string, unknown>>) => void
 
 const open: (() => void)[] = []
 
@@ -22,8 +23,9 @@ async function start(answers: Record<string, Answer>): Promise<{ backend: HttpBa
     let text = ''
     req.on('data', (piece: Buffer) => (text += piece.toString('utf8')))
     req.on('end', () => {
-      const body = (text === '' ? {} : JSON.parse(text)) as Record<string, unknown>
-      const name = String(body['method'] ?? req.method)
+      const parsed = parseText(text)
+      const body = parsed.kind === 'message' ? parsed.message.value : {}
+      const name = typeof body['method'] === 'string' ? body['method'] : String(req.method)
       asked.push(name)
       const answer = answers[name]
       if (answer === undefined) res.writeHead(404).end()

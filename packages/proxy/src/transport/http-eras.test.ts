@@ -23,7 +23,7 @@ interface AnyClient {
 const open: { close(): Promise<unknown> }[] = []
 
 afterEach(async () => {
-  for (const one of open.splice(0).reverse()) await one.close()
+  for (const one of open.splice(0).toReversed()) await one.close()
 })
 
 async function pair(era: ServedEra, limits: Partial<ProxyLimits> = {}): Promise<Pair> {
@@ -41,14 +41,14 @@ async function connect(port: number, generation: Generation): Promise<AnyClient>
   if (generation === 'v1') {
     const client = new ClientV1(about)
     open.push(client)
-    await client.connect(new HttpV1(url) as Parameters<ClientV1['connect']>[0])
-    return client as AnyClient
+    await client.connect(new HttpV1(url))
+    return client
   }
   const mode = generation === 'v2 legacy' ? 'legacy' : generation === 'v2 auto' ? 'auto' : { pin: '2026-07-28' }
   const client = new ClientV2(about, { versionNegotiation: { mode } as never })
   open.push(client)
   await client.connect(new HttpV2(url))
-  return client as unknown as AnyClient
+  return client
 }
 
 const generations: Generation[] = ['v1', 'v2 legacy', 'v2 auto', 'v2 modern']
@@ -83,7 +83,7 @@ describe.each(servers)('a %s server behind HTTP', (era) => {
         },
       }
       const rest = generation === 'v1' ? [undefined, options] : [options]
-      await expect(client.callTool({ name: 'slow' }, ...rest)).rejects.toThrow()
+      await expect(client.callTool({ name: 'slow' }, ...rest)).rejects.toThrow(/abort/i)
       // The SDK serves Legacy clients of a dual server without sessions, and there nothing can be cancelled.
       const hears = era !== 'dual' || generation.startsWith('v2 a') || generation === 'v2 modern'
       if (hears) await expect.poll(() => server.aborted).toEqual(['slow'])
@@ -138,10 +138,9 @@ describe('a Modern client in front of a stateful Legacy server', () => {
     server.resourceUpdated('test://one')
     server.resourceUpdated('test://other')
     const heard = [await events.message(), await events.message()]
-    expect(heard.map(({ method }) => method).sort()).toEqual([
-      'notifications/resources/updated',
-      'notifications/tools/list_changed',
-    ])
+    expect(new Set(heard.map(({ method }) => method))).toEqual(
+      new Set(['notifications/resources/updated', 'notifications/tools/list_changed']),
+    )
     events.close()
     await expect.poll(() => server.seen).toContain('POST resources/unsubscribe')
   })
@@ -175,7 +174,7 @@ describe('a Legacy client in front of a Modern server', () => {
     open.push(client)
     let changes = 0
     client.setNotificationHandler(ToolListChangedNotificationSchema, () => void (changes += 1))
-    await client.connect(new HttpV1(new URL(`http://127.0.0.1:${port}/mcp`)) as Parameters<ClientV1['connect']>[0])
+    await client.connect(new HttpV1(new URL(`http://127.0.0.1:${port}/mcp`)))
     await expect.poll(() => server.seen).toContain('POST subscriptions/listen')
     await expect
       .poll(() => {
@@ -208,21 +207,20 @@ const listenRequest = {
 }
 
 describe.each(servers)('in front of a %s server', (era) => {
-  it.each<[string, Record<string, string>, object, number, number]>([
-    ['a batch', {}, [{ jsonrpc: '2.0', id: 1, method: 'tools/list', params: { _meta: envelope } }], 400, -32600],
-    ['another version in the header', { 'mcp-protocol-version': '2025-11-25' }, {}, 400, -32020],
-    ['another method in the header', { 'mcp-method': 'tools/call' }, {}, 400, -32020],
-    ['no method in the header', { 'mcp-method': '' }, {}, 400, -32020],
-    ['initialize', { 'mcp-method': 'initialize' }, { method: 'initialize', params: {} }, 400, -32020],
-    ['no envelope', {}, { params: {} }, 400, -32602],
+  it.each<[string, Record<string, string>, object, number]>([
+    ['a batch', {}, [{ jsonrpc: '2.0', id: 1, method: 'tools/list', params: { _meta: envelope } }], -32600],
+    ['another version in the header', { 'mcp-protocol-version': '2025-11-25' }, {}, -32020],
+    ['another method in the header', { 'mcp-method': 'tools/call' }, {}, -32020],
+    ['no method in the header', { 'mcp-method': '' }, {}, -32020],
+    ['initialize', { 'mcp-method': 'initialize' }, { method: 'initialize', params: {} }, -32020],
+    ['no envelope', {}, { params: {} }, -32602],
     [
       'a version that nobody serves',
       { 'mcp-protocol-version': '2099-01-01' },
       { params: { _meta: { ...envelope, 'io.modelcontextprotocol/protocolVersion': '2099-01-01' } } },
-      400,
       -32022,
     ],
-  ])('%s of a Modern client is refused without the server', async (_what, headers, change, status, code) => {
+  ])('%s of a Modern client is refused without the server', async (_what, headers, change, code) => {
     const { port, server } = await pair(era)
     await expect.poll(() => server.seen).toContain('POST server/discover')
     const before = server.seen.length
@@ -235,7 +233,7 @@ describe.each(servers)('in front of a %s server', (era) => {
       headers: { ...modernHead, 'mcp-method': 'tools/list', ...headers },
       body,
     })
-    expect([answer.status, JSON.parse(answer.text).error.code]).toEqual([status, code])
+    expect([answer.status, JSON.parse(answer.text).error.code]).toEqual([400, code])
     expect(server.seen.slice(before)).toEqual([])
   })
 
