@@ -28,6 +28,7 @@ export {
 export { decideRestart, type RestartDecision } from './domain/restart-policy.ts'
 export {
   assertRunConfig,
+  isEra,
   runConfigSchemaVersion,
   type LocalCommand,
   type RunConfig,

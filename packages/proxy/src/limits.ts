@@ -76,6 +76,10 @@ export const proxyLimits = {
   /** One that ended by itself this often within the time is not started again until it is over. */
   laneCrashes: 5,
   laneCrashWindowMs: 60_000,
+  /** Silence of a process that is asked whether it is Modern; servers that know the question answer it within one second. */
+  eraProbeMs: 5_000,
+  /** What was found out about the era of a server; an upgraded server may be of another. */
+  eraVerdictMs: 24 * 60 * 60_000,
   /** Requests of one server that its client has not answered. */
   openQuestions: 100,
   /** Wait of such a request for a stream to send it on. */

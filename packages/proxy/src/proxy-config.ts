@@ -1,11 +1,9 @@
 import type { Readable, Writable } from 'node:stream'
 import type { ProxyLimits } from './limits.ts'
+import type { Era } from './mcp/revision.ts'
 
 /** The protocol spoken to clients in front of a stdio server. */
 export type FrontMode = 'streamable-http' | 'sse'
-
-/** What a server is taken to speak: asked, or told. */
-export type EraPin = 'auto' | 'legacy' | 'modern'
 
 /** Receiver of the proxy's own log records. Must not throw. */
 export type ProxyLog = (
@@ -24,7 +22,6 @@ export type ProxyLog = (
  * one directly. `endpointPrefix` is a path, `/…`, in front of the endpoints told to
  * SSE clients. `limits` overrides single entries of {@link ProxyLimits}: what is not
  * above zero is ignored, what no timer could wait for (2^31 - 1 ms) is lowered to that.
- * `era` (default `auto`) says of which era the server is instead of asking it.
  */
 export interface ProxyConfig {
   name: string
@@ -34,12 +31,16 @@ export interface ProxyConfig {
   backend: 'stdio' | 'http'
   /** Front door in front of a stdio server. Ignored for an HTTP backend. */
   mode: FrontMode
-  era?: EraPin
   allowedOrigins?: readonly string[]
   trustProxyHeaders?: boolean
   endpointPrefix?: string
   limits?: Partial<ProxyLimits>
   log: ProxyLog
+  /**
+   * The era a server is spoken to in. `auto` (the default) finds out: an HTTP server is asked for both;
+   * with `openLane` a second process is asked whether a stdio server speaks both.
+   */
+  era?: Era | 'auto'
   /**
    * Starts one more process of the same stdio server, for one client that
    * declares elicitation, sampling or roots. Without it such clients share the

@@ -156,7 +156,8 @@ class OneProxy implements Proxy {
     const { name, mode, log, trustProxyHeaders = false, endpointPrefix = '' } = this.#config
     const limits = this.#limits
     const held = new HeldBytes(limits.heldBytes)
-    const bridge = new StdioBridge({ name, limits, log, held, openLane: this.#config.openLane })
+    const { openLane, era } = this.#config
+    const bridge = new StdioBridge({ name, limits, log, held, openLane, era })
     const streams = new SseStreams({ limits, held, log })
     const parts = {
       bridge,

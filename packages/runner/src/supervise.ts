@@ -212,6 +212,7 @@ function proxyConfigOf(deps: SuperviseDeps, config: RunConfig, lanes: Lanes): Pr
     ...(config.endpoint_prefix === undefined ? {} : { endpointPrefix: config.endpoint_prefix }),
     limits: deps.proxyLimits,
     log: deps.log,
+    ...(config.thv?.era === undefined ? {} : { era: config.thv.era }),
     ...(isShared ? {} : { openLane: async (signal) => await lanes.open(signal) }),
   }
 }

@@ -3,6 +3,7 @@ import {
   createWorkload,
   deleteWorkload,
   isPackageArgument,
+  isEra,
   isProxyMode,
   isTransportType,
   limits,
@@ -98,6 +99,8 @@ function addTexts(request: RunRequest, input: CommandInput): void {
   if (isTransportType(transport)) request.transport = transport
   const mode = textOption(input, 'proxyMode')
   if (isProxyMode(mode)) request.proxyMode = mode
+  const era = textOption(input, 'era')
+  if (isEra(era)) request.era = era
 }
 
 function addPorts(request: RunRequest, input: CommandInput): void {

@@ -44,6 +44,11 @@ const runOptions: readonly OptionSpec[] = [
     flags: '--shared-server',
     summary: 'one server process for all clients; server questions to clients are refused',
   },
+  {
+    flags: '--era <era>',
+    summary: 'protocol family spoken to the server (default: what it turns out to speak)',
+    choices: ['auto', 'legacy', 'modern'],
+  },
   { flags: '--host <address>', summary: 'address the proxy listens on (default: 127.0.0.1)' },
   { flags: '--allowed-origins <origin>', summary: 'browser origin that may connect', repeat: true },
   { flags: '--trust-proxy-headers', summary: 'believe the X-Forwarded headers of a proxy in front' },

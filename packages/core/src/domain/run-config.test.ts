@@ -43,6 +43,7 @@ describe('run configs', () => {
     [{ ...minimal, env_vars: { A: 1 } }],
     [{ ...minimal, proxy_mode: 'ws' }],
     [{ ...minimal, thv: { runtime: 'process', lanes: 'none' } }],
+    [{ ...minimal, thv: { runtime: 'process', era: 'auto' } }],
     [{ ...minimal, cmd_args: ['a\0b'] }],
     [{ ...minimal, env_vars: { A: '\0' } }],
     [{ ...minimal, env_vars: { 'A\0': '' } }],

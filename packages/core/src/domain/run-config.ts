@@ -56,7 +56,18 @@ export interface RunConfigExtension {
    * Default: a process of its own for each client that declares elicitation, sampling or roots.
    */
   lanes?: 'shared'
+  /**
+   * How the server is spoken to: `legacy` (with `initialize`) or `modern` (2026-07-28, without).
+   * Default: what it turns out to be.
+   */
+  era?: Era
 }
+
+/** One of {@link eras}. */
+export type Era = (typeof eras)[number]
+
+/** The families of protocol versions a server can be pinned to. */
+export const eras = ['legacy', 'modern'] as const
 
 /** A local command, resolved when the user ran it so that it means the same from any shell later. */
 export interface LocalCommand {
@@ -93,6 +104,11 @@ export function assertRunConfig(value: unknown, origin: string): asserts value i
   assertFront(value, origin)
 }
 
+/** Whether a value is an {@link Era}. */
+export function isEra(value: unknown): value is Era {
+  return eras.some((era) => era === value)
+}
+
 /** Whether a text is a path that endpoints can begin with. */
 export function isEndpointPrefix(text: string): boolean {
   return /^(?:\/[\w.~!$&'()*+,;=:@%-]+)+\/?$/.test(text)
@@ -121,6 +137,9 @@ function assertExtension(value: unknown, origin: string): void {
   if (!isRecord(value)) throw invalid(origin, "'thv' is not an object")
   if (value['runtime'] !== 'process') throw invalid(origin, "'thv.runtime' is not process")
   if (value['lanes'] !== undefined && value['lanes'] !== 'shared') throw invalid(origin, "'thv.lanes' is not shared")
+  if (value['era'] !== undefined && !isEra(value['era'])) {
+    throw invalid(origin, `'thv.era' is not one of ${eras.join(', ')}`)
+  }
   if (value['package'] !== undefined) assertPackage(value['package'], origin)
   if (value['command'] !== undefined) assertCommand(value['command'], origin)
 }

@@ -66,6 +66,7 @@ export async function buildRunConfig(
   }
   await addSource({ deps, config, request, progress }, signal)
   if (request.sharedServer === true && config.thv !== undefined) config.thv.lanes = 'shared'
+  if (request.era !== undefined && config.thv !== undefined) config.thv.era = request.era
   return config
 }
 

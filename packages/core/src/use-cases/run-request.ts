@@ -1,3 +1,4 @@
+import type { Era } from '../domain/run-config.ts'
 import type { ProxyMode, TransportType } from '../domain/transport-type.ts'
 
 /** What a user asks of `run`, before defaults: flags of the CLI or the body of an API call. */
@@ -23,5 +24,7 @@ export interface RunRequest {
   labels: Record<string, string>
   /** One server process for all clients, whatever they declare. */
   sharedServer?: boolean
+  /** Left out: what the server turns out to be. */
+  era?: Era
   debug?: boolean
 }

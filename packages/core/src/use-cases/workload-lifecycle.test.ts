@@ -36,6 +36,13 @@ describe('run', () => {
     })
   })
 
+  it('pins a workload to an era on request', async () => {
+    const machine = createFakeMachine()
+    const pinned = await runWorkload(machine.deps, request({ name: 'a', era: 'modern' }), quiet, never)
+    const free = await runWorkload(machine.deps, request({ name: 'b' }), quiet, never)
+    expect([pinned.thv?.era, free.thv?.era]).toEqual(['modern', undefined])
+  })
+
   it('saves how the proxy is reached from beyond another one', async () => {
     const machine = createFakeMachine()
     const front = { transport: 'sse', trustProxyHeaders: true, endpointPrefix: '/team/notes' } as const

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { afterEach, describe, expect, it } from 'vitest'
 import { buildLimits, type ProxyLimits } from '../limits.ts'
 import { parseText } from '../mcp/message.ts'
-import type { EraPin } from '../proxy-config.ts'
+import type { Era } from '../mcp/revision.ts'
 import { never } from '../testing/proxy-fixture.ts'
 import { BackendEra } from './backend-era.ts'
 import { closeBackend, openBackend, type HttpBackend } from './http-backend.ts'
@@ -56,7 +56,7 @@ const notServed = refuse(400, -32022, { supported: ['2026-07-28'] })
 
 function probe(
   backend: HttpBackend,
-  era: EraPin = 'auto',
+  era: Era | 'auto' = 'auto',
   limits: Partial<ProxyLimits> = {},
 ): ReturnType<typeof probeBackend> {
   const { origin, transport } = backend
@@ -89,7 +89,7 @@ describe('an HTTP server', () => {
     expect(asked).toEqual(['initialize', 'server/discover'])
   })
 
-  it.each<[EraPin, string[]]>([
+  it.each<[Era | 'auto', string[]]>([
     ['legacy', ['initialize']],
     ['modern', ['server/discover']],
   ])('that is said to be %s is asked nothing else', async (pin, expected) => {
@@ -98,7 +98,7 @@ describe('an HTTP server', () => {
     expect(asked).toEqual(expected)
   })
 
-  it.each<[EraPin, Record<string, Answer>]>([
+  it.each<[Era | 'auto', Record<string, Answer>]>([
     ['legacy', { initialize: notServed, 'server/discover': discover }],
     ['modern', { initialize }],
     ['auto', {}],

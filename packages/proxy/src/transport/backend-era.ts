@@ -1,5 +1,6 @@
 import type { ProxyLimits } from '../limits.ts'
-import type { EraPin, ProxyLog } from '../proxy-config.ts'
+import type { Era } from '../mcp/revision.ts'
+import type { ProxyLog } from '../proxy-config.ts'
 import { askDiscover, askInitialize, HandshakeRefused, type AskOptions } from './http-ask.ts'
 import type { HttpBackend } from './http-backend.ts'
 
@@ -13,7 +14,7 @@ export interface EraVerdict {
 export interface BackendEraOptions {
   readonly backend: HttpBackend
   readonly knowsLegacy: boolean
-  readonly pin: EraPin
+  readonly pin: Era | 'auto'
   readonly limits: ProxyLimits
   readonly log: ProxyLog
 }

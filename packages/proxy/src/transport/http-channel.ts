@@ -26,9 +26,9 @@ export class HttpChannel {
     this.#limits = limits
   }
 
-  /** Whether a text of this size may be sent now. */
-  hasRoomFor(text: string): boolean {
-    return this.#queuedBytes + Buffer.byteLength(text) <= this.#limits.serverQueueBytes
+  /** Whether a text of this size may be sent now, beside what waits elsewhere. */
+  hasRoomFor(text: string, waitingBytes = 0): boolean {
+    return this.#queuedBytes + waitingBytes + Buffer.byteLength(text) <= this.#limits.serverQueueBytes
   }
 
   /** Posts one text. It is never sent twice, except where the server redirects to itself. */

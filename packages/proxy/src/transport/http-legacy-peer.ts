@@ -25,7 +25,7 @@ export class HttpLegacyPeer implements ServerPeer {
   #version = ''
   #stream: HttpEventStream | undefined
   /** Texts that must not reach the server before it knows that the handshake is done. */
-  #introduction: { waiting: (() => void)[] } | undefined
+  #introduction: { waiting: (() => void)[]; bytes: number } | undefined
 
   constructor(options: HttpPeerOptions, deps: ServerPeerDeps) {
     this.#deps = deps
@@ -54,9 +54,9 @@ export class HttpLegacyPeer implements ServerPeer {
 
   /** Posts one text that needs no answer. False when there was no room for it. */
   notify(line: string): boolean {
-    if (this.#conversation.isClosed || !this.#channel.hasRoomFor(line)) return false
-    if (line.includes('"notifications/initialized"')) this.#introduce(line)
-    else this.#whenIntroduced(() => this.#tell(line))
+    if (this.#conversation.isClosed) return false
+    if (!line.includes('"notifications/initialized"')) return this.#whenIntroduced(line, () => this.#tell(line))
+    this.#introduce(line)
     return true
   }
 
@@ -71,24 +71,34 @@ export class HttpLegacyPeer implements ServerPeer {
   }
 
   #carry(text: string, call: Call): boolean {
-    if (!this.#channel.hasRoomFor(text)) return false
-    this.#whenIntroduced(() => this.#post(text, call))
-    return true
+    return this.#whenIntroduced(text, () => this.#post(text, call))
   }
 
+  /** A server that never answers to the end of the handshake must not hold up its calls for ever. */
   #introduce(text: string): void {
-    const introduction: { waiting: (() => void)[] } = { waiting: [] }
+    const introduction: { waiting: (() => void)[]; bytes: number } = { waiting: [], bytes: 0 }
+    const goOn = (): void => {
+      clearTimeout(timer)
+      if (this.#introduction === introduction) this.#introduction = undefined
+      for (const send of introduction.waiting.splice(0)) send()
+    }
+    const timer = setTimeout(goOn, this.#deps.limits.revivalTimeoutMs)
     this.#introduction = introduction
     this.#tell(text, (isTaken) => {
-      this.#introduction = undefined
       if (isTaken) this.#openStream()
-      for (const send of introduction.waiting) send()
+      goOn()
     })
   }
 
-  #whenIntroduced(send: () => void): void {
+  /** False when too much is on its way already. */
+  #whenIntroduced(text: string, send: () => void): boolean {
+    if (!this.#channel.hasRoomFor(text, this.#introduction?.bytes)) return false
     if (this.#introduction === undefined) send()
-    else this.#introduction.waiting.push(send)
+    else {
+      this.#introduction.waiting.push(send)
+      this.#introduction.bytes += Buffer.byteLength(text)
+    }
+    return true
   }
 
   #tell(text: string, done: (isTaken: boolean) => void = () => undefined): void {
@@ -186,7 +196,9 @@ export class HttpLegacyPeer implements ServerPeer {
 
   /** A server that was told so answers nothing any more, so its answer is not waited for. */
   #giveUp(call: Call, reason: string | undefined): void {
-    this.#whenIntroduced(() => this.#tell(cancelledText(call, reason), () => this.#release(call)))
+    const text = cancelledText(call, reason)
+    // Where even that has no room, the end of the request is all that is left to say.
+    if (!this.#whenIntroduced(text, () => this.#tell(text, () => this.#release(call)))) this.#release(call)
   }
 
   #release(call: Call): void {

@@ -2,14 +2,15 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Pool } from 'undici'
 import { ProxyError } from '../errors.ts'
 import type { ProxyLimits } from '../limits.ts'
-import type { BackendInfo, EraPin, FrontMode } from '../proxy-config.ts'
+import type { Era } from '../mcp/revision.ts'
+import type { BackendInfo, FrontMode } from '../proxy-config.ts'
 import { askDiscover, askInitialize, firstData, HandshakeRefused, type AskOptions } from './http-ask.ts'
 
 /** What is probed, and how long. */
 export interface ProbeOptions {
   readonly origin: string
   readonly transport: FrontMode
-  readonly era: EraPin
+  readonly era: Era | 'auto'
   readonly pool: Pool
   readonly limits: ProxyLimits
   readonly signal: AbortSignal

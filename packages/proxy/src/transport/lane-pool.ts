@@ -43,7 +43,7 @@ export class LanePool {
   /** A lane for the client that sent this `initialize`. It has no server yet. */
   create(initialize: PreparedRequest): Lane {
     const { name, limits, log, held } = this.#options
-    const openServer = (signal: AbortSignal): Promise<ServerLane> => this.#openServer(signal)
+    const openServer = (signal: AbortSignal): Promise<ServerLane> => this.openServer(signal)
     const lane: Lane = new Lane(initialize, {
       name,
       limits,
@@ -56,16 +56,8 @@ export class LanePool {
     return lane
   }
 
-  /** Ends every lane at once and waits for their processes, at most so long. */
-  async close(withinMs: number): Promise<void> {
-    for (const lane of this.#lanes) lane.close()
-    const patience = new AbortController()
-    const ended = Promise.allSettled(this.#ending)
-    await Promise.race([ended, delay(withinMs, undefined, { signal: patience.signal })])
-    patience.abort()
-  }
-
-  async #openServer(signal: AbortSignal): Promise<ServerLane> {
+  /** Starts a process. @throws LaneError when there are too many; whatever `openLane` throws */
+  async openServer(signal: AbortSignal): Promise<ServerLane> {
     const { name, limits, openLane } = this.#options
     if (openLane === undefined) throw new TypeError('this proxy has no lanes')
     if (this.#servers >= limits.lanes) throw tooManyLanes(name, limits.lanes)
@@ -77,6 +69,15 @@ export class LanePool {
       void this.#track(closeLate(opening))
       throw error
     }
+  }
+
+  /** Ends every lane at once and waits for their processes, at most so long. */
+  async close(withinMs: number): Promise<void> {
+    for (const lane of this.#lanes) lane.close()
+    const patience = new AbortController()
+    const ended = Promise.allSettled(this.#ending)
+    await Promise.race([ended, delay(withinMs, undefined, { signal: patience.signal })])
+    patience.abort()
   }
 
   /** The same server, giving its place back when it has ended. */

@@ -3,7 +3,7 @@ import type { Proxy } from '../proxy-config.ts'
 import { fetchText, initialize, openEvents, post, type EventReader } from '../testing/http-client.ts'
 import { callModern, envelopeOf, modernRequest, modernVersion, postModern } from '../testing/modern-client.ts'
 import { never, startProxy, startWithServer, type ProxyFixture } from '../testing/proxy-fixture.ts'
-import { createScriptedServer, type ScriptedServer } from '../testing/scripted-server.ts'
+import { createScriptedServer, type ScriptedServer, type Wire } from '../testing/scripted-server.ts'
 
 const subscriptionId = 'io.modelcontextprotocol/subscriptionId'
 const serverInfo = 'io.modelcontextprotocol/serverInfo'
@@ -141,7 +141,7 @@ describe('a Modern client of a Legacy server', () => {
       [b, 2],
       [a, 1],
     ] as const) {
-      const { progressToken } = call.params?.['_meta'] as { progressToken: number }
+      const progressToken = tokenOf(call)
       server.send({ method: 'notifications/progress', params: { progressToken, progress } })
       server.answer(call, {})
       // It is over, so nothing may come any more.
@@ -412,3 +412,8 @@ describe('headers of a Modern client', () => {
     expect(server.received.map(({ method }) => method)).not.toContain('tools/call')
   })
 })
+
+function tokenOf({ params }: Wire): unknown {
+  const meta: unknown = params?.['_meta']
+  return typeof meta === 'object' && meta !== null && 'progressToken' in meta ? meta.progressToken : undefined
+}

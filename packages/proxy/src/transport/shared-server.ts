@@ -79,9 +79,14 @@ export class SharedServer {
     return this.link.inFlight - this.state.openListens
   }
 
+  /** Whether clients are subscribed to changes. */
+  get isListening(): boolean {
+    return this.#listens.size > 0
+  }
+
   /** Whether clients use it at the moment. */
   get isInUse(): boolean {
-    return this.inFlight > 0 || this.#listens.size > 0
+    return this.inFlight > 0 || this.isListening
   }
 
   /** Answers `server/discover`. The returned function ends the wait of a client that left. */

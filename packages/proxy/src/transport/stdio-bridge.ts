@@ -16,6 +16,7 @@ import { toLaneError } from './lane-error.ts'
 import { LanePool, type LanePoolOptions } from './lane-pool.ts'
 import type { Lane } from './lane.ts'
 import { Listen } from './listen.ts'
+import { ModernProcess } from './modern-process.ts'
 import { withServedRevision, type Handshake } from './server-handshake.ts'
 import type { CreatePeer } from './server-peer.ts'
 import { SharedServer, type ListenSink } from './shared-server.ts'
@@ -30,12 +31,20 @@ export interface InitializeSink {
   refused(error: WireError): void
 }
 
+/** What a bridge is made of. */
+export interface StdioBridgeOptions extends LanePoolOptions {
+  /** How the server is to be spoken to; `auto` (the default) finds out. */
+  readonly era?: Era | 'auto' | undefined
+}
+
 /** Many client sessions over one stdio server, and over one more for each client that servers may ask something. */
 export class StdioBridge {
   readonly sessions: SessionTable
   /** The server that all clients share who need none of their own. */
   readonly shared: SharedServer
   readonly #lanes: LanePool
+  readonly #modern: ModernProcess
+  readonly #era: Era | 'auto'
   readonly #name: string
   readonly #log: ProxyLog
   readonly #capabilitiesBytes: number
@@ -43,8 +52,9 @@ export class StdioBridge {
   readonly #sessionless: CallRegister = new Map()
   #sessionlessCalls = 0
 
-  constructor(options: LanePoolOptions) {
-    const { name, limits, log } = options
+  constructor(options: StdioBridgeOptions) {
+    const { name, limits, log, era = 'auto' } = options
+    this.#era = era
     this.#name = name
     this.#log = log
     this.#capabilitiesBytes = limits.capabilitiesBytes
@@ -60,11 +70,15 @@ export class StdioBridge {
       notified: (message) => this.#publish(message),
       replaced: (handshake) => this.#publishLists(handshake),
     })
+    const lanes = this.#lanes
+    const mayOpen = lanes.isAvailable && era === 'auto'
+    const openServer = mayOpen ? (signal: AbortSignal) => lanes.openServer(signal) : undefined
+    this.#modern = new ModernProcess({ ...options, shared: this.shared, openServer })
   }
 
   /** Calls sent or waiting. */
   get inFlight(): number {
-    return this.shared.inFlight + this.#lanes.inFlight
+    return this.shared.inFlight + this.#modern.inFlight + this.#lanes.inFlight
   }
 
   /** Whether a server is ready. */
@@ -149,22 +163,24 @@ export class StdioBridge {
 
   /** Serves one request of a Modern client. The returned function cancels it, when its client leaves. */
   requestModern(message: Message, envelope: Envelope, sink: CallSink): () => void {
-    const server = this.shared
-    if (message.method === 'server/discover') return server.discover(message, sink)
-    const call = server.request(message, envelope, sink)
-    return () => {
-      if (call !== undefined) server.link.cancel(call, 'the client closed the response')
-    }
+    return this.#chooseModern((server) => {
+      if (message.method === 'server/discover') return server.discover(message, sink)
+      const call = server.request(message, envelope, sink)
+      return () => {
+        if (call !== undefined) server.link.cancel(call, 'the client closed the response')
+      }
+    })
   }
 
   /** Serves `subscriptions/listen` of a Modern client. The returned function ends it, when its client leaves. */
   listen(message: Message, sink: ListenSink): () => void {
-    return this.shared.listen(message, sink)
+    return this.#chooseModern((server) => server.listen(message, sink))
   }
 
   /** Ends the subscriptions of Modern clients in good order. */
   endListens(): void {
     this.shared.endListens()
+    this.#modern.endListens()
   }
 
   /** Takes a notification or a response of a client. */
@@ -186,9 +202,10 @@ export class StdioBridge {
     }
   }
 
-  /** Takes a server into use, of the era that is known or the one that it turns out to be of. */
-  async attach(createPeer: CreatePeer, signal: AbortSignal, era: Era | 'auto' = 'auto'): Promise<Attachment> {
-    const { handshake, lost } = await this.shared.link.attach(createPeer, era, signal)
+  /** Takes a server into use. */
+  async attach(createPeer: CreatePeer, signal: AbortSignal): Promise<Attachment> {
+    const { handshake, lost } = await this.shared.link.attach(createPeer, this.#era, signal)
+    this.#modern.forgetVerdict()
     return { ...handshake.info, lost }
   }
 
@@ -205,7 +222,20 @@ export class StdioBridge {
   /** Refuses everything in flight, and ends the servers of single clients within the time given. */
   async close(withinMs: number): Promise<void> {
     this.shared.link.close()
+    this.#modern.close()
     await this.#lanes.close(withinMs)
+  }
+
+  /** Has a request of a Modern client served by the server that it gets. The returned function is for when its client leaves. */
+  #chooseModern(serve: (server: SharedServer) => () => void): () => void {
+    let leave: (() => void) | undefined
+    const unwait = this.#modern.choose((server) => {
+      leave = serve(server)
+    })
+    return () => {
+      unwait()
+      leave?.()
+    }
   }
 
   #initializeLane(message: Message, sink: InitializeSink): () => void {

@@ -2,7 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ProxyError } from '../errors.ts'
 import { headerOf, parseAccept } from '../front-door.ts'
 import type { ProxyLimits } from '../limits.ts'
-import type { BackendInfo, EraPin, FrontMode, ProxyLog } from '../proxy-config.ts'
+import type { Era } from '../mcp/revision.ts'
+import type { BackendInfo, FrontMode, ProxyLog } from '../proxy-config.ts'
 import { sendError } from '../respond.ts'
 import { BackendEra } from './backend-era.ts'
 import { BackendGate } from './backend-gate.ts'
@@ -23,7 +24,7 @@ export interface TransparentOptions {
   readonly trustsForwarded: boolean
   readonly endpointPrefix: string
   /** What the server is taken to speak. */
-  readonly era: EraPin
+  readonly era: Era | 'auto'
   /** Where the proxy listens. */
   authority(): string
 }
@@ -34,7 +35,7 @@ export interface TransparentOptions {
  */
 export class TransparentForwarder {
   readonly #limits: ProxyLimits
-  readonly #pin: EraPin
+  readonly #pin: Era | 'auto'
   readonly #log: ProxyLog
   readonly #gate: BackendGate
   readonly #parts: ForwardParts
