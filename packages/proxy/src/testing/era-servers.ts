@@ -28,17 +28,20 @@ export interface EraServer {
   toolsChanged(): void
   /** Tells who subscribed that a resource has changed. */
   resourceUpdated(uri: string): void
+  /** Speaks something else from now on, as after an update in place. */
+  become(era: 'legacy' | 'modern'): void
   /** Forgets every session, as after a restart. */
   forget(): void
   close(): Promise<void>
 }
 
 /** Starts one on a port of its own. The caller closes it. */
-export async function startEraServer(era: ServedEra): Promise<EraServer> {
+export async function startEraServer(first: ServedEra): Promise<EraServer> {
+  let era = first
   const state: State = { ran: [], aborted: [] }
   const seen: string[] = []
   const sessions = new LegacySessions(state)
-  const handler = createMcpHandler(() => createModern(state), { legacy: era === 'dual' ? 'stateless' : 'reject' })
+  const handler = createMcpHandler(() => createModern(state), { legacy: first === 'dual' ? 'stateless' : 'reject' })
   const modern = toNodeHandler(handler)
   const server = createServer((req, res) => {
     void serve(req, res)
@@ -61,6 +64,7 @@ export async function startEraServer(era: ServedEra): Promise<EraServer> {
       handler.notify.resourceUpdated(uri)
       sessions.tell({ method: 'notifications/resources/updated', params: { uri } })
     },
+    become: (next) => (era = next),
     forget: () => sessions.forget(),
     close: async () => {
       await handler.close()

@@ -111,11 +111,11 @@ export class HttpBridge {
 
   /** Begins again what the server ended, with growing pauses; the next client has it tried anew after too many. */
   async #converse(backend: HttpBackend, signal: AbortSignal): Promise<void> {
-    const { limits, log, name, era } = this.#options
+    const { limits, log, name } = this.#options
     for (let tries = 0; tries < limits.streamTries && !signal.aborted; tries += 1) {
       const began = performance.now()
       try {
-        const { lost } = await this.#bridge.attach(this.#options.createPeer(backend), signal, era)
+        const { lost } = await this.#bridge.attach(this.#options.createPeer(backend), signal)
         const reason = await lost
         log('info', 'the conversation with the HTTP server ended and begins again', { name, reason })
         if (performance.now() - began > limits.streamRedialMaxMs) tries = 0

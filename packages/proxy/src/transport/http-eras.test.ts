@@ -51,6 +51,10 @@ async function connect(port: number, generation: Generation): Promise<AnyClient>
   return client
 }
 
+async function countTools(client: AnyClient): Promise<number> {
+  return (await client.listTools()).tools.length
+}
+
 const generations: Generation[] = ['v1', 'v2 legacy', 'v2 auto', 'v2 modern']
 const servers: ServedEra[] = ['legacy', 'modern', 'dual']
 
@@ -143,6 +147,28 @@ describe('a Modern client in front of a stateful Legacy server', () => {
     )
     events.close()
     await expect.poll(() => server.seen).toContain('POST resources/unsubscribe')
+  })
+})
+
+describe('a server that is updated in place', () => {
+  it('from Modern to Legacy serves a Modern client after one refusal, and runs nothing twice', async () => {
+    const { port, server } = await pair('modern', { eraPauseMs: 1 })
+    const client = await connect(port, 'v2 modern')
+    await client.callTool({ name: 'echo', arguments: { text: 'before' } })
+    server.become('legacy')
+    await expect(client.callTool({ name: 'echo', arguments: { text: 'lost' } })).rejects.toThrow(/initialized/)
+    await expect.poll(() => server.seen.slice(-2)).toEqual(['POST initialize', 'DELETE'])
+    const result = await client.callTool({ name: 'echo', arguments: { text: 'after' } })
+    expect(result).toMatchObject({ content: [{ text: '{"text":"after"}' }] })
+    expect(server.ran).toEqual([{ text: 'before' }, { text: 'after' }])
+  })
+
+  it('from Legacy to Modern serves a Legacy client after one refusal', async () => {
+    const { port, server } = await pair('legacy', { eraPauseMs: 1 })
+    await (await connect(port, 'v1')).listTools()
+    server.become('modern')
+    await expect(connect(port, 'v1')).rejects.toThrow(/version/)
+    await expect.poll(async () => await connect(port, 'v1').then(countTools, () => 'refused')).toBe(3)
   })
 })
 
