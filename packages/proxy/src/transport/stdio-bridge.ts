@@ -118,7 +118,7 @@ export class StdioBridge {
    */
   initialize(message: Message, sink: InitializeSink): () => void {
     // A Modern server asks nobody, so a process for one client would be of no use.
-    const isModern = this.shared.link.handshake?.era === 'modern'
+    const isModern = this.shared.era === 'modern'
     if (this.#lanes.isAvailable && !isModern && declaresAskableFeature(message))
       return this.#initializeLane(message, sink)
     const { idText } = message
@@ -374,7 +374,7 @@ export class StdioBridge {
     const level = param(message, 'level')
     if (!isLogLevel(level)) return
     // With a Modern server a message is about one call, which it does not name.
-    const isModern = this.shared.link.handshake?.era === 'modern'
+    const isModern = this.shared.era === 'modern'
     for (const session of this.#sharers()) {
       if (isModern && (session.calls.size !== 1 || this.shared.inFlight !== 1)) continue
       if (session.logLevel !== undefined && passesLevel(level, session.logLevel)) deliver([session], message.text)
