@@ -20,7 +20,7 @@ const clients: AnyClient[] = []
 beforeAll(async () => {
   world = await openWorld()
   const overHttp = ['--transport', 'streamable-http']
-  const modern = fixture('modern-http-server.mjs')
+  const modern = fixture('http-eras-server.mjs')
   await Promise.all([
     world.ok('run', '--name', 'legacy', ...overHttp, everything, '--', 'streamableHttp'),
     world.ok('run', '--name', 'modern', ...overHttp, '--', ...modern),
