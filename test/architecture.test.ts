@@ -29,7 +29,14 @@ const allowances: Record<string, Allowance> = {
 }
 
 /** Test programs may use these on top, and nothing else does. */
-const testPackages = new Set(['vitest', 'fast-check', '@modelcontextprotocol/sdk', '@modelcontextprotocol/client'])
+const testPackages = new Set([
+  'vitest',
+  'fast-check',
+  '@modelcontextprotocol/sdk',
+  '@modelcontextprotocol/client',
+  '@modelcontextprotocol/server',
+  '@modelcontextprotocol/node',
+])
 const testFile = /\.(test|contract)\.ts$|\/ports\/contracts\.ts$|\/(fixtures|testing)\//
 
 /** Walls inside a package. `$1` stands for what the first group of `from` matched. */

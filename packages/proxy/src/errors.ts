@@ -59,6 +59,7 @@ export const wireErrors = {
   'result-invalid': { status: 502, code: -32603 },
   'answer-too-large': { status: 502, code: -32603 },
   'backend-unreachable': { status: 502, code: -32603 },
+  'backend-refused': { status: 502, code: -32603 },
   'server-absent': { status: 503, code: -32603 },
   'server-busy': { status: 503, code: -32603 },
   'too-many-sessions': { status: 503, code: -32603 },

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { WireError } from './errors.ts'
+import type { RequestFacts } from './mcp/classify-request.ts'
 
 /** A request target, cut at the question mark. */
 export interface RequestTarget {
@@ -24,6 +25,18 @@ export function parseTarget(url: string): RequestTarget {
 export function headerOf(req: IncomingMessage, name: string): string | undefined {
   const value = req.headers[name]
   return typeof value === 'string' ? value : undefined
+}
+
+/** The headers that say of which era a request is. */
+export function eraHeaders(req: IncomingMessage): RequestFacts['headers'] {
+  const [version, method, name] = ['mcp-protocol-version', 'mcp-method', 'mcp-name'].map((header) =>
+    headerOf(req, header),
+  )
+  return {
+    ...(version === undefined ? {} : { version }),
+    ...(method === undefined ? {} : { method }),
+    ...(name === undefined ? {} : { name }),
+  }
 }
 
 /** Why a request body cannot be read as JSON, or undefined when it can. */

@@ -122,6 +122,11 @@ export const proxyLimits = {
   /** First and longest delay between two readiness probes: part of how long a restart takes. */
   probeInitialMs: 50,
   probeMaxMs: 250,
+  /** Answer to the question for the era; and from one such question to the next. */
+  eraAskMs: 10_000,
+  eraPauseMs: 10_000,
+  /** For so long a server is believed that it is not Modern; protocol 2.2. */
+  legacyVerdictMs: 24 * 60 * 60 * 1000,
   /** TCP connect to an HTTP backend. */
   connectTimeoutMs: 5_000,
   /** Quiet TCP connection to an HTTP backend or a client before the kernel asks whether the peer lives. */
@@ -136,6 +141,12 @@ export const proxyLimits = {
   revivalTimeoutMs: 15_000,
   /** Attempts in a row to open a lost event stream of a session again with the same server. */
   streamTries: 10,
+  /** Longest pause between them, and the longest that a server may ask for with `retry`. */
+  streamRedialMaxMs: 2_000,
+  streamRetryMaxMs: 60_000,
+  /** Tools of a Modern HTTP server whose arguments are repeated in headers; and pages of its tool list that are read. */
+  annotatedTools: 10_000,
+  toolPages: 100,
   /** Redirects of an HTTP backend to itself that are followed; spec/local 4.3. */
   redirects: 10,
   /** Health checks of an HTTP backend: interval, wait, delay after a failure, failures until unhealthy; spec/local 4.7. */

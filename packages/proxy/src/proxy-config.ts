@@ -43,8 +43,8 @@ export interface ProxyConfig {
   metrics?: ProxyMetrics
   log: ProxyLog
   /**
-   * The era a stdio server is spoken to in. `auto` (the default) finds out; with `openLane`
-   * a second process is asked whether the server speaks both.
+   * The era a server is spoken to in. `auto` (the default) finds out: an HTTP server is asked for both;
+   * with `openLane` a second process is asked whether a stdio server speaks both.
    */
   era?: Era | 'auto'
   /**
@@ -65,7 +65,7 @@ export type SessionRecord = Readonly<Record<string, string>>
  * the end of this process, however it ends, when the call returns. No method throws.
  */
 export interface SessionJournal {
-  /** What was written before, by the key it was written under. Called once, before anything is written. */
+  /** What was written before, by the key it was written under. Each owner of records calls it before it writes any. */
   load(): ReadonlyMap<string, SessionRecord>
   /** Adds to a record, or begins it; null takes a text away. */
   write(key: string, changes: Readonly<Record<string, string | null>>): void

@@ -11,12 +11,12 @@ import { answerMetrics } from './metrics/answer-metrics.ts'
 import type { Attachment, BackendConnection, Proxy, ProxyConfig } from './proxy-config.ts'
 import { sendFault, sendJson, sendText } from './respond.ts'
 import type { BackendCondition } from './transport/backend-health.ts'
+import { HttpPlane } from './transport/http-plane.ts'
 import { createLegacySseFront } from './transport/legacy-sse.ts'
 import { ServerConnection } from './transport/server-connection.ts'
 import { SseStreams } from './transport/sse-stream.ts'
 import { StdioBridge } from './transport/stdio-bridge.ts'
 import { createStreamableFront } from './transport/streamable-http.ts'
-import { TransparentForwarder } from './transport/transparent.ts'
 
 /** Builds a proxy. Opens nothing; see {@link Proxy} for `start`, `attach` and `close`. */
 export function createProxy(config: ProxyConfig): Proxy {
@@ -241,10 +241,13 @@ class OneProxy implements Proxy {
   }
 
   #httpPlane(): Plane {
-    const { name, log, trustProxyHeaders = false, endpointPrefix = '' } = this.#config
-    const forwarder = new TransparentForwarder({
+    const { name, log, era = 'auto', trustProxyHeaders = false, endpointPrefix = '' } = this.#config
+    const held = new HeldBytes(this.#limits.heldBytes)
+    const plane = new HttpPlane({
       name,
       log,
+      era,
+      held,
       limits: this.#limits,
       chain: this.#chain,
       journal: this.#config.journal,
@@ -254,25 +257,26 @@ class OneProxy implements Proxy {
     })
     return {
       get isAttached() {
-        return forwarder.isAttached
+        return plane.isAttached
       },
       get condition() {
-        return forwarder.condition
+        return plane.condition
       },
-      // Streams both ways: what is not read is not taken.
-      heldBytes: 0,
-      stats: () => ({ sessions: forwarder.sessions, inFlight: forwarder.inFlight, streams: forwarder.streams }),
+      get heldBytes() {
+        return held.bytes
+      },
+      stats: () => plane.stats(),
       attach: async (backend, signal) => {
         if (backend.kind !== 'http') throw new TypeError('not an HTTP server')
-        const info = await forwarder.attach(backend.origin, backend.transport, signal)
+        const info = await plane.attach(backend.origin, backend.transport, signal)
         // An HTTP server has no stream that could be lost: each request finds out by itself.
         return { ...info, lost: new Promise<string>(() => undefined) }
       },
-      detach: (reason) => forwarder.detach(reason),
-      handle: (req, res) => forwarder.handle(req, res),
-      sweep: () => forwarder.sweep(),
-      endStreams: () => forwarder.endStreams(),
-      close: async () => forwarder.close(),
+      detach: (reason) => plane.detach(reason),
+      handle: (req, res) => plane.handle(req, res),
+      sweep: () => plane.sweep(),
+      endStreams: () => plane.endStreams(),
+      close: (withinMs) => plane.close(withinMs),
     }
   }
 }

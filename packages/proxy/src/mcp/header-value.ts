@@ -25,7 +25,7 @@ export function decodeHeaderValue(value: string): string | undefined {
 
 /** The header value for a text: as it stands where that is safe, otherwise wrapped. */
 export function encodeHeaderValue(text: string): string {
-  const isPlain = /^[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?$/.test(text)
+  const isPlain = /^(?:[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?)?$/.test(text)
   if (isPlain && !(text.startsWith(opening) && text.endsWith(closing))) return text
   return `${opening}${Buffer.from(text, 'utf8').toString('base64')}${closing}`
 }

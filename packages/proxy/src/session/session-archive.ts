@@ -4,6 +4,8 @@ import type { SessionJournal, SessionRecord } from '../proxy-config.ts'
 /** What an archive is made of. */
 export interface SessionArchiveOptions {
   readonly journal: SessionJournal | undefined
+  /** The kinds of records that are its own; the journal may hold others. */
+  readonly kinds: ReadonlySet<string>
   /** Sessions of an earlier life that are kept at most; the longest unused are given up. */
   readonly maximum: number
   readonly ttlMs: number
@@ -95,13 +97,11 @@ export class SessionArchive {
   }
 
   #load(): void {
-    const { journal, maximum, ttlMs } = this.#options
+    const { journal, kinds, maximum, ttlMs } = this.#options
     if (journal === undefined) return
-    const found = [...journal.load()].map(([hash, record]) => ({
-      hash,
-      record,
-      usedMs: Math.min(usedIn(record), this.#now()),
-    }))
+    const found = [...journal.load()]
+      .filter(([, record]) => kinds.has(record['kind'] ?? ''))
+      .map(([hash, record]) => ({ hash, record, usedMs: Math.min(usedIn(record), this.#now()) }))
     found.sort((one, other) => other.usedMs - one.usedMs)
     for (const [rank, { hash, record, usedMs }] of found.entries()) {
       if (rank < maximum && usedMs > this.#now() - ttlMs) this.#dormant.set(hash, { record, usedMs })

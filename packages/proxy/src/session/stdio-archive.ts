@@ -16,6 +16,7 @@ export class StdioArchive {
     this.#limits = limits
     this.#archive = new SessionArchive({
       journal,
+      kinds: new Set(['shared', 'lane']),
       maximum: limits.sessions,
       ttlMs: limits.sessionTtlMs,
       useMs: limits.journalUseMs,

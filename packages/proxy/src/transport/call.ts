@@ -65,6 +65,7 @@ export class Call {
   readonly #register: CallRegister | undefined
   readonly #key: string
   #request: PreparedRequest | undefined
+  #wasTakenBack = false
 
   constructor(request: PreparedRequest, sink: CallSink, register?: CallRegister, key = '') {
     this.#request = request
@@ -99,6 +100,17 @@ export class Call {
   sent(hopId: number): void {
     this.hopId = hopId
     this.#request = undefined
+  }
+
+  /** Makes the call ready to be sent once more, as the server got it: it said that it did not take it. False the second time. */
+  takeBack(request: PreparedRequest): boolean {
+    if (this.settled || this.#wasTakenBack) return false
+    this.#wasTakenBack = true
+    this.hopId = 0
+    this.#request = request
+    this.adapt = undefined
+    clearTimeout(this.timer)
+    return true
   }
 
   /** Marks the end of the call. False when it had ended before: then nothing may be delivered. */

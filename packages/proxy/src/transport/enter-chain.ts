@@ -23,7 +23,7 @@ export function enterChain(chain: Chain, given: Message, sink: CallSink): Entere
     message,
     sink: {
       progress: (text) => sink.progress(text),
-      related: (text) => sink.related(text),
+      related: (text, isFollowUp) => sink.related(text, isFollowUp),
       response: (text, failed) => sink.response(fromServer(text, context), failed),
       refused: (error) => sink.refused(error),
       cancelled: () => sink.cancelled(),

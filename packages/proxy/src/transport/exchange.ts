@@ -6,6 +6,7 @@ import { buildResponseHeaders } from '../header-rules.ts'
 import { parseText } from '../mcp/message.ts'
 import { sendEmpty, sendError, sendFault, writeForwardedHead } from '../respond.ts'
 import { refuseBody } from './edge-checks.ts'
+import { EraWatch, refuseByEra, saysModern } from './era-watch.ts'
 import { ExchangeSteps } from './exchange-steps.ts'
 import {
   absentError,
@@ -19,7 +20,7 @@ import type { HttpBackend } from './http-backend.ts'
 import type { HttpSession } from './http-sessions.ts'
 import { peekBody, type PeekedBody } from './peek-body.ts'
 import { isReplayable, receiveRequestBody, type RequestBody } from './request-body.ts'
-import { memoryError } from './server-connection.ts'
+import { memoryError } from './call-errors.ts'
 import { versionIn } from './session-revival.ts'
 import { encodeSseMessage, SseParser } from './sse-codec.ts'
 import { SseOpening } from './sse-opening.ts'
@@ -49,6 +50,7 @@ export class Exchange implements ReplyTaker {
   #tail = ''
   /** As declared by the server; -1 without. */
   #length = -1
+  #eraWatch: EraWatch | undefined
   #answerToInitialize: { session: HttpSession; text: string; isStream: boolean } | undefined
 
   constructor(parts: ForwardParts, req: IncomingMessage, res: ServerResponse) {
@@ -98,12 +100,14 @@ export class Exchange implements ReplyTaker {
     }
     if (this.#isStream && backend?.transport === 'sse' && this.#req.method === 'GET')
       return this.#openSse(backend, head)
+    this.#watchEra(head.status)
     this.#sendHead(head)
     return true
   }
 
   data(chunk: Buffer): boolean {
     if (this.#answerToInitialize !== undefined) this.#noteAnswer(this.#answerToInitialize, chunk)
+    this.#eraWatch?.note(chunk)
     const bytes = this.#step(chunk)
     if (bytes.length === 0) return true
     if (this.#opening !== undefined) return this.#pushSse(this.#opening, bytes)
@@ -115,6 +119,7 @@ export class Exchange implements ReplyTaker {
   }
 
   end(): void {
+    if (this.#eraWatch?.isContradiction === true) this.#parts.contradicted()
     if (this.#opening !== undefined && !this.#res.headersSent) {
       return this.#refuseAnswer(new TypeError('the event stream ended before its endpoint'))
     }
@@ -146,12 +151,15 @@ export class Exchange implements ReplyTaker {
   #received(body: RequestBody): void {
     this.#body = body
     const { sessions } = this.#parts
-    const id = headerOf(this.#req, 'mcp-session-id')
+    // Modern knows no sessions: an id that rides along opens nothing, and ends here.
+    const id = saysModern(this.#req) ? undefined : headerOf(this.#req, 'mcp-session-id')
     const known = id === undefined ? undefined : sessions.get(id)
     this.#peeked = peekBody(this.#req.method, body, {
       isSessionKnown: known !== undefined,
       hasSessionId: id !== undefined,
     })
+    const refused = refuseByEra(this.#req, body, known?.protocolVersion)
+    if (refused !== undefined) return sendError(this.#res, refused.error, refused.idText)
     const { kind } = this.#peeked
     if (kind === 'batch') {
       return this.#refuse({ name: 'batch-refused', message: 'Invalid Request: batches are not supported here' })
@@ -257,10 +265,18 @@ export class Exchange implements ReplyTaker {
     return this.#unread.wait(() => this.#upstream?.resume())
   }
 
+  #watchEra(status: number): void {
+    if (status < 400 || status >= 500) return
+    const isModern = saysModern(this.#req)
+    if (!isModern && this.#peeked.kind !== 'initialize') return
+    this.#eraWatch = new EraWatch(isModern ? 'modern' : 'initialize', status, this.#parts.limits.collectBytes)
+  }
+
   #createSession(status: number, headers: ReplyHead['headers']): HttpSession | undefined {
     const backendId = headers['mcp-session-id']
     const { sessions, limits } = this.#parts
-    if (status !== 200 || typeof backendId !== 'string' || backendId === '' || sessions.isFull) return undefined
+    if (status !== 200 || saysModern(this.#req) || typeof backendId !== 'string' || backendId === '' || sessions.isFull)
+      return undefined
     const bytes = this.#peeked.kind === 'initialize' ? this.#peeked.bytes : undefined
     const isKept = bytes !== undefined && bytes.length <= limits.initBodyBytes
     const session = sessions.create({

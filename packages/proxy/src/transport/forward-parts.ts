@@ -26,6 +26,8 @@ export interface ForwardParts {
   readonly sseSessions: Set<string>
   readonly trustsForwarded: boolean
   readonly endpointPrefix: string
+  /** The server answered like one of another era than it is taken for. */
+  contradicted(): void
   /** Whether nothing may be sent any more. */
   isClosed(): boolean
   /** Where the proxy listens. */

@@ -12,7 +12,8 @@ import { sendFirst, waysForNotification, waysForQuestion, type LaneClient } from
 import { LaneError, toLaneError } from './lane-error.ts'
 import { LaneMemory } from './lane-memory.ts'
 import { raceAbort } from './race-abort.ts'
-import { memoryError, ServerConnection, stoppedError } from './server-connection.ts'
+import { memoryError, stoppedError } from './call-errors.ts'
+import { ServerConnection } from './server-connection.ts'
 import { readHandshake } from './server-handshake.ts'
 
 /** What a lane needs and reports. */

@@ -9,7 +9,7 @@ import { proxyIdentity } from '../mcp/identity.ts'
 import { isServedRevision, modernRevision, newestRevision, type Era } from '../mcp/revision.ts'
 import type { BackendInfo } from '../proxy-config.ts'
 import { Call, type ServerTraits } from './call.ts'
-import { toProxyError } from './server-connection.ts'
+import { toProxyError } from './call-errors.ts'
 import type { ServerPeer } from './server-peer.ts'
 
 /** What a server said about itself: for us, and its own text for its clients. */

@@ -5,7 +5,7 @@ import type { Message } from '../mcp/message.ts'
 import type { Era } from '../mcp/revision.ts'
 import type { ProxyLog } from '../proxy-config.ts'
 import type { Call } from './call.ts'
-import { memoryError } from './server-connection.ts'
+import { memoryError } from './call-errors.ts'
 import { shakeHands, type Handshake } from './server-handshake.ts'
 import type { CreatePeer, ServerPeer } from './server-peer.ts'
 
@@ -111,6 +111,7 @@ export class ServerLink {
     })
     const peer: ServerPeer = createPeer({
       ...this.#deps,
+      returned: (call) => this.send(call),
       lost: (reason) => {
         if (this.#peer === peer) this.detach(reason)
         lose(reason)

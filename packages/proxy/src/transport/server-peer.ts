@@ -14,6 +14,8 @@ export interface ServerPeerDeps {
   asked?(request: Message): void
   /** Whether the server waits for its client, so that silence of its own is no reason to give a call up. */
   isHeldUp?(): boolean
+  /** A call that did not run, as the server says, and can be sent again. Called after `lost`. Without this it is refused. */
+  returned?(call: Call): void
   /** The conversation is over. Called once, before the calls in flight are refused. */
   lost(reason: string): void
 }

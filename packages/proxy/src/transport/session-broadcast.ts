@@ -68,7 +68,7 @@ export class SessionBroadcast {
     const level = param(message, 'level')
     if (!isLogLevel(level)) return
     // With a Modern server a message is about one call, which it does not name.
-    const isModern = this.#deps.shared().link.handshake?.era === 'modern'
+    const isModern = this.#deps.shared().era === 'modern'
     for (const session of this.#sharers()) {
       if (isModern && (session.calls.size !== 1 || this.#deps.shared().inFlight !== 1)) continue
       if (session.logLevel !== undefined && passesLevel(level, session.logLevel)) deliver([session], message.text)

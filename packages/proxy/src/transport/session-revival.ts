@@ -2,7 +2,7 @@ import type { ProxyLimits } from '../limits.ts'
 import { isRecord, parseText } from '../mcp/message.ts'
 import type { ProxyLog } from '../proxy-config.ts'
 import type { HttpBackend } from './http-backend.ts'
-import { readAnswer } from './http-probe.ts'
+import { readAnswer } from './http-ask.ts'
 import type { HttpSession, HttpSessions, RevivalOutcome } from './http-sessions.ts'
 
 /** What a revival needs beside the session. */

@@ -6,6 +6,7 @@ import { isLogLevel, passesLevel, type LogLevel } from '../mcp/log-level.ts'
 import { buildResultText, isRecord, param, parseText, type Message } from '../mcp/message.ts'
 import { unknownMethod } from '../mcp/modern-methods.ts'
 import { prepareRequest } from '../mcp/readdress.ts'
+import type { Era } from '../mcp/revision.ts'
 import { buildDiscoverResult } from '../mcp/to-modern.ts'
 import type { ProxyLog } from '../proxy-config.ts'
 import { honourFilter, parseListenFilter, type ListenFilter } from '../session/listen-filter.ts'
@@ -57,6 +58,7 @@ export class SharedServer {
   /** Calls of Modern clients without an answer, and the level of log messages each wants. */
   readonly #calls = new Map<Call, LogLevel | undefined>()
   readonly #listens = new Set<Listen>()
+  #era: Era | undefined
 
   constructor(deps: SharedServerDeps) {
     this.#deps = deps
@@ -66,12 +68,18 @@ export class SharedServer {
       ...deps,
       notified: (message) => this.#notified(message),
       attached: (peer, handshake, isFirst) => {
+        this.#era = handshake.era
         this.state.restore(peer, handshake)
         if (!isFirst) this.#replaced()
       },
     })
     const { link, subscriptions } = this
     this.state = new SharedState({ sessions, subscriptions, link, limits, interrupted: () => this.#replaced() })
+  }
+
+  /** The era of the server, or of the last one while none is there. */
+  get era(): Era | undefined {
+    return this.#era
   }
 
   /** Calls of clients, sent or waiting. */
@@ -99,7 +107,8 @@ export class SharedServer {
 
   /** Forwards one request of a Modern client. Returns what can be cancelled when its client leaves. */
   request(message: Message, envelope: Envelope, sink: CallSink): Call | undefined {
-    const { era, capabilities } = this.link.handshake ?? {}
+    const { capabilities } = this.link.handshake ?? {}
+    const era = this.#era
     // Legacy tasks belong to a connection, and this one is shared.
     if (era === 'legacy' && message.method.startsWith('tasks/')) {
       sink.refused(unknownMethod(message.method))

@@ -140,7 +140,7 @@ export class StdioBridge {
    */
   initialize(message: Message, sink: InitializeSink): () => void {
     // A Modern server asks nobody, so a process for one client would be of no use.
-    const isModern = this.shared.link.handshake?.era === 'modern'
+    const isModern = this.shared.era === 'modern'
     if (this.#lanes.isAvailable && !isModern && declaresAskableFeature(message))
       return this.#initializeLane(message, sink)
     const { idText } = message

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { WireError } from '../errors.ts'
-import { headerOf, mediaProblem, parseAccept, type Accepted, type FrontDoor } from '../front-door.ts'
+import { eraHeaders, headerOf, mediaProblem, parseAccept, type Accepted, type FrontDoor } from '../front-door.ts'
 import type { HeldBytes } from '../held-bytes.ts'
 import type { ProxyLimits } from '../limits.ts'
 import { classifyRequest, type RequestFacts } from '../mcp/classify-request.ts'
@@ -201,17 +201,6 @@ function takeBatchItem(bridge: StdioBridge, session: Session, part: { item: Pars
 
 const unknownSession: WireError = { name: 'session-unknown', message: 'Session not found' }
 const nestedBatch: WireError = { name: 'invalid-request', message: 'Invalid Request: a batch inside a batch' }
-
-function eraHeaders(req: IncomingMessage): RequestFacts['headers'] {
-  const [version, method, name] = ['mcp-protocol-version', 'mcp-method', 'mcp-name'].map((header) =>
-    headerOf(req, header),
-  )
-  return {
-    ...(version === undefined ? {} : { version }),
-    ...(method === undefined ? {} : { method }),
-    ...(name === undefined ? {} : { name }),
-  }
-}
 
 function sessionFacts(bridge: StdioBridge, req: IncomingMessage): Pick<RequestFacts, 'sessionRevision'> {
   const session = bridge.sessions.get(headerOf(req, 'mcp-session-id') ?? '')

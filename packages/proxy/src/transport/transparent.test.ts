@@ -35,7 +35,7 @@ const initialized = JSON.stringify({
   result: { protocolVersion: '2025-06-18', serverInfo: { name: 'web', version: '9' } },
 })
 
-/** Answers the probe, and leaves the rest to the test. */
+/** Answers the probe as a Legacy server, and leaves the rest to the test. */
 function answering(
   handler: (req: IncomingMessage, body: string, res: Parameters<RequestListener>[1]) => void,
 ): RequestListener {
@@ -44,7 +44,8 @@ function answering(
     req.setEncoding('utf8')
     req.on('data', (piece: string) => (body += piece))
     req.on('end', () => {
-      if (body.includes('"clientInfo":{"name":"thv"')) {
+      if (body.includes('"server/discover"')) res.writeHead(400).end()
+      else if (body.includes('"clientInfo":{"name":"thv"')) {
         res.writeHead(200, { 'content-type': 'application/json', 'mcp-session-id': 'probe' }).end(initialized)
       } else handler(req, body, res)
     })

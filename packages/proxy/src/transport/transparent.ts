@@ -2,10 +2,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Chain } from '../chain.ts'
 import { ProxyError } from '../errors.ts'
 import { headerOf, parseAccept } from '../front-door.ts'
-import { HeldBytes } from '../held-bytes.ts'
+import type { HeldBytes } from '../held-bytes.ts'
 import type { ProxyLimits } from '../limits.ts'
+import type { Era } from '../mcp/revision.ts'
 import type { BackendInfo, FrontMode, ProxyLog, SessionJournal } from '../proxy-config.ts'
 import { sendError } from '../respond.ts'
+import { BackendEra } from './backend-era.ts'
 import { BackendGate } from './backend-gate.ts'
 import { BackendHealth, type BackendCondition } from './backend-health.ts'
 import { refuseAtEdge } from './edge-checks.ts'
@@ -23,9 +25,12 @@ export interface TransparentOptions {
   /** Its message steps see bodies and answers; without any, bytes are streamed. */
   readonly chain: Chain
   readonly log: ProxyLog
+  readonly held: HeldBytes
   readonly trustsForwarded: boolean
   readonly endpointPrefix: string
   readonly journal: SessionJournal | undefined
+  /** What the server is taken to speak. */
+  readonly era: Era | 'auto'
   /** Where the proxy listens. */
   authority(): string
 }
@@ -36,6 +41,7 @@ export interface TransparentOptions {
  */
 export class TransparentForwarder {
   readonly #limits: ProxyLimits
+  readonly #pin: Era | 'auto'
   readonly #log: ProxyLog
   readonly #gate: BackendGate
   readonly #parts: ForwardParts
@@ -44,26 +50,29 @@ export class TransparentForwarder {
   readonly #relays = new Set<EventRelay>()
   #keepAlive: NodeJS.Timeout | undefined
   #attaches = 0
+  #era: BackendEra | undefined
   #isClosed = false
 
   constructor(options: TransparentOptions) {
     const { limits, log } = options
     this.#limits = limits
+    this.#pin = options.era
     this.#log = log
     this.#gate = new BackendGate()
     this.#health = new BackendHealth(limits, log)
     this.#parts = {
       ...options,
       authority: () => options.authority(),
-      held: new HeldBytes(limits.heldBytes),
       gate: this.#gate,
       sessions: new HttpSessions({
         maximum: limits.sessions,
         ttlMs: limits.sessionTtlMs,
         useMs: limits.journalUseMs,
         journal: options.journal,
+        kinds: new Set(['http']),
       }),
       sseSessions: new Set(),
+      contradicted: () => this.#era?.contradicted(),
       isClosed: () => this.#isClosed,
     }
   }
@@ -91,6 +100,21 @@ export class TransparentForwarder {
     return this.#gate.current !== undefined
   }
 
+  /** The eras of the attached server, or of the last one while none is; undefined before the first. */
+  get era(): BackendEra | undefined {
+    return this.#era
+  }
+
+  /** Calls back when a server is attached, or after the time that a request waits for one. */
+  whenAttached(done: () => void): () => void {
+    return this.#gate.wait(this.#limits.backendWaitMs, done).leave
+  }
+
+  /** Requests that wait for a server. */
+  get waiting(): number {
+    return this.#gate.waiting
+  }
+
   /** What the last look at the attached backend found. */
   get condition(): BackendCondition {
     return this.#health.condition
@@ -104,11 +128,13 @@ export class TransparentForwarder {
     const backend = await openBackend(origin, transport, this.#limits)
     const began = performance.now()
     try {
-      const info = await probeBackend({ origin, transport, pool: backend.calls, limits: this.#limits, signal })
+      const probe = { origin, transport, pool: backend.calls, limits: this.#limits, signal }
+      const { info, knowsLegacy } = await probeBackend({ ...probe, era: this.#pin })
       // Read through a function: the proxy may have been closed during the wait.
       if (this.#parts.isClosed()) throw new ProxyError('closed', 'the proxy is closed')
       if (attach !== this.#attaches) throw new ProxyError('server-gone', 'the server was given up during its start')
       this.#health.watch(backend, Math.round(performance.now() - began))
+      this.#era = this.#openEra(backend, knowsLegacy)
       this.#gate.set(backend)
       return info
     } catch (error) {
@@ -121,6 +147,7 @@ export class TransparentForwarder {
   detach(reason: string): void {
     const backend = this.#gate.current
     this.#attaches += 1
+    this.#era?.close()
     this.#gate.set(undefined)
     this.#health.close()
     if (backend === undefined) return
@@ -167,6 +194,14 @@ export class TransparentForwarder {
     this.#exchanges.add(exchange)
     res.once('close', () => this.#exchanges.delete(exchange))
     exchange.start()
+  }
+
+  #openEra(backend: HttpBackend, knowsLegacy: boolean): BackendEra {
+    // The old SSE transport is older than the question.
+    const pin = backend.transport === 'sse' ? 'legacy' : this.#pin
+    const era = new BackendEra({ backend, knowsLegacy, pin, limits: this.#limits, log: this.#log })
+    era.open()
+    return era
   }
 
   #relay(relay: EventRelay, res: ServerResponse): void {

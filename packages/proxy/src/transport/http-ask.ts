@@ -1,0 +1,154 @@
+import type { Dispatcher, Pool } from 'undici'
+import { ProxyError } from '../errors.ts'
+import type { ProxyLimits } from '../limits.ts'
+import { isRecord, parseText } from '../mcp/message.ts'
+import { proxyIdentity } from '../mcp/identity.ts'
+import { metaKeys } from '../mcp/meta-keys.ts'
+import { modernRevision, newestRevision } from '../mcp/revision.ts'
+import type { BackendInfo } from '../proxy-config.ts'
+import { judgeDiscover, readDiscover, type DiscoverVerdict } from './discover-verdict.ts'
+import { SseParser, type SseEvent } from './sse-codec.ts'
+
+/** Whom to ask, and how much of the answer is looked at. */
+export interface AskOptions {
+  readonly pool: Pool
+  readonly limits: ProxyLimits
+  readonly signal: AbortSignal
+}
+
+/** The server answered `initialize`, and not with a handshake. */
+export class HandshakeRefused extends Error {}
+
+/**
+ * Asks a server to `initialize`, and ends the session that it began.
+ * @throws ProxyError `handshake-failed` when it demands credentials; {@link HandshakeRefused}; Error when it cannot be reached or is not well
+ */
+export async function askInitialize({ pool, limits, signal }: AskOptions): Promise<BackendInfo> {
+  const params = { protocolVersion: newestRevision, capabilities: {}, clientInfo: proxyIdentity }
+  const response = await pool.request({
+    path: '/mcp',
+    method: 'POST',
+    headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
+    body: JSON.stringify({ jsonrpc: '2.0', id: 0, method: 'initialize', params }),
+    signal,
+  })
+  const data = await readAnswer(response, limits.probeBytes)
+  assertServes(response.statusCode)
+  const info = readInfo(data)
+  await endProbeSession(pool, response.headers['mcp-session-id'], signal)
+  return info
+}
+
+/**
+ * Asks a server whether it is Modern, a second time when it did not like the question.
+ * `info` is what a Modern server says about itself.
+ * @throws Error when the server cannot be reached or does not answer as HTTP
+ */
+export async function askDiscover(options: AskOptions): Promise<{ verdict: DiscoverVerdict; info: BackendInfo }> {
+  const first = await discover(options, {})
+  // It may have missed a capability; if it wants more than there are, it is Modern all the same.
+  const { verdict, info } = first.verdict === 'suspect' ? await discover(options, everyCapability) : first
+  return { verdict: verdict === 'suspect' ? 'modern' : verdict, info }
+}
+
+/** The JSON-RPC answer in a response, which is its body or an event of its stream. */
+export async function readAnswer(response: Dispatcher.ResponseData, limitBytes: number): Promise<string> {
+  const type = String(response.headers['content-type'] ?? '')
+  return await firstData(response.body, type.startsWith('text/event-stream') ? isAnswer : undefined, limitBytes)
+}
+
+/** The data of the first wanted event of a stream; the whole body when no event is wanted. Throws above the limit. */
+export async function firstData(
+  body: Dispatcher.ResponseData['body'],
+  wanted: ((event: SseEvent) => boolean) | undefined,
+  limitBytes: number,
+): Promise<string> {
+  const parser = new SseParser(limitBytes)
+  const decoder = new TextDecoder()
+  let whole = ''
+  for await (const chunk of body) {
+    if (!(chunk instanceof Uint8Array)) continue
+    const piece = decoder.decode(chunk, { stream: true })
+    if (wanted === undefined) whole += piece
+    else {
+      const event = parser.push(piece).find(wanted)
+      // Leaving the loop destroys the body, and with it the connection.
+      if (event !== undefined) return event.data
+    }
+    if (whole.length > limitBytes) throw new RangeError('the answer of the server is too long')
+  }
+  if (wanted !== undefined) throw new Error('the event stream ended before its first event')
+  return whole
+}
+
+async function discover(
+  { pool, limits, signal }: AskOptions,
+  capabilities: object,
+): Promise<{ verdict: DiscoverVerdict; info: BackendInfo }> {
+  const _meta = {
+    [metaKeys.version]: modernRevision,
+    [metaKeys.clientInfo]: proxyIdentity,
+    [metaKeys.capabilities]: capabilities,
+  }
+  const response = await pool.request({
+    path: '/mcp',
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+      'mcp-protocol-version': modernRevision,
+      'mcp-method': 'server/discover',
+    },
+    body: JSON.stringify({ jsonrpc: '2.0', id: 0, method: 'server/discover', params: { _meta } }),
+    signal,
+  })
+  const text = await readAnswer(response, limits.probeBytes)
+  return { verdict: judgeDiscover(response.statusCode, text), info: readDiscover(text) }
+}
+
+async function endProbeSession(pool: Pool, id: string | string[] | undefined, signal: AbortSignal): Promise<void> {
+  if (typeof id !== 'string') return
+  const headers = { 'mcp-session-id': id }
+  // A server may refuse to end sessions (405); it then forgets the probe on its own.
+  await pool.request({ path: '/mcp', method: 'DELETE', headers, signal }).then(
+    ({ body }) => body.dump(),
+    () => undefined,
+  )
+}
+
+/** 404 and 5xx may be a server that still sets itself up; a demand for credentials does not go away. */
+function assertServes(status: number): void {
+  if (status === 200) return
+  if (status === 401 || status === 403) {
+    throw new ProxyError('handshake-failed', `the server demands authentication (HTTP ${status})`)
+  }
+  const message = `the server answered HTTP ${status} to initialize`
+  throw status < 500 ? new HandshakeRefused(message) : new Error(message)
+}
+
+/** What listens there may be anything; only an answer to `initialize` makes it an MCP server. */
+function readInfo(text: string): BackendInfo {
+  const parsed = parseText(text)
+  const result = parsed.kind === 'message' ? parsed.message.value['result'] : undefined
+  if (!isRecord(result) || typeof result['protocolVersion'] !== 'string') {
+    throw new HandshakeRefused('what listens there does not answer initialize as an MCP server')
+  }
+  const about = isRecord(result['serverInfo']) ? result['serverInfo'] : {}
+  return {
+    serverName: textOf(about['name']),
+    serverVersion: textOf(about['version']),
+    protocolVersion: result['protocolVersion'],
+  }
+}
+
+/** A server may send notifications before the answer, and an empty event to begin with. */
+function isAnswer(event: SseEvent): boolean {
+  const parsed = parseText(event.data)
+  return parsed.kind === 'message' && parsed.message.kind === 'response'
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : ''
+}
+
+const everyCapability = { elicitation: { form: {}, url: {} }, sampling: {}, roots: {} }

@@ -1,0 +1,166 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { headerOf, parseTarget } from '../front-door.ts'
+import type { BackendInfo, FrontMode } from '../proxy-config.ts'
+import type { BackendEra } from './backend-era.ts'
+import type { BackendCondition } from './backend-health.ts'
+import { refuseAtEdge } from './edge-checks.ts'
+import { saysModern } from './era-watch.ts'
+import { HttpBridge } from './http-bridge.ts'
+import { HttpLegacyPeer } from './http-legacy-peer.ts'
+import { HttpModernPeer } from './http-modern-peer.ts'
+import { sendFault } from '../respond.ts'
+import { TransparentForwarder, type TransparentOptions } from './transparent.ts'
+
+/**
+ * Takes each request in front of an HTTP server its way: through untouched when
+ * client and server are of one era, over a bridge when they are not. A bridge
+ * is made for the first client that needs it.
+ */
+export class HttpPlane {
+  readonly #options: TransparentOptions
+  readonly #forwarder: TransparentForwarder
+  /** Modern clients in front of a server that is Legacy only. */
+  #toLegacy: HttpBridge | undefined
+  /** Legacy clients in front of a server that is Modern only. */
+  #toModern: HttpBridge | undefined
+  #isClosed = false
+
+  constructor(options: TransparentOptions) {
+    this.#options = options
+    this.#forwarder = new TransparentForwarder(options)
+  }
+
+  /** Whether a server is ready. */
+  get isAttached(): boolean {
+    return this.#forwarder.isAttached
+  }
+
+  /** What the last look at the attached server found. */
+  get condition(): BackendCondition {
+    return this.#forwarder.condition
+  }
+
+  /** Numbers of the moment. */
+  stats(): { sessions: number; inFlight: number; streams: number } {
+    const parts = [this.#forwarder, ...this.#bridges()]
+    return {
+      sessions: parts.reduce((sum, { sessions }) => sum + sessions, 0),
+      inFlight: parts.reduce((sum, { inFlight }) => sum + inFlight, 0),
+      streams: parts.reduce((sum, { streams }) => sum + streams, 0),
+    }
+  }
+
+  /** Waits until the server answers, then sends it the requests that waited. */
+  async attach(origin: string, transport: FrontMode, signal: AbortSignal): Promise<BackendInfo> {
+    this.#detachBridges('another server takes its place')
+    const info = await this.#forwarder.attach(origin, transport, signal)
+    const { backend } = this.#forwarder.era ?? {}
+    for (const bridge of this.#bridges()) if (backend !== undefined && bridge.isInUse) bridge.use(backend)
+    return info
+  }
+
+  /** Gives the server up. */
+  detach(reason: string): void {
+    this.#detachBridges(reason)
+    this.#forwarder.detach(reason)
+  }
+
+  /** Answers one request now, or when a server is there. */
+  handle(req: IncomingMessage, res: ServerResponse): void {
+    const { era } = this.#forwarder
+    const isEndpoint = parseTarget(req.url ?? '/').path === '/mcp'
+    if (!isEndpoint || era?.backend.transport === 'sse') return this.#forwarder.handle(req, res)
+    const isModern = saysModern(req)
+    if (isModern && req.method !== 'POST') return this.#forwarder.handle(req, res)
+    if (era === undefined) {
+      // Of which era the server is decides, so what begins something waits for it.
+      const waits = !this.#isClosed && (isModern || headerOf(req, 'mcp-session-id') === undefined)
+      return waits ? this.#wait(req, res) : this.#forwarder.handle(req, res)
+    }
+    if (!isModern) return this.#handleLegacy(req, res, era.verdict.legacy)
+    if (era.verdict.modern) return this.#forwarder.handle(req, res)
+    void this.#handleModern(req, res, era)
+  }
+
+  /** Regular housekeeping. */
+  sweep(): void {
+    this.#forwarder.sweep()
+    for (const bridge of this.#bridges()) bridge.sweep()
+  }
+
+  /** Ends the streams that would otherwise hold up the end of the listener. */
+  endStreams(): void {
+    this.#forwarder.endStreams()
+    for (const bridge of this.#bridges()) bridge.endStreams()
+  }
+
+  /** Gives everything up. */
+  async close(withinMs: number): Promise<void> {
+    this.#isClosed = true
+    await Promise.all(this.#bridges().map(async (bridge) => await bridge.close(withinMs)))
+    this.#forwarder.close()
+  }
+
+  #wait(req: IncomingMessage, res: ServerResponse): void {
+    if (this.#forwarder.waiting >= this.#options.limits.waitingCalls) return this.#forwarder.handle(req, res)
+    const leave = this.#forwarder.whenAttached(() => {
+      res.off('close', leave)
+      if (res.destroyed) return
+      // Without a server in time, the refusal of the forwarder is the right one.
+      if (this.#forwarder.era === undefined) this.#forwarder.handle(req, res)
+      else this.handle(req, res)
+    })
+    res.once('close', leave)
+  }
+
+  async #handleModern(req: IncomingMessage, res: ServerResponse, era: BackendEra): Promise<void> {
+    const { modern } = await era.known()
+    if (res.destroyed) return
+    try {
+      if (modern) this.#forwarder.handle(req, res)
+      else this.#serve((this.#toLegacy ??= this.#bridgeToLegacy()), req, res)
+    } catch (error) {
+      sendFault(res, error, this.#options.log)
+    }
+  }
+
+  #handleLegacy(req: IncomingMessage, res: ServerResponse, isKnown: boolean): void {
+    const id = headerOf(req, 'mcp-session-id')
+    const isBridged = id !== undefined && this.#toModern?.hasSession(id) === true
+    if (isKnown && !isBridged) return this.#forwarder.handle(req, res)
+    this.#serve((this.#toModern ??= this.#bridgeToModern()), req, res)
+  }
+
+  #serve(bridge: HttpBridge, req: IncomingMessage, res: ServerResponse): void {
+    if (refuseAtEdge(req, res, this.#options.limits)) return
+    bridge.serve(req, res, this.isAttached ? this.#forwarder.era?.backend : undefined)
+  }
+
+  #bridgeToLegacy(): HttpBridge {
+    return new HttpBridge({
+      ...this.#options,
+      era: 'legacy',
+      // Clients of this bridge have no sessions.
+      journal: undefined,
+      createPeer: (backend) => (deps) => new HttpLegacyPeer({ backend, path: '/mcp', held: this.#options.held }, deps),
+    })
+  }
+
+  #bridgeToModern(): HttpBridge {
+    const contradicted = (): void => this.#forwarder.era?.contradicted()
+    return new HttpBridge({
+      ...this.#options,
+      era: 'modern',
+      createPeer: (backend) => (deps) =>
+        new HttpModernPeer({ backend, path: '/mcp', held: this.#options.held, contradicted }, deps),
+    })
+  }
+
+  #detachBridges(reason: string): void {
+    for (const bridge of this.#bridges()) bridge.detach(reason)
+  }
+
+  #bridges(): HttpBridge[] {
+    return [this.#toLegacy, this.#toModern].filter((bridge) => bridge !== undefined)
+  }
+}
