@@ -1,7 +1,7 @@
 import type { WireError } from '../errors.ts'
-import { declaresAskableFeature } from '../mcp/client-features.ts'
+import { declaresAskableFeature, unaskableCapabilities } from '../mcp/client-features.ts'
 import { withoutEnvelope, type Envelope } from '../mcp/envelope.ts'
-import { buildResultText, idKey, isRecord, param, paramText, parseText, type Message } from '../mcp/message.ts'
+import { buildResultText, idKey, param, paramText, parseText, type Message } from '../mcp/message.ts'
 import { applySplices, findValue } from '../mcp/raw-message.ts'
 import { prepareRequest } from '../mcp/readdress.ts'
 import { negotiateRevision, newestRevision, type Era } from '../mcp/revision.ts'
@@ -131,7 +131,7 @@ export class StdioBridge {
           span === undefined ? resultText : applySplices(resultText, [{ ...span, text: JSON.stringify(version) }])
         const session = sink.accepted(buildResultText(idText, result), version)
         if (session === undefined) return
-        session.capabilities = rememberedCapabilities(message, this.#capabilitiesBytes)
+        session.capabilitiesText = unaskableCapabilities(message, this.#capabilitiesBytes)
         this.#bind(session, undefined)
       },
       (error) => sink.refused(error),
@@ -341,12 +341,6 @@ function withoutHopKeys(message: Message): Message {
   const text = withoutEnvelope(message)
   const parsed = text === message.text ? undefined : parseText(text)
   return parsed?.kind === 'message' ? parsed.message : message
-}
-
-function rememberedCapabilities(initialize: Message, maximumBytes: number): Record<string, unknown> {
-  const text = paramText(initialize, 'capabilities') ?? ''
-  const capabilities = param(initialize, 'capabilities')
-  return isRecord(capabilities) && Buffer.byteLength(text) <= maximumBytes ? capabilities : {}
 }
 
 function keyOf(message: Message): string {
