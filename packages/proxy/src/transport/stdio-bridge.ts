@@ -1,8 +1,8 @@
 import type { Chain } from '../chain.ts'
 import type { WireError } from '../errors.ts'
-import { declaresAskableFeature } from '../mcp/client-features.ts'
+import { declaresAskableFeature, unaskableCapabilities } from '../mcp/client-features.ts'
 import { withoutEnvelope, type Envelope } from '../mcp/envelope.ts'
-import { buildResultText, idKey, isRecord, param, paramText, parseText, type Message } from '../mcp/message.ts'
+import { buildResultText, idKey, param, paramText, parseText, type Message } from '../mcp/message.ts'
 import { applySplices, findValue } from '../mcp/raw-message.ts'
 import { prepareRequest } from '../mcp/readdress.ts'
 import { negotiateRevision, newestRevision, type Era } from '../mcp/revision.ts'
@@ -20,7 +20,7 @@ import type { Lane } from './lane.ts'
 import { ModernProcess } from './modern-process.ts'
 import { withServedRevision } from './server-handshake.ts'
 import type { CreatePeer } from './server-peer.ts'
-import { SessionBroadcast } from './session-broadcast.ts'
+import { SessionNotices } from './session-notices.ts'
 import { SharedServer, type ListenSink } from './shared-server.ts'
 
 /** Answers to `initialize`: either all of the first two, or one of the others. */
@@ -56,6 +56,7 @@ export class StdioBridge {
   readonly shared: SharedServer
   readonly #archive: StdioArchive | undefined
   readonly #lanes: LanePool
+  readonly #notices: SessionNotices
   readonly #modern: ModernProcess
   readonly #era: Era | 'auto'
   readonly #name: string
@@ -81,22 +82,18 @@ export class StdioBridge {
       ttlMs: limits.sessionTtlMs,
       unusedTtlMs: Math.min(limits.unusedSessionTtlMs, limits.sessionTtlMs),
     })
-    const broadcast = new SessionBroadcast({
-      sessions: this.sessions,
-      shared: () => this.shared,
-      hasSessionless: () => this.#sessionless.size > 0,
-      log,
-    })
     this.shared = new SharedServer({
       ...options,
       sessions: this.sessions,
-      notified: (message) => broadcast.publish(message),
-      replaced: (handshake) => broadcast.announceLists(handshake),
+      notified: (message) => this.#notices.publish(message),
+      replaced: (handshake) => this.#notices.publishLists(handshake),
     })
+    const { sessions, shared } = this
+    this.#notices = new SessionNotices({ sessions, shared, log, sessionless: this.#sessionless })
     const lanes = this.#lanes
     const mayOpen = lanes.isAvailable && era === 'auto'
     const openServer = mayOpen ? (signal: AbortSignal) => lanes.openServer(signal) : undefined
-    this.#modern = new ModernProcess({ ...options, shared: this.shared, openServer })
+    this.#modern = new ModernProcess({ ...options, shared, openServer })
   }
 
   /** Calls sent or waiting. */
@@ -153,7 +150,7 @@ export class StdioBridge {
           span === undefined ? resultText : applySplices(resultText, [{ ...span, text: JSON.stringify(version) }])
         const session = sink.begin(version)
         if (session === undefined) return
-        session.capabilities = rememberedCapabilities(message, this.#capabilitiesBytes)
+        session.capabilitiesText = unaskableCapabilities(message, this.#capabilitiesBytes)
         this.#begin(session, { sink, text: buildResultText(idText, result) })
       },
       (error) => sink.refused(error),
@@ -427,12 +424,6 @@ function withoutHopKeys(message: Message): Message {
   const text = withoutEnvelope(message)
   const parsed = text === message.text ? undefined : parseText(text)
   return parsed?.kind === 'message' ? parsed.message : message
-}
-
-function rememberedCapabilities(initialize: Message, maximumBytes: number): Record<string, unknown> {
-  const text = paramText(initialize, 'capabilities') ?? ''
-  const capabilities = param(initialize, 'capabilities')
-  return isRecord(capabilities) && Buffer.byteLength(text) <= maximumBytes ? capabilities : {}
 }
 
 function keyOf(message: Message): string {

@@ -5,29 +5,30 @@ import type { ProxyLog } from '../proxy-config.ts'
 import { listChangedText, listNames, type ListName } from '../session/missed-changes.ts'
 import type { Session } from '../session/session.ts'
 import type { SessionTable } from '../session/session-table.ts'
+import type { CallRegister } from './call.ts'
 import { Listen } from './listen.ts'
 import type { Handshake } from './server-handshake.ts'
 import type { SharedServer } from './shared-server.ts'
 import { encodeSseMessage } from './sse-codec.ts'
 
-/** Whom a notification of the shared server may be for. */
-export interface SessionBroadcastDeps {
+/** Who is told what. */
+export interface SessionNoticesParts {
   readonly sessions: SessionTable
-  readonly shared: () => SharedServer
-  /** Whether clients without a session wait for answers. */
-  readonly hasSessionless: () => boolean
+  readonly shared: SharedServer
   readonly log: ProxyLog
+  /** Calls of clients without a session. */
+  readonly sessionless: CallRegister
 }
 
-/** Brings what the shared server tells to the sessions that it is for, and to no other. */
-export class SessionBroadcast {
-  readonly #deps: SessionBroadcastDeps
+/** Notifications of the shared server on their way to the sessions that they are for. */
+export class SessionNotices {
+  readonly #parts: SessionNoticesParts
 
-  constructor(deps: SessionBroadcastDeps) {
-    this.#deps = deps
+  constructor(parts: SessionNoticesParts) {
+    this.#parts = parts
   }
 
-  /** Takes a notification that belongs to no call. */
+  /** Passes one notification on. */
   publish(message: Message): void {
     switch (message.method) {
       case 'notifications/cancelled':
@@ -50,9 +51,8 @@ export class SessionBroadcast {
     }
   }
 
-  /** Tells every list of a server that took the place of another as changed. */
-  announceLists({ resultText }: Handshake): void {
-    // A restarted server may be another version of it, so what clients remember of its lists may be wrong.
+  /** Tells that every list may have changed: a restarted server may be another version of it. */
+  publishLists({ resultText }: Handshake): void {
     for (const list of listNames) {
       const span = findValue(resultText, 0, ['capabilities', list, 'listChanged'])
       if (span === undefined || resultText.slice(span.start, span.end) !== 'true') continue
@@ -68,29 +68,31 @@ export class SessionBroadcast {
     const level = param(message, 'level')
     if (!isLogLevel(level)) return
     // With a Modern server a message is about one call, which it does not name.
-    const isModern = this.#deps.shared().era === 'modern'
+    const isModern = this.#parts.shared.era === 'modern'
     for (const session of this.#sharers()) {
-      if (isModern && (session.calls.size !== 1 || this.#deps.shared().inFlight !== 1)) continue
+      if (isModern && (session.calls.size !== 1 || this.#parts.shared.inFlight !== 1)) continue
       if (session.logLevel !== undefined && passesLevel(level, session.logLevel)) deliver([session], message.text)
     }
   }
 
   #publishUnknown(message: Message): void {
     // It may carry one client's data, and nothing says whose. With one client there is no doubt.
+    const { shared, sessionless } = this.#parts
     const [only, ...others] = this.#sharers()
-    if (only !== undefined && others.length === 0 && !this.#deps.hasSessionless()) return deliver([only], message.text)
-    this.#deps.log('debug', 'dropped a notification that names no client', { method: message.method })
+    const isAlone = others.length === 0 && sessionless.size === 0 && !shared.servesModern
+    if (only !== undefined && isAlone) return deliver([only], message.text)
+    this.#parts.log('debug', 'dropped a notification that names no client', { method: message.method })
   }
 
   *#subscribers(uri: string): Iterable<Session> {
-    for (const subscriber of this.#deps.shared().subscriptions.subscribers(uri)) {
+    for (const subscriber of this.#parts.shared.subscriptions.subscribers(uri)) {
       if (!(subscriber instanceof Listen)) yield subscriber
     }
   }
 
   /** The sessions on the shared server. */
   *#sharers(): Iterable<Session> {
-    for (const session of this.#deps.sessions.values()) if (session.lane === undefined) yield session
+    for (const session of this.#parts.sessions.values()) if (session.lane === undefined) yield session
   }
 }
 
