@@ -67,9 +67,9 @@ const callTimeoutMs = 40_000
 
 function callOn(name: string, call: (marker: string, id: number) => Promise<Verdict>): ChaosClient {
   const outcomes: Outcome[] = []
-  let isOver = false
+  const over = new AbortController()
   const run = async (): Promise<void> => {
-    for (let id = 1; !isOver; id += 1) {
+    for (let id = 1; !over.signal.aborted; id += 1) {
       const sentMs = performance.now()
       const verdict = await call(`${name}/${id}`, id).catch(judgeError)
       outcomes.push({ sentMs, endedMs: performance.now(), ...verdict })
@@ -81,7 +81,7 @@ function callOn(name: string, call: (marker: string, id: number) => Promise<Verd
   return {
     outcomes,
     stop: async () => {
-      isOver = true
+      over.abort()
       await done
     },
   }

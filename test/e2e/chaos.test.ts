@@ -39,7 +39,7 @@ interface Fault {
   readonly workload: 'stdio' | 'http'
   /** Kinds of endings that the fault excuses, beside right answers and honest refusals. */
   readonly excuses: readonly Outcome['kind'][]
-  strike(): Promise<void>
+  readonly strike: () => Promise<void>
 }
 
 // Sessions do not outlive their supervisor before they are written to a journal (ADR 0011); then this becomes true.

@@ -138,6 +138,7 @@ function apply(bytes: Buffer, change: Change): Buffer<ArrayBuffer> {
     case 'repeat':
       return Buffer.concat([before, after.subarray(0, change.length), after])
     case 'cut':
+    default:
       return Buffer.from(before)
   }
 }

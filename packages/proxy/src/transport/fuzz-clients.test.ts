@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { startHttpServer, type ScriptedHttpServer } from '../testing/http-backend.ts'
-import { EventReader, fetchText, initialize, openEvents, post } from '../testing/http-client.ts'
+import { type EventReader, fetchText, initialize, openEvents, post } from '../testing/http-client.ts'
 import {
   drawInputs,
   expectCalm,
