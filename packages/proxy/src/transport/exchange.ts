@@ -60,7 +60,7 @@ export class Exchange implements ReplyTaker {
     this.#res.on('drain', () => this.#upstream?.resume())
     receiveRequestBody(this.#req, this.#parts.limits, (body) => {
       try {
-        this.#received(body)
+        if (!this.#isRefusedByEra(body)) this.#received(body)
       } catch (error) {
         sendFault(this.#res, error, this.#parts.log)
       }
@@ -121,8 +121,6 @@ export class Exchange implements ReplyTaker {
       isSessionKnown: known !== undefined,
       hasSessionId: id !== undefined,
     })
-    const refused = refuseByEra(this.#req, body, known?.protocolVersion)
-    if (refused !== undefined) return sendError(this.#res, refused.error, refused.idText)
     const { kind } = this.#peeked
     if (kind === 'batch') {
       return this.#refuse({ name: 'batch-refused', message: 'Invalid Request: batches are not supported here' })
@@ -206,6 +204,15 @@ export class Exchange implements ReplyTaker {
     this.#res.writeHead(status, kept)
     // A short answer goes out with its head in one write; any other must not keep the client waiting for the head.
     if (headers['content-length'] === undefined) this.#res.flushHeaders()
+  }
+
+  /** Judges what the client wrote, before anything is changed in it. */
+  #isRefusedByEra(body: RequestBody): boolean {
+    const id = headerOf(this.#req, 'mcp-session-id')
+    const known = id === undefined ? undefined : this.#parts.sessions.get(id)
+    const refused = refuseByEra(this.#req, body, known?.protocolVersion)
+    if (refused !== undefined) sendError(this.#res, refused.error, refused.idText)
+    return refused !== undefined
   }
 
   #watchEra(status: number): void {
