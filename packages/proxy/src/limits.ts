@@ -19,7 +19,7 @@ export const proxyLimits = {
   initBodyBytes: 16 * 1024,
   /** All headers of one message, of clients and of HTTP backends; Node's own default. */
   headerBytes: 16 * 1024,
-  /** What a session remembers of its client's capabilities; a client that declares more is taken to declare nothing. */
+  /** What a session remembers of its client's capabilities; one that declares more is taken to declare nothing. */
   capabilitiesBytes: 16 * 1024,
   /** One event of an HTTP backend that is held until it is whole; spec/local 4.10. */
   eventBytes: mebibyte,

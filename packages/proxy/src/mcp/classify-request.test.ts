@@ -152,7 +152,7 @@ describe('the era of a request', () => {
     expect(result).toMatchObject({
       envelope: {
         version: modern,
-        capabilities: { roots: {} },
+        capabilitiesText: '{"roots":{}}',
         clientInfo: { name: 'a', version: '1' },
         logLevel: 'info',
       },

@@ -92,7 +92,7 @@ function classifyClaim(message: Message, headers: Headers): Classification {
   const meta = metaOf(message) ?? {}
   const problem = envelopeProblem(meta)
   if (problem !== undefined) return invalidEnvelope(message, problem)
-  const envelope = readEnvelope(meta)
+  const envelope = readEnvelope(message)
   const { version } = envelope
   if (headers.version !== undefined && headers.version !== version) return versionMismatch(message, headers, version)
   if (headers.method !== undefined && headers.method !== message.method) return methodMismatch(message, headers)

@@ -4,7 +4,7 @@ import { withEnvelope, withoutEnvelope, withSubscriptionId } from './envelope.ts
 import { parseText, type Message } from './message.ts'
 import { metaKeys } from './meta-keys.ts'
 
-const envelope = { version: '2026-07-28', capabilities: { roots: {} }, clientInfo: { name: 'thv', version: '1' } }
+const envelope = { version: '2026-07-28', capabilitiesText: '{"roots":{}}', clientInfo: { name: 'thv', version: '1' } }
 const ours =
   '"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"thv","version":"1"},"io.modelcontextprotocol/clientCapabilities":{"roots":{}}'
 

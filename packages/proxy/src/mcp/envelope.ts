@@ -1,13 +1,14 @@
 import { isLogLevel, type LogLevel } from './log-level.ts'
-import { isRecord, type Message } from './message.ts'
+import { copySlice, isRecord, type Message } from './message.ts'
 import { isHopKey, metaKeys } from './meta-keys.ts'
-import { applySplices, endOfValue } from './raw-message.ts'
+import { applySplices, endOfValue, findValue } from './raw-message.ts'
 import { isObjectText, rewriteObject } from './rewrite-object.ts'
 
 /** What a Modern request says about its sender. */
 export interface Envelope {
   readonly version: string
-  readonly capabilities: Readonly<Record<string, unknown>>
+  /** JSON text, because it goes on as it came. */
+  readonly capabilitiesText: string
   /** For display only; never believed. */
   readonly clientInfo?: Readonly<Record<string, unknown>>
   /** Absent: the sender wants no log messages about this request. */
@@ -55,14 +56,15 @@ export function missingKeys(meta: Readonly<Record<string, unknown>>): string[] {
   return [metaKeys.version, metaKeys.capabilities].filter((key) => !Object.hasOwn(meta, key))
 }
 
-/** Reads the envelope of a `_meta` without {@link envelopeProblem}. */
-export function readEnvelope(meta: Readonly<Record<string, unknown>>): Envelope {
-  const capabilities = meta[metaKeys.capabilities]
+/** Reads the envelope of a message whose `_meta` is without {@link envelopeProblem}. */
+export function readEnvelope(message: Message): Envelope {
+  const meta = metaOf(message) ?? {}
+  const span = findValue(message.text, message.paramsStart, ['_meta', metaKeys.capabilities])
   const clientInfo = meta[metaKeys.clientInfo]
   const logLevel = meta[metaKeys.logLevel]
   return {
     version: String(meta[metaKeys.version]),
-    capabilities: isRecord(capabilities) ? capabilities : {},
+    capabilitiesText: span === undefined ? '{}' : copySlice(message.text, span.start, span.end),
     ...(isRecord(clientInfo) ? { clientInfo } : {}),
     ...(isLogLevel(logLevel) ? { logLevel } : {}),
   }
@@ -81,11 +83,11 @@ export function withEnvelope(message: Message, envelope: Envelope): string {
 }
 
 /** The members of `_meta` that say an envelope, as JSON texts. */
-export function envelopeMembers({ version, clientInfo, capabilities, logLevel }: Envelope): Record<string, string> {
+export function envelopeMembers({ version, clientInfo, capabilitiesText, logLevel }: Envelope): Record<string, string> {
   return {
     [metaKeys.version]: JSON.stringify(version),
     ...(clientInfo === undefined ? {} : { [metaKeys.clientInfo]: JSON.stringify(clientInfo) }),
-    [metaKeys.capabilities]: JSON.stringify(capabilities),
+    [metaKeys.capabilities]: capabilitiesText,
     ...(logLevel === undefined ? {} : { [metaKeys.logLevel]: JSON.stringify(logLevel) }),
   }
 }

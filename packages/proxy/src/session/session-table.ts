@@ -37,7 +37,7 @@ export class SessionTable {
       lane: undefined,
       calls: new Map(),
       subscriptions: new Set(),
-      capabilities: {},
+      capabilitiesText: '{}',
       protocolVersion: '',
       logLevel: undefined,
       stream: undefined,

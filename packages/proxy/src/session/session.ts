@@ -15,8 +15,8 @@ export interface Session {
   readonly calls: CallRegister
   /** URIs this client subscribed to. */
   readonly subscriptions: Set<string>
-  /** What the client declared, for servers that want to hear it with each call. */
-  capabilities: Readonly<Record<string, unknown>>
+  /** JSON text of what the client declared, for servers that are told with each call. */
+  capabilitiesText: string
   /** Empty until `initialize` was answered. */
   protocolVersion: string
   /** Undefined until the client asked for log messages. */

@@ -10,7 +10,8 @@ import type { CallAdapter, CallSink } from './call.ts'
 
 /** What a session said about its client. */
 export interface LegacyClient {
-  readonly capabilities: Readonly<Record<string, unknown>>
+  /** JSON text of the capabilities that a server may be told. */
+  readonly capabilitiesText: string
   readonly logLevel: LogLevel | undefined
 }
 
@@ -21,7 +22,7 @@ export function adaptLegacyCall(client: LegacyClient | undefined): CallAdapter {
     const envelope = {
       version: modernRevision,
       clientInfo: proxyIdentity,
-      capabilities: withoutAskable(client?.capabilities ?? {}),
+      capabilitiesText: client?.capabilitiesText ?? '{}',
       ...(client?.logLevel === undefined ? {} : { logLevel: client.logLevel }),
     }
     const translate: Translate = (text) => toLegacyResponse(text, request.method)
@@ -59,12 +60,6 @@ export function adaptModernCall(client: Envelope, contradicted: () => void): Cal
 }
 
 type Translate = (text: string) => ReturnType<typeof toLegacyResponse>
-
-/** What the server could ask for in its answers, which a Legacy client could not be asked for. */
-function withoutAskable(capabilities: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const { elicitation: _elicitation, sampling: _sampling, roots: _roots, tasks: _tasks, ...rest } = capabilities
-  return rest
-}
 
 /** The same sink behind a translation of the response. */
 function translated(sink: CallSink, translate: Translate): CallSink {

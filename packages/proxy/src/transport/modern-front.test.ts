@@ -184,6 +184,19 @@ describe('a Modern client of a Legacy server', () => {
     expect(server.lines.join('\n')).not.toMatch(/"(?:elicitation|sampling|roots)"/)
   })
 
+  it('keeps what its server says without address from the session of somebody else', async () => {
+    const { port, server } = await setUp()
+    const stream = await openEvents(port, '/mcp', { 'mcp-session-id': await initialize(port) })
+    readers.push(stream)
+    server.on('tools/call', (_request, self) => {
+      self.send({ method: 'notifications/acme', params: { secret: 1 } })
+      return {}
+    })
+    await postModern(port, modernRequest('tools/call', { name: 'a' }))
+    server.send({ method: 'notifications/tools/list_changed' })
+    expect((await stream.message()).method).toBe('notifications/tools/list_changed')
+  })
+
   it('waits for a server that is being restarted', async () => {
     const { port, server, proxy } = await setUp()
     server.die()

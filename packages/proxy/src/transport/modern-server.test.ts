@@ -297,6 +297,16 @@ describe('a Modern client of a Modern server', () => {
     })
   })
 
+  it('may nest its capabilities as deep as it likes', async () => {
+    const { port, server } = await setUp()
+    const deep = `${'{"a":'.repeat(50_000)}1${'}'.repeat(50_000)}`
+    const request = JSON.stringify(modernRequest('tools/call', { name: 'a' }))
+    const body = request.replace('Capabilities":{}', `Capabilities":{"experimental":{"x":${deep}}}`)
+    const headers = { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call', 'mcp-name': 'a' }
+    expect((await post(port, body, headers)).status).toBe(200)
+    expect(server.lines.at(-1)).toContain(deep)
+  })
+
   it('hears of changes under its own subscription', async () => {
     const { port, server } = await setUp()
     const request = modernRequest('subscriptions/listen', { notifications: { resourceSubscriptions: [uri] } }, 'mine')

@@ -44,7 +44,7 @@ export async function shakeHands(peer: ServerPeer, era: Era | 'auto' = 'auto'): 
 async function discover(peer: ServerPeer): Promise<Handshake> {
   const meta = stripMeta(
     '{}',
-    envelopeMembers({ version: modernRevision, capabilities: {}, clientInfo: proxyIdentity }),
+    envelopeMembers({ version: modernRevision, capabilitiesText: '{}', clientInfo: proxyIdentity }),
   )
   return readDiscovery(await ask(peer, 'server/discover', `{"_meta":${meta}}`))
 }

@@ -137,7 +137,7 @@ function isEmpty({ lists, uris }: ListenFilter): boolean {
 }
 
 function buildListen(filter: ListenFilter): ReturnType<typeof buildOwnRequest> {
-  const envelope = { version: modernRevision, capabilities: {}, clientInfo: proxyIdentity }
+  const envelope = { version: modernRevision, capabilitiesText: '{}', clientInfo: proxyIdentity }
   const meta = stripMeta('{}', envelopeMembers(envelope))
   return buildOwnRequest('subscriptions/listen', `{"notifications":${buildFilterText(filter)},"_meta":${meta}}`)
 }

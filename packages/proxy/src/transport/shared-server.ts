@@ -87,6 +87,11 @@ export class SharedServer {
     return this.link.inFlight - this.state.openListens
   }
 
+  /** Whether it works for Modern clients at the moment. */
+  get servesModern(): boolean {
+    return this.#calls.size > 0 || this.isListening
+  }
+
   /** Whether clients are subscribed to changes. */
   get isListening(): boolean {
     return this.#listens.size > 0

@@ -1,13 +1,11 @@
 import type { WireError } from '../errors.ts'
-import { declaresAskableFeature } from '../mcp/client-features.ts'
-import { isLogLevel, passesLevel } from '../mcp/log-level.ts'
+import { declaresAskableFeature, unaskableCapabilities } from '../mcp/client-features.ts'
 import { withoutEnvelope, type Envelope } from '../mcp/envelope.ts'
-import { buildResultText, idKey, isRecord, param, paramText, parseText, type Message } from '../mcp/message.ts'
+import { buildResultText, idKey, param, paramText, parseText, type Message } from '../mcp/message.ts'
 import { applySplices, findValue } from '../mcp/raw-message.ts'
 import { prepareRequest } from '../mcp/readdress.ts'
 import { negotiateRevision, newestRevision, type Era } from '../mcp/revision.ts'
 import type { Attachment, ProxyLog } from '../proxy-config.ts'
-import { listChangedText, listNames, type ListName } from '../session/missed-changes.ts'
 import type { Session } from '../session/session.ts'
 import { SessionTable } from '../session/session-table.ts'
 import { adaptLegacyCall } from './call-adapters.ts'
@@ -15,12 +13,11 @@ import { Call, type CallRegister, type CallSink } from './call.ts'
 import { toLaneError } from './lane-error.ts'
 import { LanePool, type LanePoolOptions } from './lane-pool.ts'
 import type { Lane } from './lane.ts'
-import { Listen } from './listen.ts'
 import { ModernProcess } from './modern-process.ts'
-import { withServedRevision, type Handshake } from './server-handshake.ts'
+import { withServedRevision } from './server-handshake.ts'
 import type { CreatePeer } from './server-peer.ts'
+import { SessionNotices } from './session-notices.ts'
 import { SharedServer, type ListenSink } from './shared-server.ts'
-import { encodeSseMessage } from './sse-codec.ts'
 
 /** Answers to `initialize`; exactly one is called. */
 export interface InitializeSink {
@@ -43,6 +40,7 @@ export class StdioBridge {
   /** The server that all clients share who need none of their own. */
   readonly shared: SharedServer
   readonly #lanes: LanePool
+  readonly #notices: SessionNotices
   readonly #modern: ModernProcess
   readonly #era: Era | 'auto'
   readonly #name: string
@@ -67,13 +65,15 @@ export class StdioBridge {
     this.shared = new SharedServer({
       ...options,
       sessions: this.sessions,
-      notified: (message) => this.#publish(message),
-      replaced: (handshake) => this.#publishLists(handshake),
+      notified: (message) => this.#notices.publish(message),
+      replaced: (handshake) => this.#notices.publishLists(handshake),
     })
+    const { sessions, shared } = this
+    this.#notices = new SessionNotices({ sessions, shared, log, sessionless: this.#sessionless })
     const lanes = this.#lanes
     const mayOpen = lanes.isAvailable && era === 'auto'
     const openServer = mayOpen ? (signal: AbortSignal) => lanes.openServer(signal) : undefined
-    this.#modern = new ModernProcess({ ...options, shared: this.shared, openServer })
+    this.#modern = new ModernProcess({ ...options, shared, openServer })
   }
 
   /** Calls sent or waiting. */
@@ -131,7 +131,7 @@ export class StdioBridge {
           span === undefined ? resultText : applySplices(resultText, [{ ...span, text: JSON.stringify(version) }])
         const session = sink.accepted(buildResultText(idText, result), version)
         if (session === undefined) return
-        session.capabilities = rememberedCapabilities(message, this.#capabilitiesBytes)
+        session.capabilitiesText = unaskableCapabilities(message, this.#capabilitiesBytes)
         this.#bind(session, undefined)
       },
       (error) => sink.refused(error),
@@ -334,80 +334,6 @@ export class StdioBridge {
     const reason = param(message, 'reason')
     if (call !== undefined) session.link.cancel(call, typeof reason === 'string' ? reason : undefined)
   }
-
-  #publish(message: Message): void {
-    switch (message.method) {
-      case 'notifications/cancelled':
-        return
-      case 'notifications/message':
-        return this.#publishLog(message)
-      case 'notifications/resources/updated': {
-        const uri = param(message, 'uri')
-        if (typeof uri !== 'string') return
-        return deliver(this.#subscribers(uri), message.text, ({ missed }) => missed.noteResource(uri))
-      }
-      case 'notifications/tools/list_changed':
-        return this.#publishList('tools', message.text)
-      case 'notifications/prompts/list_changed':
-        return this.#publishList('prompts', message.text)
-      case 'notifications/resources/list_changed':
-        return this.#publishList('resources', message.text)
-      default:
-        return this.#publishUnknown(message)
-    }
-  }
-
-  #publishLists({ resultText }: Handshake): void {
-    // A restarted server may be another version of it, so what clients remember of its lists may be wrong.
-    for (const list of listNames) {
-      const span = findValue(resultText, 0, ['capabilities', list, 'listChanged'])
-      if (span === undefined || resultText.slice(span.start, span.end) !== 'true') continue
-      this.#publishList(list, listChangedText(list))
-    }
-  }
-
-  #publishList(list: ListName, text: string): void {
-    deliver(this.#sharers(), text, ({ missed }) => missed.noteList(list))
-  }
-
-  #publishLog(message: Message): void {
-    const level = param(message, 'level')
-    if (!isLogLevel(level)) return
-    // With a Modern server a message is about one call, which it does not name.
-    const isModern = this.shared.era === 'modern'
-    for (const session of this.#sharers()) {
-      if (isModern && (session.calls.size !== 1 || this.shared.inFlight !== 1)) continue
-      if (session.logLevel !== undefined && passesLevel(level, session.logLevel)) deliver([session], message.text)
-    }
-  }
-
-  #publishUnknown(message: Message): void {
-    // It may carry one client's data, and nothing says whose. With one client there is no doubt.
-    const [only, ...others] = this.#sharers()
-    if (only !== undefined && others.length === 0 && this.#sessionless.size === 0) return deliver([only], message.text)
-    this.#log('debug', 'dropped a notification that names no client', { method: message.method })
-  }
-
-  *#subscribers(uri: string): Iterable<Session> {
-    for (const subscriber of this.shared.subscriptions.subscribers(uri)) {
-      if (!(subscriber instanceof Listen)) yield subscriber
-    }
-  }
-
-  /** The sessions on the shared server. */
-  *#sharers(): Iterable<Session> {
-    for (const session of this.sessions.values()) if (session.lane === undefined) yield session
-  }
-}
-
-/** `missed` is called for each session that has no stream to hear it on. */
-function deliver(
-  sessions: Iterable<Session>,
-  text: string,
-  missed: (session: Session) => void = () => undefined,
-): void {
-  const event = encodeSseMessage(text)
-  for (const session of sessions) if (session.stream?.send(event) !== true) missed(session)
 }
 
 /** What only the client and the proxy have to do with. */
@@ -415,12 +341,6 @@ function withoutHopKeys(message: Message): Message {
   const text = withoutEnvelope(message)
   const parsed = text === message.text ? undefined : parseText(text)
   return parsed?.kind === 'message' ? parsed.message : message
-}
-
-function rememberedCapabilities(initialize: Message, maximumBytes: number): Record<string, unknown> {
-  const text = paramText(initialize, 'capabilities') ?? ''
-  const capabilities = param(initialize, 'capabilities')
-  return isRecord(capabilities) && Buffer.byteLength(text) <= maximumBytes ? capabilities : {}
 }
 
 function keyOf(message: Message): string {
