@@ -76,6 +76,7 @@ export class Exchange implements ReplyTaker {
     receiveRequestBody({ req: this.#req, hold: this.#hold }, limits, (received) => {
       try {
         if (received === 'full') return this.#refuse(memoryError)
+        if (this.#isRefusedByEra(received)) return
         const body = this.#steps === undefined ? received : this.#steps.pass(received)
         if (body !== undefined) this.#received(body)
       } catch (error) {
@@ -158,8 +159,6 @@ export class Exchange implements ReplyTaker {
       isSessionKnown: known !== undefined,
       hasSessionId: id !== undefined,
     })
-    const refused = refuseByEra(this.#req, body, known?.protocolVersion)
-    if (refused !== undefined) return sendError(this.#res, refused.error, refused.idText)
     const { kind } = this.#peeked
     if (kind === 'batch') {
       return this.#refuse({ name: 'batch-refused', message: 'Invalid Request: batches are not supported here' })
@@ -263,6 +262,15 @@ export class Exchange implements ReplyTaker {
 
   #waitForDrain(): false {
     return this.#unread.wait(() => this.#upstream?.resume())
+  }
+
+  /** Judges what the client wrote, before anything is changed in it. */
+  #isRefusedByEra(body: RequestBody): boolean {
+    const id = headerOf(this.#req, 'mcp-session-id')
+    const known = id === undefined ? undefined : this.#parts.sessions.get(id)
+    const refused = refuseByEra(this.#req, body, known?.protocolVersion)
+    if (refused !== undefined) sendError(this.#res, refused.error, refused.idText)
+    return refused !== undefined
   }
 
   #watchEra(status: number): void {
