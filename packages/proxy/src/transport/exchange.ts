@@ -90,6 +90,7 @@ export class Exchange implements ReplyTaker {
     const type = head.headers['content-type'] ?? ''
     this.#isStream = type.startsWith('text/event-stream')
     const backend = this.#backend
+    this.#watchEra(head.status)
     try {
       if (this.#steps?.head(head) === true) {
         this.#heldHead = head
@@ -101,7 +102,6 @@ export class Exchange implements ReplyTaker {
     }
     if (this.#isStream && backend?.transport === 'sse' && this.#req.method === 'GET')
       return this.#openSse(backend, head)
-    this.#watchEra(head.status)
     this.#sendHead(head)
     return true
   }
