@@ -42,9 +42,6 @@ interface Fault {
   readonly strike: () => Promise<void>
 }
 
-// Sessions do not outlive their supervisor before they are written to a journal (ADR 0011); then this becomes true.
-const sessionsOutliveSupervisors = false
-
 const supervisorFaults: readonly Fault[] = [
   {
     what: 'its supervisor is killed and started again',
@@ -77,7 +74,7 @@ const faults: readonly Fault[] = [
     excuses: ['cut'],
     strike: async () => void process.kill(await serverPid('http'), 'SIGUSR2'),
   },
-  ...(sessionsOutliveSupervisors ? supervisorFaults : []),
+  ...supervisorFaults,
 ]
 
 describe('twenty clients that call without a pause', () => {

@@ -131,7 +131,8 @@ async function* messagesIn(response: IncomingMessage): AsyncGenerator<string> {
     rest = events.pop() ?? ''
     for (const event of events) {
       const data = event.split('\n').flatMap((line) => /^data: ?(.*)$/s.exec(line)?.[1] ?? [])
-      if (data.length > 0) yield data.join('\n')
+      // An event without data only says where the stream is.
+      if (data.some((line) => line !== '')) yield data.join('\n')
     }
   }
 }

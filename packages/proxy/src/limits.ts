@@ -117,7 +117,7 @@ export const proxyLimits = {
   idleConnectionMs: 120_000,
   /** TCP connections of clients at a time. */
   connections: 20_000,
-  /** Connections to one HTTP backend; each open event stream holds one. */
+  /** Event streams of one HTTP backend; each holds a connection. As many again are there for calls. */
   backendConnections: 1_024,
   /** First and longest delay between two readiness probes: part of how long a restart takes. */
   probeInitialMs: 50,

@@ -64,7 +64,7 @@ function probe(
     origin,
     transport,
     era,
-    pool: backend.calls,
+    pool: backend.pool,
     limits: buildLimits({ attachTimeoutMs: 300, ...limits }),
     signal: never,
   })

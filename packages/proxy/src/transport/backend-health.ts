@@ -66,7 +66,7 @@ export class BackendHealth {
     const began = performance.now()
     try {
       const signal = AbortSignal.any([stop, AbortSignal.timeout(healthTimeoutMs)])
-      const { statusCode, body } = await backend.calls.request({ path: '/', method: 'GET', signal })
+      const { statusCode, body } = await backend.pool.request({ path: '/', method: 'GET', signal })
       // The head says enough, and a stream would never end.
       body.on('error', () => undefined).destroy()
       if (statusCode >= 500) throw new Error(`the server answered ${statusCode}`)

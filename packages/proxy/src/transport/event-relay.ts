@@ -201,7 +201,7 @@ export class EventRelay implements ReplyTaker {
     if (isReattached && isSameSession && this.#events.lastId !== '') headers.push('last-event-id', this.#events.lastId)
     this.#upstream = new Upstream(
       {
-        pool: backend.streams,
+        pool: backend.pool,
         origin: backend.origin,
         method: 'GET',
         path: this.#req.url ?? '/',

@@ -206,7 +206,7 @@ export class Exchange implements ReplyTaker {
     if (this.#session !== undefined) headers.push('mcp-session-id', this.#sentId)
     this.#upstream = new Upstream(
       {
-        pool: this.#req.method === 'GET' ? backend.streams : backend.calls,
+        pool: backend.pool,
         origin: backend.origin,
         method: this.#req.method ?? 'GET',
         path: this.#req.url ?? '/',

@@ -11,10 +11,11 @@ export interface HttpBackend {
   /** Value of the `Host` header. */
   readonly host: string
   readonly transport: FrontMode
-  /** Connections for calls. */
-  readonly calls: Pool
-  /** Connections for event streams, so that idle streams never keep a call waiting. */
-  readonly streams: Pool
+  /**
+   * Connections for calls and event streams. They share them, so that a stream takes the warm connection and the
+   * call behind it a new one: some servers ask their clients on a stream that must be there before the call.
+   */
+  readonly pool: Pool
 }
 
 /** Prepares connections to a server; none is opened before the first request. */
@@ -22,7 +23,8 @@ export async function openBackend(origin: string, transport: FrontMode, limits: 
   // Loaded here, so that the process in front of a stdio server never pays for it.
   const { Pool } = await import('undici')
   const options = {
-    connections: limits.backendConnections,
+    // Event streams take at most half, so that idle ones never keep a call waiting.
+    connections: limits.backendConnections * 2,
     pipelining: 1,
     // A quiet call or stream is no fault: a half-open connection is found by TCP keep-alive instead.
     headersTimeout: 0,
@@ -34,13 +36,11 @@ export async function openBackend(origin: string, transport: FrontMode, limits: 
     origin,
     host: new URL(origin).host,
     transport,
-    calls: new Pool(origin, options),
-    streams: new Pool(origin, options),
+    pool: new Pool(origin, options),
   }
 }
 
 /** Cuts every connection; what is under way fails with the reason. */
 export function closeBackend(backend: HttpBackend, reason: Error): void {
-  void backend.calls.destroy(reason)
-  void backend.streams.destroy(reason)
+  void backend.pool.destroy(reason)
 }

@@ -70,7 +70,7 @@ export class HttpChannel {
   endSession(headers: readonly string[]): void {
     const { backend, path } = this.#options
     const signal = AbortSignal.timeout(this.#limits.closeMs)
-    const ended = backend.calls.request({ path, method: 'DELETE', headers: [...headers], signal })
+    const ended = backend.pool.request({ path, method: 'DELETE', headers: [...headers], signal })
     ended.then(
       ({ body }) => body.dump(),
       () => undefined,
@@ -103,7 +103,7 @@ export class HttpChannel {
     const answer: HttpAnswer = new HttpAnswer(
       {
         request: {
-          pool: method === 'GET' ? backend.streams : backend.calls,
+          pool: backend.pool,
           origin: backend.origin,
           method,
           path,

@@ -36,7 +36,7 @@ async function revive(session: HttpSession, context: RevivalContext): Promise<Re
   try {
     const headers = credentialsOf(context.headers)
     headers.push('content-type', 'application/json', 'accept', 'application/json, text/event-stream')
-    const answer = await backend.calls.request({
+    const answer = await backend.pool.request({
       path: session.backendPath,
       method: 'POST',
       headers,
@@ -57,7 +57,7 @@ async function revive(session: HttpSession, context: RevivalContext): Promise<Re
     }
     headers.push('mcp-session-id', backendId, 'mcp-protocol-version', version)
     const body = '{"jsonrpc":"2.0","method":"notifications/initialized"}'
-    const told = await backend.calls.request({ path: session.backendPath, method: 'POST', headers, body, signal })
+    const told = await backend.pool.request({ path: session.backendPath, method: 'POST', headers, body, signal })
     await told.body.dump()
     session.backendId = backendId
     session.backend = backend

@@ -128,7 +128,7 @@ export class TransparentForwarder {
     const backend = await openBackend(origin, transport, this.#limits)
     const began = performance.now()
     try {
-      const probe = { origin, transport, pool: backend.calls, limits: this.#limits, signal }
+      const probe = { origin, transport, pool: backend.pool, limits: this.#limits, signal }
       const { info, knowsLegacy } = await probeBackend({ ...probe, era: this.#pin })
       // Read through a function: the proxy may have been closed during the wait.
       if (this.#parts.isClosed()) throw new ProxyError('closed', 'the proxy is closed')
@@ -226,7 +226,7 @@ export class TransparentForwarder {
 
 function endInBackend(backend: HttpBackend, session: HttpSession): void {
   const headers = { 'mcp-session-id': session.backendId }
-  const ended = backend.calls.request({ path: session.backendPath, method: 'DELETE', headers })
+  const ended = backend.pool.request({ path: session.backendPath, method: 'DELETE', headers })
   // The server may refuse, or be gone: the session is forgotten here either way.
   ended.then(
     ({ body }) => body.dump(),
