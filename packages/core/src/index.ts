@@ -11,10 +11,30 @@ export {
 } from './errors.ts'
 export { limits } from './limits.ts'
 export { parseEnvironmentFile, parseEnvironmentVariable } from './domain/environment.ts'
+export { addressKind, type AddressKind } from './domain/address-kind.ts'
+export {
+  assertConfinable,
+  isolations,
+  isolationWishes,
+  resolveNetwork,
+  type Confinement,
+  type Isolation,
+  type IsolationWish,
+  type NetworkAccess,
+} from './domain/confinement.ts'
+export {
+  decideAddress,
+  decideEgress,
+  matchesHost,
+  type EgressDecision,
+  type EgressTarget,
+} from './domain/egress-rules.ts'
 export { parseGoDuration } from './domain/go-duration.ts'
 export { listenHost, urlHost } from './domain/host.ts'
 export { assertGroupName, defaultGroup, type Group } from './domain/group.ts'
+export { coveredEntries, parseIgnoreFile, type RootEntry } from './domain/ignore-rules.ts'
 export { matchesLabels, parseLabel } from './domain/label.ts'
+export { parseMount, parseVolume, type Mount, type Volume } from './domain/mount.ts'
 export {
   formatPackage,
   isPackageArgument,
@@ -25,6 +45,14 @@ export {
   type PackageSource,
   type ResolvedPackage,
 } from './domain/package-source.ts'
+export {
+  builtInProfile,
+  defaultProfileName,
+  parsePermissionProfile,
+  type NetworkPermissions,
+  type OutboundPermissions,
+  type PermissionProfile,
+} from './domain/permission-profile.ts'
 export { decideRestart, type RestartDecision } from './domain/restart-policy.ts'
 export {
   assertRunConfig,
@@ -58,7 +86,7 @@ export {
   type StatusRecord,
   type WorkloadStatus,
 } from './domain/workload-status.ts'
-export { buildWorkload, packageOf, userLabels, zeroTime, type Isolation, type Workload } from './domain/workload.ts'
+export { buildWorkload, packageOf, userLabels, zeroTime, type Workload } from './domain/workload.ts'
 export type { Clock } from './ports/clock.ts'
 export type {
   CachedPackage,

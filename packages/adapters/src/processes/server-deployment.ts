@@ -72,6 +72,7 @@ export function createDeployment(
     process: identity,
     stdio: isStdio ? { input: child.stdin, output: child.stdout } : undefined,
     exited,
+    isolation: 'none',
     lastStderr() {
       return memory.lines()
     },
