@@ -5,6 +5,7 @@ import type {
   PackageCache,
   PackageInstaller,
   PackageKind,
+  PlanConfinement,
   PortAllocator,
   ReadWorkloadDeps,
   RunConfigStore,
@@ -12,6 +13,7 @@ import type {
   StartWorkloadDeps,
 } from '@thv/core'
 import { readFile, realpath } from 'node:fs/promises'
+import { join } from 'node:path'
 import { homeDirectory } from './home-directory.ts'
 import { prepareLogDirectory } from './prepare-log-directory.ts'
 import { resolveCommand } from './resolve-command.ts'
@@ -46,6 +48,7 @@ export interface Container {
   ports: () => Promise<PortAllocator>
   installer: (kind: PackageKind) => Promise<PackageInstaller>
   packageCache: () => Promise<PackageCache>
+  planConfinement: PlanConfinement
   /** A run config from outside with its keys as this version writes them. */
   normalizeRunConfig: (value: unknown) => Promise<unknown>
   /** Writes a file the user named, 0600, with its parent directories; atomically, unless it is a device or a pipe. */
@@ -91,6 +94,7 @@ export function createContainer(environment: Container['environment'] = process.
       ports: await ports(),
       clock: createSystemClock(),
       installers: installer,
+      planConfinement: container.planConfinement,
       commands: { resolve: async (typed) => await resolveCommand(await adapters(), environment, typed) },
       launcher: createDetachedSupervisorLauncher({
         command: selfCommand,
@@ -114,6 +118,11 @@ export function createContainer(environment: Container['environment'] = process.
     installer,
     configs: async () => (await reading()).configs,
     packageCache: async () => (await adapters()).createPackageCache({ cacheDirectory: (await directories()).cache }),
+    planConfinement: async (config) => {
+      const globalIgnoreFile = join((await directories()).config, 'thvignore')
+      const warn = (message: string): void => void process.stderr.write(`warning: ${message}\n`)
+      return await (await adapters()).planConfinement({ globalIgnoreFile, warn }, config)
+    },
     supervision: async (name, options) => {
       const { wireSupervision } = await import('./wire-supervision.ts')
       return await wireSupervision(container, name, options)

@@ -1,11 +1,19 @@
 import { tmpdir, userInfo } from 'node:os'
 import { dirname } from 'node:path'
+import type { ConfineOptions } from '@thv/adapters'
+import {
+  createEgressRecord,
+  openEgressProxy,
+  openInboundListener,
+  readUpstreamProxy,
+  type EgressRecord,
+} from '@thv/adapters/network'
 import { parseGoDuration } from '@thv/core'
 import { createProxy } from '@thv/proxy'
 import { runnerLimits, type SuperviseDeps } from '@thv/runner'
 import type { Container } from './container.ts'
 import { homeDirectory } from './home-directory.ts'
-import { selfCommand } from './self-command.ts'
+import { forwarderScript, selfCommand } from './self-command.ts'
 import type { Level, Supervision, SupervisionOptions } from './supervision.ts'
 import { slogLine } from './slog-line.ts'
 
@@ -30,12 +38,18 @@ export async function wireSupervision(
     else proxyLog.write(line.trimEnd())
     options.tell?.(level, message)
   }
+  const egress = createEgressRecord((message, fields) => log('warn', message, fields))
   return {
+    egress,
     deps: {
       ...(await container.reading()),
       clock: adapters.createSystemClock(),
       ports: await container.ports(),
-      runtime: adapters.createProcessRuntime({ reaperCommand: [...selfCommand, '__reap'] }),
+      runtime: adapters.createProcessRuntime({
+        reaperCommand: [...selfCommand, '__reap'],
+        confine: confineOptions(container, { egress, log }),
+      }),
+      planConfinement: container.planConfinement,
       installers: container.installer,
       buildEnvironment: environmentBuilder(adapters),
       packageDirectory: homeDirectory(),
@@ -49,6 +63,26 @@ export async function wireSupervision(
       clearInterval(rotation)
       await Promise.all([serverLog.close(), proxyLog?.close()])
     },
+  }
+}
+
+function confineOptions(
+  container: Container,
+  { egress, log }: { egress: EgressRecord; log: SuperviseDeps['log'] },
+): ConfineOptions {
+  const upstream = readUpstreamProxy(container.environment)
+  return {
+    home: homeDirectory(),
+    temporaryDirectory: tmpdir(),
+    forwarder: { node: process.execPath, script: forwarderScript },
+    openEgress: async (more) =>
+      await openEgressProxy({
+        ...more,
+        ...(upstream === undefined ? {} : { upstream }),
+        onAttempt: (attempt) => egress.add(attempt),
+      }),
+    openInbound: openInboundListener,
+    warn: (message) => log('warn', message),
   }
 }
 

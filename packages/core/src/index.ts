@@ -109,7 +109,13 @@ export type {
 export type { SupervisorLauncher } from './ports/supervisor-launcher.ts'
 export type { Deployment, DeploySpec, ServerExit, WorkloadRuntime } from './ports/workload-runtime.ts'
 export type { CommandResolver } from './ports/command-resolver.ts'
-export { requireGroup, requireTargetPort, sourceOf, type BuildRunConfigDeps } from './use-cases/build-run-config.ts'
+export {
+  requireGroup,
+  requireTargetPort,
+  sourceOf,
+  type BuildRunConfigDeps,
+  type PlanConfinement,
+} from './use-cases/build-run-config.ts'
 export { applyEvent, changeStatus, type ChangeStatusDeps } from './use-cases/change-status.ts'
 export { assertSupportedRunConfig } from './use-cases/check-run-config.ts'
 export { deleteWorkload } from './use-cases/delete-workload.ts'

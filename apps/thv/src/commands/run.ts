@@ -1,12 +1,16 @@
+import { resolve } from 'node:path'
 import {
   assertRunConfig,
+  builtInProfile,
   createWorkload,
   deleteWorkload,
+  isolationWishes,
   isPackageArgument,
   isProxyMode,
   isTransportType,
   limits,
   messageOf,
+  parseVolume,
   runWorkload,
   systemCodeOf,
   ThvError,
@@ -15,7 +19,7 @@ import {
   type RunRequest,
 } from '@thv/core'
 import type { CommandContext, CommandInput } from '../command.ts'
-import { flagOption, listOption, portOption, textOption } from '../options.ts'
+import { flagOption, listOption, portOption, switchOption, textOption } from '../options.ts'
 import { parseLabels } from './parse-labels.ts'
 import { readEnvironment } from './read-environment.ts'
 import { superviseHere } from '../supervise-here.ts'
@@ -82,6 +86,7 @@ async function readRequest(context: CommandContext, input: CommandInput): Promis
   addTexts(request, input)
   if (flagOption(input, 'sharedServer')) request.sharedServer = true
   addPorts(request, input)
+  await addPermissions(context, request, input)
   return request
 }
 
@@ -98,6 +103,31 @@ function addTexts(request: RunRequest, input: CommandInput): void {
   if (isTransportType(transport)) request.transport = transport
   const mode = textOption(input, 'proxyMode')
   if (isProxyMode(mode)) request.proxyMode = mode
+}
+
+async function addPermissions(context: CommandContext, request: RunRequest, input: CommandInput): Promise<void> {
+  const nameOrPath = textOption(input, 'permissionProfile')
+  if (nameOrPath !== undefined) {
+    const { loadPermissionProfile } = await context.container.adapters()
+    const profile = await loadPermissionProfile(nameOrPath)
+    // A path means the same from any directory later.
+    const isName = builtInProfile(nameOrPath) !== undefined
+    request.permissionProfile = { nameOrPath: isName ? nameOrPath : resolve(nameOrPath), profile }
+  }
+  const volumes = listOption(input, 'volume').map(absoluteVolume)
+  if (volumes.length > 0) request.volumes = volumes
+  const network = textOption(input, 'network')
+  if (network !== undefined) request.network = network
+  const isolation = isolationWishes.find((wish) => wish === textOption(input, 'isolation'))
+  if (isolation !== undefined) request.isolation = isolation
+  const isolateNetwork = switchOption(input, 'isolateNetwork')
+  if (isolateNetwork !== undefined) request.isolateNetwork = isolateNetwork
+  if (switchOption(input, 'ignoreGlobally') === false) request.ignoreGlobally = false
+}
+
+function absoluteVolume(text: string): string {
+  const { source, target, readOnly } = parseVolume(text)
+  return `${resolve(source)}:${target}${readOnly ? ':ro' : ''}`
 }
 
 function addPorts(request: RunRequest, input: CommandInput): void {

@@ -19,8 +19,11 @@ export type NetworkAccess = { kind: 'none' } | { kind: 'open' } | { kind: 'filte
 /** Everything a runtime must know to confine one server; made from profile, volumes and flags. */
 export interface Confinement {
   wish: IsolationWish
-  /** What the program itself is made of: readable inside, under the same paths. */
-  programPaths: readonly string[]
+  /**
+   * What the program itself is made of: readable inside, under the same paths.
+   * `discover`: a local command, of which the runtime finds that out by looking.
+   */
+  programPaths: readonly string[] | 'discover'
   /** Later ones lie over earlier ones. */
   mounts: readonly Mount[]
   /** Paths inside, covered by something empty. */
@@ -57,11 +60,15 @@ export function resolveNetwork(profile: PermissionProfile, isolateNetwork: boole
 }
 
 /** Throws `isolation-contradiction` when a profile cannot hold for an unconfined process. */
-export function assertConfinable(wish: IsolationWish, asked: { profile: boolean; volumes: boolean }): void {
+export function assertConfinable(
+  wish: IsolationWish,
+  asked: { profile: boolean; volumes: boolean; network: boolean },
+): void {
   if (wish !== 'none') return
   const hint = "leave '--isolation none' out, or the flag that needs isolation"
   if (asked.profile) throw contradiction('a permission profile and no isolation', hint)
   if (asked.volumes) throw contradiction('volumes and no isolation', hint)
+  if (asked.network) throw contradiction('network isolation and no isolation', hint)
 }
 
 function contradiction(what: string, hint: string): ThvError {

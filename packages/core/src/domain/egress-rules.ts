@@ -39,9 +39,15 @@ export function decideEgress(rules: OutboundPermissions, target: EgressTarget): 
  * that names the very host. So a name under somebody else's control cannot be pointed
  * at what listens here.
  */
-export function decideAddress(rules: OutboundPermissions, target: EgressTarget, address: string): EgressDecision {
+export function decideAddress(
+  rules: OutboundPermissions,
+  target: EgressTarget,
+  address: string,
+  /** Further addresses of this machine. */
+  own: ReadonlySet<string> = new Set(),
+): EgressDecision {
   const host = plainHost(target.host)
-  const kind = isLocalName(address) ? 'loopback' : addressKind(address)
+  const kind = isLocalName(address) || own.has(address) ? 'loopback' : addressKind(address)
   if (kind === 'public') return allowed
   const named = (rules.allow_host ?? []).map(plainHost)
   if (named.includes(plainHost(address))) return allowed

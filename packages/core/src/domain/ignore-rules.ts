@@ -24,7 +24,10 @@ export function parseIgnoreFile(text: string): { patterns: string[]; problems: s
 }
 
 /** The entries that the patterns cover: `dir/`, an exact name, or a glob with `*`, `?` and `[…]`. Pure. */
-export function coveredEntries(patterns: readonly string[], entries: readonly RootEntry[]): RootEntry[] {
+export function coveredEntries<Entry extends RootEntry>(
+  patterns: readonly string[],
+  entries: readonly Entry[],
+): Entry[] {
   return entries.filter((entry) =>
     patterns.some((pattern) => {
       if (!pattern.endsWith('/')) return matchesGlob(pattern, entry.name)

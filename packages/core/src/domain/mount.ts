@@ -59,6 +59,8 @@ function checked(
   if (target.split(/[\\/]/).includes('..')) throw invalid(spec, `'${target}' leads upwards`, hint)
   const plain = target.replace(/\/+$/, '')
   if (plain === '') throw invalid(spec, 'it covers the whole file system of the server', 'name a directory below /')
+  if (/^\/(?:proc|sys|dev)(?:\/|$)/.test(plain))
+    throw invalid(spec, `${plain} is the kernel's`, 'name another directory')
   return { source, target: plain }
 }
 

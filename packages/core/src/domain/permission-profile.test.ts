@@ -94,13 +94,13 @@ describe('the network of a profile', () => {
   })
 
   it('a profile or a volume for a process that is not confined is refused', () => {
-    expect(thrown(() => assertConfinable('none', { profile: true, volumes: false })).code).toBe(
+    expect(thrown(() => assertConfinable('none', { profile: true, volumes: false, network: false })).code).toBe(
       'isolation-contradiction',
     )
-    expect(thrown(() => assertConfinable('none', { profile: false, volumes: true })).code).toBe(
+    expect(thrown(() => assertConfinable('none', { profile: false, volumes: true, network: false })).code).toBe(
       'isolation-contradiction',
     )
-    expect(() => assertConfinable('auto', { profile: true, volumes: true })).not.toThrow()
+    expect(() => assertConfinable('auto', { profile: true, volumes: true, network: false })).not.toThrow()
   })
 })
 

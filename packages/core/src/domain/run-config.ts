@@ -1,4 +1,5 @@
 import { messageOf, ThvError } from '../errors.ts'
+import { isolationWishes, type IsolationWish } from './confinement.ts'
 import { formatPackage, packageKinds, parsePackageSource, type ResolvedPackage } from './package-source.ts'
 import { isProxyMode, isTransportType, type ProxyMode, type TransportType } from './transport-type.ts'
 import { assertWorkloadName } from './workload-name.ts'
@@ -33,7 +34,16 @@ export interface RunConfig {
   trust_proxy_headers?: boolean
   /** Path in front of the endpoints that SSE clients are told; `/…`, default none. */
   endpoint_prefix?: string
+  /** A profile object as in a profile file, or null. */
   permission_profile: unknown
+  /** A built-in profile or the path of a profile file; `permission_profile` is what it held. */
+  permission_profile_name_or_path?: string
+  /** `host:container[:ro]`, with absolute paths. */
+  volumes?: string[]
+  /** Whether only the profile's hosts can be reached; undefined: where a sandbox can do it. */
+  isolate_network?: boolean
+  /** ToolHive writes these keys without lowering them. */
+  ignore_config?: { LoadGlobal?: boolean; PrintOverlays?: boolean }
   env_vars?: Record<string, string>
   debug?: boolean
   container_labels?: Record<string, string>
@@ -56,6 +66,8 @@ export interface RunConfigExtension {
    * Default: a process of its own for each client that declares elicitation, sampling or roots.
    */
   lanes?: 'shared'
+  /** What the user asked for; default `auto`. What the server really has stands in the status. */
+  isolation?: IsolationWish
 }
 
 /** A local command, resolved when the user ran it so that it means the same from any shell later. */
@@ -121,6 +133,10 @@ function assertExtension(value: unknown, origin: string): void {
   if (!isRecord(value)) throw invalid(origin, "'thv' is not an object")
   if (value['runtime'] !== 'process') throw invalid(origin, "'thv.runtime' is not process")
   if (value['lanes'] !== undefined && value['lanes'] !== 'shared') throw invalid(origin, "'thv.lanes' is not shared")
+  const wish = value['isolation']
+  if (wish !== undefined && !isolationWishes.some((known) => known === wish)) {
+    throw invalid(origin, `'thv.isolation' is not one of ${isolationWishes.join(', ')}`)
+  }
   if (value['package'] !== undefined) assertPackage(value['package'], origin)
   if (value['command'] !== undefined) assertCommand(value['command'], origin)
 }
@@ -160,10 +176,10 @@ function assertCommand(value: unknown, origin: string): void {
 }
 
 function assertStrings(value: Record<string, unknown>, origin: string): void {
-  for (const key of ['image', 'host', 'group', 'target_host', 'base_name']) {
+  for (const key of ['image', 'host', 'group', 'target_host', 'base_name', 'permission_profile_name_or_path']) {
     if (value[key] !== undefined && typeof value[key] !== 'string') throw invalid(origin, `'${key}' is not a string`)
   }
-  for (const key of ['cmd_args', 'allowed_origins']) {
+  for (const key of ['cmd_args', 'allowed_origins', 'volumes']) {
     const list = value[key]
     if (list === undefined || list === null) continue
     if (!Array.isArray(list) || list.some((entry) => typeof entry !== 'string')) {

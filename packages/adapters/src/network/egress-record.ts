@@ -1,0 +1,40 @@
+import type { PermissionProfile } from '@thv/core'
+import type { EgressAttempt } from './egress-proxy.ts'
+import { formatAuthority } from './authority.ts'
+import { networkLimits } from './network-limits.ts'
+
+/** What the connections of one workload have shown. */
+export interface EgressRecord {
+  add(attempt: EgressAttempt): void
+  /** The smallest profile that would have let through what was let through. */
+  smallestProfile(name: string, mounts: Pick<PermissionProfile, 'read' | 'write'>): PermissionProfile
+}
+
+/** Remembers attempts, and logs each refusal once with what would allow it. */
+export function createEgressRecord(log: (message: string, fields: Record<string, unknown>) => void): EgressRecord {
+  const refused = new Set<string>()
+  const reached = new Map<string, EgressAttempt>()
+  return {
+    add(attempt) {
+      const key = formatAuthority(attempt)
+      if (attempt.refused === undefined) {
+        if (reached.size < networkLimits.learned) reached.set(key, attempt)
+        return
+      }
+      if (refused.has(key) || refused.size >= networkLimits.refusals) return
+      refused.add(key)
+      log('blocked a connection of the server', {
+        target: key,
+        reason: attempt.refused.reason,
+        allow: attempt.refused.remedy,
+      })
+    },
+    smallestProfile(name, mounts) {
+      const attempts = [...reached.values()]
+      const hosts = [...new Set(attempts.map(({ host }) => host.toLowerCase()))].sort()
+      const ports = [...new Set(attempts.map(({ port }) => port))].sort((left, right) => left - right)
+      const outbound = { insecure_allow_all: false, allow_host: hosts, allow_port: ports }
+      return { name, read: mounts.read ?? [], write: mounts.write ?? [], network: { outbound }, privileged: false }
+    },
+  }
+}
