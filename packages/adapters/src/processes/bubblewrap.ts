@@ -46,13 +46,16 @@ export function bubblewrapArguments(plan: SandboxPlan): string[] {
     ...systemPaths.needed.flatMap((path) => bind('--ro-bind', path, path)),
     ...systemPaths.whereThere.flatMap((path) => bind('--ro-bind-try', path, path)),
     ...resolver,
-    ...['--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp', '--dir', '/var/tmp', '--dir', '/run'],
+    ...['--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp', '--symlink', '../tmp', '/var/tmp', '--dir', '/run'],
     ...['--tmpfs', plan.home],
     ...outermost(plan.programPaths).flatMap((path) => bind('--ro-bind', path, path)),
     ...plan.mounts.flatMap(({ source, target, writable }) => bind(writable ? '--bind' : '--ro-bind', source, target)),
     ...plan.covered.flatMap(({ target, isDirectory }) =>
       bind('--ro-bind', isDirectory ? plan.empty.directory : plan.empty.file, target),
     ),
+    // The root itself, which holds the rest of /etc and the way to each mount. And /proc: its
+    // settings of the kernel belong to root, and root stays root to them in any namespace.
+    ...['--remount-ro', '/proc', '--remount-ro', '/'],
     ...['--chdir', plan.workingDirectory, '--'],
     ...plan.command,
   ]

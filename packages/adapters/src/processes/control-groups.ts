@@ -1,6 +1,7 @@
-import { mkdir, readFile, rmdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { processLimits } from './process-limits.ts'
+import { isLeftover } from './sandbox-directory.ts'
 
 /** The control groups of one server. */
 export interface ControlGroups {
@@ -19,6 +20,7 @@ const none: ControlGroups = { directories: [], remove: async () => {} }
  */
 export async function createControlGroups(name: string, uid: number, root = '/sys/fs/cgroup'): Promise<ControlGroups> {
   if (uid !== 0) return none
+  for (const parent of [root, join(root, 'pids'), join(root, 'memory')]) await sweep(parent)
   const unified = await unifiedGroup(join(root, name), root)
   const made = unified === undefined ? await separateGroups(name, root) : [unified]
   return {
@@ -27,6 +29,12 @@ export async function createControlGroups(name: string, uid: number, root = '/sy
       for (const directory of made) await rmdir(directory).catch(() => {})
     },
   }
+}
+
+/** What killed supervisors left. One that is not empty yet stays for the next. */
+async function sweep(parent: string): Promise<void> {
+  const names = await readdir(parent).catch(() => [])
+  for (const name of names.filter(isLeftover)) await rmdir(join(parent, name)).catch(() => {})
 }
 
 /** Version 2: one tree for everything. */

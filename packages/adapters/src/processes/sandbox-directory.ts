@@ -36,10 +36,15 @@ export async function createSandboxDirectory(parent: string): Promise<SandboxDir
 
 async function sweep(parent: string): Promise<void> {
   for (const name of await readdir(parent).catch(() => [])) {
-    const pid = Number(new RegExp(`^${prefix}(\\d+)-\\w+$`).exec(name)?.[1])
     // Another user's is not ours to remove, and fails.
-    if (pid > 0 && !isAlive(pid)) await rm(join(parent, name), { recursive: true, force: true }).catch(() => {})
+    if (isLeftover(name)) await rm(join(parent, name), { recursive: true, force: true }).catch(() => {})
   }
+}
+
+/** Whether a name is that of a sandbox whose supervisor is gone. */
+export function isLeftover(name: string): boolean {
+  const pid = Number(new RegExp(`^${prefix}(\\d+)-\\w+$`).exec(name)?.[1])
+  return pid > 0 && !isAlive(pid)
 }
 
 function isAlive(pid: number): boolean {
