@@ -124,7 +124,7 @@ describe('a workload', () => {
         'Created',
       ]),
     )
-    expect(text).toMatch(/^Isolation: +none$/m)
+    expect(text).toMatch(/^Isolation: +(sandbox|node-permissions|none)$/m)
     expect(text).toMatch(/^Uptime: +(\d+[dhms] ?)+$/m)
     expect(JSON.parse(await world.ok('status', 'notes', '--format', 'json'))).toMatchObject({
       name: 'notes',

@@ -174,7 +174,9 @@ describe.skipIf(!bubblewrap)(`a hostile server (${note})`, () => {
     expect(pids.length).toBeLessThan(5)
     expect(await boxed('list', { path: world.directory })).toEqual({ done: [] })
     const environment = (await boxed('environment')).done as Record<string, string>
-    expect(Object.keys(environment)).not.toContain('THV_TEST_WORLD')
+    const base = ['HOME', 'LANG', 'LOGNAME', 'MCP_TRANSPORT', 'PATH', 'THV_WORKLOAD_MARKER', 'TMPDIR', 'USER']
+    const proxies = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'].flatMap((name) => [name, name.toLowerCase()])
+    expect(Object.keys(environment).toSorted()).toEqual([...base, ...proxies, 'NODE_USE_ENV_PROXY'].toSorted())
     expect(environment['HTTPS_PROXY']).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/)
   })
 

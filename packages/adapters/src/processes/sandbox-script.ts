@@ -6,12 +6,14 @@ const { sandboxMemoryBytes, sandboxProcesses } = processLimits
 /**
  * The last step inside the sandbox: limits, then the server. The number of processes is
  * counted per user namespace, so it must be set in here; shells differ in its letter. It
- * does not bind root, for whom control groups do it.
+ * does not bind root, for whom control groups do it. Variables that shells and
+ * bubblewrap add by themselves are taken away again.
  */
 export const limitScript = `
 ulimit -c 0 2>/dev/null
 ulimit -d ${sandboxMemoryBytes / 1024} 2>/dev/null
 ulimit -u ${sandboxProcesses} 2>/dev/null || ulimit -p ${sandboxProcesses} 2>/dev/null
+unset PWD OLDPWD SHLVL
 exec "$@"
 `
 

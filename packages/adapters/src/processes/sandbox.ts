@@ -48,8 +48,10 @@ export async function confineInSandbox(
 ): Promise<ConfinedCommand> {
   await assertMountable(spec.confinement)
   const opened: (() => Promise<void>)[] = []
+  let releasing: Promise<void> | undefined
   const release = async (): Promise<void> => {
-    for (const close of opened.splice(0).toReversed()) await close()
+    releasing ??= closeAll(opened)
+    await releasing
   }
   try {
     const directory = await createSandboxDirectory(options.temporaryDirectory)
@@ -76,6 +78,10 @@ export async function confineInSandbox(
     await release()
     throw error
   }
+}
+
+async function closeAll(opened: readonly (() => Promise<void>)[]): Promise<void> {
+  for (const close of opened.toReversed()) await close()
 }
 
 function shell(script: string): string[] {

@@ -86,6 +86,8 @@ export function createDeployment(
         await killTree()
       })()
       await stopping
+      // Whoever has waited for the stop may exit right after it.
+      await confined.release()
     },
   }
 }
