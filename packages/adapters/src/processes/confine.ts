@@ -1,6 +1,9 @@
+import { stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { ThvError, type Confinement, type DeploySpec } from '@thv/core'
 import { withNodePermissions } from './node-permissions.ts'
 import { findProgramPaths } from './program-paths.ts'
+import { createSandboxDirectory } from './sandbox-directory.ts'
 import { probeSandbox, type SandboxSupport } from './sandbox-probe.ts'
 import { confineInSandbox, type ConfinedCommand, type SandboxOptions } from './sandbox.ts'
 
@@ -54,17 +57,23 @@ async function underNode(
 ): Promise<ConfinedCommand | undefined> {
   // Which version another Node has would have to be asked; the one that runs thv is known.
   if (command[0] !== process.execPath) return undefined
-  const { home, temporaryDirectory } = options
-  const { programPaths: given } = spec.confinement
-  const { workingDirectory } = spec
-  const programPaths = given === 'discover' ? await findProgramPaths({ command, workingDirectory, home }) : given
+  const { workingDirectory, confinement } = spec
+  const { programPaths } = confinement
+  const { home } = options
+  const paths = programPaths === 'discover' ? await findProgramPaths({ command, workingDirectory, home }) : programPaths
+  const places = await Promise.all(paths.map(async (path) => ((await stat(path)).isDirectory() ? path : dirname(path))))
+  const own = await createSandboxDirectory(options.temporaryDirectory)
   const permitted = withNodePermissions({
     command,
     nodeVersion: process.version,
-    confinement: spec.confinement,
-    programPaths,
-    temporaryDirectory,
+    confinement,
+    directories: places,
+    temporaryDirectory: own.path,
   })
-  if (permitted === undefined) return undefined
-  return { ...unconfined(spec, permitted), isolation: 'node-permissions' }
+  if (permitted === undefined) {
+    await own.remove()
+    return undefined
+  }
+  const environment = { ...spec.environment, TMPDIR: own.path }
+  return { command: permitted, environment, isolation: 'node-permissions', depth: 0, release: own.remove }
 }
