@@ -20,7 +20,7 @@ export function readUpstreamProxy(
   const valueOf = (name: string): string => environment[name.toLowerCase()] ?? environment[name] ?? ''
   const text = [valueOf('HTTPS_PROXY'), valueOf('HTTP_PROXY'), valueOf('ALL_PROXY')].find((value) => value !== '')
   if (text === undefined) return undefined
-  const url = parseUrl(/^[a-z]+:\/\//i.test(text) ? text : `http://${text}`)
+  const url = parseUrl(/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`)
   if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) return undefined
   return {
     url,
