@@ -131,7 +131,7 @@ describe('a workload', () => {
       status: 'running',
       transport: 'stdio',
       proxy_mode: 'streamable-http',
-      isolation: 'none',
+      isolation: expect.stringMatching(/^(sandbox|node-permissions|none)$/),
       group: 'default',
       uptime: expect.stringMatching(/^\d/),
     })

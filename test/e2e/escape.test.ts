@@ -7,7 +7,7 @@ import { createServer as createSocketServer, type AddressInfo, type Server as So
 import { hostname, networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { eventually, fixture, openWorld, type World } from './harness.ts'
+import { collect, eventually, fixture, openWorld, type World } from './harness.ts'
 
 const bubblewrap = existsSync('/usr/bin/bwrap')
 const note = 'missing: bubblewrap'
@@ -152,7 +152,7 @@ describe.skipIf(!bubblewrap)(`a hostile server (${note})`, () => {
 
   it('cannot reach this machine by its own address, directly or by the proxy', async (context) => {
     const address = outsideAddress()
-    if (address === undefined) return context.skip('missing: an address beside loopback')
+    if (address === undefined) context.skip('missing: an address beside loopback')
     const how = { host: address, port: webPort }
     expect(await free('talk', how)).toEqual({ done: expect.stringContaining('200') })
     expect(await boxed('talk', how)).toEqual({ failed: expect.any(String) })
@@ -181,9 +181,9 @@ describe.skipIf(!bubblewrap)(`a hostile server (${note})`, () => {
   })
 
   it('cannot change the system or what belongs to it', async () => {
-    for (const path of ['/usr/thv-escape', '/etc/thv-escape', '/lib/thv-escape', '/proc/sys/kernel/hostname']) {
-      expect(await boxed('write', { path }), path).toEqual({ failed: expect.any(String) })
-    }
+    const paths = ['/usr/thv-escape', '/etc/thv-escape', '/lib/thv-escape', '/proc/sys/kernel/hostname']
+    const outcomes = await Promise.all(paths.map(async (path) => await boxed('write', { path })))
+    expect(outcomes).toEqual(paths.map(() => ({ failed: expect.any(String) })))
     const own = fixture('hostile-server.mjs')[1]!
     expect(await boxed('append', { path: own })).toEqual({ failed: expect.stringContaining('EROFS') })
   })
@@ -258,6 +258,33 @@ describe.skipIf(!bubblewrap)(`what a server was given (${note})`, () => {
     })
     expect(lines).toHaveLength(1)
     expect(lines[0]).toContain("add 'logged.example' to network.outbound.allow_host")
+  })
+
+  it('a learning run prints the smallest profile of what was reached', async () => {
+    const script = join(world.directory, 'learned.cjs')
+    const server = fixture('stdio-server.mjs')[1]!
+    await writeFile(
+      script,
+      `const { connect } = require('node:net')
+connect(443, 'somewhere.example').on('error', () => {
+  connect(Number(new URL(process.env.HTTP_PROXY).port), '127.0.0.1').write('CONNECT localhost:${webPort} HTTP/1.1\\r\\n\\r\\n')
+})
+import(${JSON.stringify(server)})`,
+    )
+    const volumes = ['--volume', `${data}:/data:ro`, '--volume', `${server}:${server}:ro`]
+    const command = ['--', process.execPath, script]
+    const child = world.spawn(['run', '--learn', '--foreground', '--name', 'pupil', ...volumes, ...command])
+    const ended = collect(child)
+    await eventually('both connections were tried', 15_000, async () => {
+      const log = (await world.thv('logs', 'pupil', '--proxy')).stdout
+      return log.includes(`blocked a connection of the server to localhost:${webPort}`) ? true : undefined
+    })
+    child.kill('SIGINT')
+    const { stdout } = await ended
+    expect(JSON.parse(stdout.slice(stdout.indexOf('{')))).toMatchObject({
+      read: [`${data}:/data`, `${server}:${server}`],
+      network: { outbound: { insecure_allow_all: false, allow_host: ['somewhere.example'], allow_port: [443] } },
+    })
   })
 
   it('without network there is none', async () => {

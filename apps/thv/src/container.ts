@@ -74,12 +74,11 @@ export function createContainer(environment: Container['environment'] = process.
       processes,
     }
   })
-  const dataDirectory = async (): Promise<string> => (await directories()).data
-  const logs = once(async () => (await adapters()).createLogFiles({ dataDirectory: await dataDirectory() }))
+  const logs = once(async () => (await adapters()).createLogFiles({ dataDirectory: (await directories()).data }))
   const ports = once(async () => (await adapters()).createPortAllocator())
-  const groups = once(async () => {
-    return (await adapters()).createFileGroupStore({ stateDirectory: (await directories()).state })
-  })
+  const groups = once(async () =>
+    (await adapters()).createFileGroupStore({ stateDirectory: (await directories()).state }),
+  )
   const installer = async (kind: PackageKind): Promise<PackageInstaller> => {
     const { createPackageInstaller } = await adapters()
     return createPackageInstaller(kind, { cacheDirectory: (await directories()).cache, environment })
@@ -87,7 +86,7 @@ export function createContainer(environment: Container['environment'] = process.
   const workloads = once(async (): Promise<RunWorkloadDeps & StartWorkloadDeps> => {
     const { createDetachedSupervisorLauncher, createSystemClock } = await adapters()
     const logFiles = await logs()
-    await prepareLogDirectory(await dataDirectory())
+    await prepareLogDirectory((await directories()).data)
     return {
       ...(await reading()),
       groups: await groups(),
@@ -118,11 +117,7 @@ export function createContainer(environment: Container['environment'] = process.
     installer,
     configs: async () => (await reading()).configs,
     packageCache: async () => (await adapters()).createPackageCache({ cacheDirectory: (await directories()).cache }),
-    planConfinement: async (config) => {
-      const globalIgnoreFile = join((await directories()).config, 'thvignore')
-      const warn = (message: string): void => void process.stderr.write(`warning: ${message}\n`)
-      return await (await adapters()).planConfinement({ globalIgnoreFile, warn }, config)
-    },
+    planConfinement: async (config) => await planConfinement(await adapters(), await directories(), config),
     supervision: async (name, options) => {
       const { wireSupervision } = await import('./wire-supervision.ts')
       return await wireSupervision(container, name, options)
@@ -132,6 +127,16 @@ export function createContainer(environment: Container['environment'] = process.
     checkDesktop: async () => await checkDesktop(await adapters(), environment),
   }
   return container
+}
+
+async function planConfinement(
+  adapters: Adapters,
+  directories: Directories,
+  config: Parameters<PlanConfinement>[0],
+): ReturnType<PlanConfinement> {
+  const globalIgnoreFile = join(directories.config, 'thvignore')
+  const warn = (message: string): void => void process.stderr.write(`warning: ${message}\n`)
+  return await adapters.planConfinement({ globalIgnoreFile, warn }, config)
 }
 
 async function checkDesktop(adapters: Adapters, environment: Container['environment']): Promise<void> {

@@ -38,7 +38,7 @@ export async function wireSupervision(
     else proxyLog.write(line.trimEnd())
     options.tell?.(level, message)
   }
-  const egress = createEgressRecord((message, fields) => log('warn', message, fields))
+  const egress = createEgressRecord((message) => log('warn', message))
   return {
     egress,
     deps: {

@@ -204,7 +204,7 @@ describe('a proxy of the company', () => {
     expect(upstream.url.href).toBe('http://proxy.corp:8080/')
     expect(
       ['example.com', 'a.corp', 'corp', 'localhost', '10.0.0.1'].map((host) => goesThrough(upstream, host)),
-    ).toEqual([...[true, false, false, false, false]])
+    ).toEqual([true, false, false, false, false])
     expect(readUpstreamProxy({ HTTPS_PROXY: 'socks5://x' })).toBeUndefined()
     expect(readUpstreamProxy({})).toBeUndefined()
   })
@@ -212,13 +212,13 @@ describe('a proxy of the company', () => {
 
 describe('an egress record', () => {
   it('logs each refusal once', () => {
-    const logged: unknown[] = []
-    const record = createEgressRecord((_message, fields) => void logged.push(fields))
+    const logged: string[] = []
+    const record = createEgressRecord((message) => void logged.push(message))
     const refused = { reason: 'why', remedy: 'do' }
     for (const host of ['a', 'a', 'b']) record.add({ host, port: 1, refused })
     expect(logged).toEqual([
-      { target: 'a:1', reason: 'why', allow: 'do' },
-      { target: 'b:1', reason: 'why', allow: 'do' },
+      'blocked a connection of the server to a:1: why; to allow it, do',
+      'blocked a connection of the server to b:1: why; to allow it, do',
     ])
   })
 

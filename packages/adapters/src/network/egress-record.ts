@@ -6,12 +6,12 @@ import { networkLimits } from './network-limits.ts'
 /** What the connections of one workload have shown. */
 export interface EgressRecord {
   add(attempt: EgressAttempt): void
-  /** The smallest profile that would have let through what was let through. */
+  /** The smallest profile that lets through all that was not refused, reached or not. */
   smallestProfile(name: string, mounts: Pick<PermissionProfile, 'read' | 'write'>): PermissionProfile
 }
 
 /** Remembers attempts, and logs each refusal once with what would allow it. */
-export function createEgressRecord(log: (message: string, fields: Record<string, unknown>) => void): EgressRecord {
+export function createEgressRecord(log: (message: string) => void): EgressRecord {
   const refused = new Set<string>()
   const reached = new Map<string, EgressAttempt>()
   return {
@@ -23,11 +23,8 @@ export function createEgressRecord(log: (message: string, fields: Record<string,
       }
       if (refused.has(key) || refused.size >= networkLimits.refusals) return
       refused.add(key)
-      log('blocked a connection of the server', {
-        target: key,
-        reason: attempt.refused.reason,
-        allow: attempt.refused.remedy,
-      })
+      const { reason, remedy } = attempt.refused
+      log(`blocked a connection of the server to ${key}: ${reason}; to allow it, ${remedy}`)
     },
     smallestProfile(name, mounts) {
       const attempts = [...reached.values()]

@@ -39,27 +39,45 @@ export interface SandboxPlan {
 export function bubblewrapArguments(plan: SandboxPlan): string[] {
   const resolver = plan.resolvConf === undefined ? [] : bind('--ro-bind', plan.resolvConf, '/etc/resolv.conf')
   return [
-    ...['--unshare-user', '--unshare-ipc', '--unshare-pid', '--unshare-uts', '--unshare-cgroup-try'],
-    ...['--uid', String(plan.user.uid), '--gid', String(plan.user.gid)],
+    ...namespaces,
+    '--uid',
+    String(plan.user.uid),
+    '--gid',
+    String(plan.user.gid),
     ...(plan.network === 'own' ? ['--unshare-net'] : []),
-    ...['--die-with-parent', '--cap-drop', 'ALL'],
+    ...leash,
     ...systemPaths.needed.flatMap((path) => bind('--ro-bind', path, path)),
     ...systemPaths.whereThere.flatMap((path) => bind('--ro-bind-try', path, path)),
     ...resolver,
-    ...['--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp', '--symlink', '../tmp', '/var/tmp', '--dir', '/run'],
-    ...['--tmpfs', plan.home],
+    ...fresh,
+    '--tmpfs',
+    plan.home,
     ...outermost(plan.programPaths).flatMap((path) => bind('--ro-bind', path, path)),
     ...plan.mounts.flatMap(({ source, target, writable }) => bind(writable ? '--bind' : '--ro-bind', source, target)),
     ...plan.covered.flatMap(({ target, isDirectory }) =>
       bind('--ro-bind', isDirectory ? plan.empty.directory : plan.empty.file, target),
     ),
-    // The root itself, which holds the rest of /etc and the way to each mount. And /proc: its
-    // settings of the kernel belong to root, and root stays root to them in any namespace.
-    ...['--remount-ro', '/proc', '--remount-ro', '/'],
-    ...['--chdir', plan.workingDirectory, '--'],
+    ...sealed,
+    '--chdir',
+    plan.workingDirectory,
+    '--',
     ...plan.command,
   ]
 }
+
+const namespaces = '--unshare-user --unshare-ipc --unshare-pid --unshare-uts --unshare-cgroup-try'.split(' ')
+
+/** Ends with whoever started it, and has no power over anything, whoever that was. */
+const leash = '--die-with-parent --cap-drop ALL'.split(' ')
+
+/** Made for this server. */
+const fresh = '--proc /proc --dev /dev --tmpfs /tmp --symlink ../tmp /var/tmp --dir /run'.split(' ')
+
+/**
+ * The root itself, which holds the rest of /etc and the way to each mount. And /proc: its
+ * settings of the kernel belong to root, and root stays root to them in any namespace.
+ */
+const sealed = '--remount-ro /proc --remount-ro /'.split(' ')
 
 /**
  * The arguments after `bwrap` for the outer half of a filtered server: a network of its

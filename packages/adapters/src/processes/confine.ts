@@ -75,5 +75,11 @@ async function underNode(
     return undefined
   }
   const environment = { ...spec.environment, TMPDIR: own.path }
-  return { command: permitted, environment, isolation: 'node-permissions', depth: 0, release: own.remove }
+  return {
+    command: permitted,
+    environment,
+    isolation: 'node-permissions',
+    depth: 0,
+    release: async () => await own.remove(),
+  }
 }

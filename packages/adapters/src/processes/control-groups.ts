@@ -1,7 +1,7 @@
-import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { processLimits } from './process-limits.ts'
-import { isLeftover } from './sandbox-directory.ts'
+import { listLeftovers } from './sandbox-directory.ts'
 
 /** The control groups of one server. */
 export interface ControlGroups {
@@ -33,8 +33,7 @@ export async function createControlGroups(name: string, uid: number, root = '/sy
 
 /** What killed supervisors left. One that is not empty yet stays for the next. */
 async function sweep(parent: string): Promise<void> {
-  const names = await readdir(parent).catch(() => [])
-  for (const name of names.filter(isLeftover)) await rmdir(join(parent, name)).catch(() => {})
+  for (const name of await listLeftovers(parent)) await rmdir(join(parent, name)).catch(() => {})
 }
 
 /** Version 2: one tree for everything. */

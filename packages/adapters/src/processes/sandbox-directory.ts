@@ -1,5 +1,6 @@
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { createProcessList } from './process-list.ts'
 
 /** What one sandbox needs beside the server: sockets, and something empty to cover with. */
 export interface SandboxDirectory {
@@ -35,22 +36,20 @@ export async function createSandboxDirectory(parent: string): Promise<SandboxDir
 }
 
 async function sweep(parent: string): Promise<void> {
-  for (const name of await readdir(parent).catch(() => [])) {
-    // Another user's is not ours to remove, and fails.
-    if (isLeftover(name)) await rm(join(parent, name), { recursive: true, force: true }).catch(() => {})
+  // Another user's is not ours to remove, and fails.
+  for (const name of await listLeftovers(parent)) {
+    await rm(join(parent, name), { recursive: true, force: true }).catch(() => {})
   }
 }
 
-/** Whether a name is that of a sandbox whose supervisor is gone. */
-export function isLeftover(name: string): boolean {
-  const pid = Number(new RegExp(`^${prefix}(\\d+)-\\w+$`).exec(name)?.[1])
-  return pid > 0 && !isAlive(pid)
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
-  }
+/** What sandboxes whose supervisor is gone have left in a directory. */
+export async function listLeftovers(parent: string): Promise<string[]> {
+  const processes = createProcessList()
+  const found = (await readdir(parent).catch(() => [])).map(async (name) => {
+    const pid = Number(new RegExp(`^${prefix}(\\d+)-\\w+$`).exec(name)?.[1])
+    if (!(pid > 0)) return []
+    const owner = await processes.one(pid)
+    return owner === undefined || owner.dead ? [name] : []
+  })
+  return (await Promise.all(found)).flat()
 }

@@ -5,7 +5,7 @@
 export const systemPaths = {
   needed: ['/usr'],
   whereThere: [
-    ...['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32', '/opt', '/nix/store', '/home/linuxbrew/.linuxbrew'],
+    ...'/bin /sbin /lib /lib32 /lib64 /libx32 /opt /nix/store /home/linuxbrew/.linuxbrew'.split(' '),
     ...['alternatives', 'ca-certificates', 'ca-certificates.conf', 'fonts', 'gai.conf', 'group', 'host.conf'].map(etc),
     ...['hosts', 'ld.so.cache', 'ld.so.conf', 'ld.so.conf.d', 'localtime', 'mime.types', 'nsswitch.conf'].map(etc),
     ...['os-release', 'passwd', 'pki', 'protocols', 'resolv.conf', 'services', 'ssl', 'timezone'].map(etc),

@@ -126,7 +126,7 @@ function proxyPortOf(serverPort: number | undefined): number {
 
 async function planOf(
   options: SandboxOptions,
-  { confinement, workingDirectory }: DeploySpec & { confinement: Confinement },
+  { confinement, environment, workingDirectory }: DeploySpec & { confinement: Confinement },
   { command, directory }: { command: Command; directory: SandboxDirectory },
 ): Promise<Parameters<typeof bubblewrapArguments>[0]> {
   const { home } = options
@@ -140,13 +140,32 @@ async function planOf(
     workingDirectory,
     user: currentUser(),
     home,
-    programPaths: [...program, ...(await installationOf(options.forwarder.node, home))],
+    programPaths: [
+      ...program,
+      ...(await installationOf(options.forwarder.node, home)),
+      ...(await certificatesOf(environment)),
+    ],
     mounts,
     covered,
     empty: directory.empty,
     network: network.kind === 'none' ? 'own' : 'inherited',
     ...(network.kind === 'filtered' ? { resolvConf: directory.resolvConf } : {}),
   }
+}
+
+/** By these variables programs find the certificates of a company's own authority. */
+const certificateVariables = [
+  'NODE_EXTRA_CA_CERTS',
+  'SSL_CERT_FILE',
+  'SSL_CERT_DIR',
+  'REQUESTS_CA_BUNDLE',
+  'CURL_CA_BUNDLE',
+]
+
+async function certificatesOf(environment: Readonly<Record<string, string>>): Promise<string[]> {
+  const paths = certificateVariables.flatMap((name) => environment[name] ?? []).filter((path) => path.startsWith('/'))
+  const there = await Promise.all(paths.map(async (path) => (await stat(path).catch(() => undefined)) !== undefined))
+  return paths.filter((_path, index) => there[index])
 }
 
 function environmentOf({ environment, confinement, listen }: DeploySpec, isForwarded: boolean): Record<string, string> {
@@ -156,8 +175,12 @@ function environmentOf({ environment, confinement, listen }: DeploySpec, isForwa
   const direct = 'localhost,127.0.0.1,::1'
   return {
     ...own,
-    ...{ HTTP_PROXY: proxy, HTTPS_PROXY: proxy, http_proxy: proxy, https_proxy: proxy },
-    ...{ NO_PROXY: direct, no_proxy: direct },
+    HTTP_PROXY: proxy,
+    HTTPS_PROXY: proxy,
+    NO_PROXY: direct,
+    http_proxy: proxy,
+    https_proxy: proxy,
+    no_proxy: direct,
     // Node 22.21 and 24 use the variables only when told so.
     NODE_USE_ENV_PROXY: '1',
   }

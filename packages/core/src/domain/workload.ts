@@ -54,7 +54,7 @@ export function buildWorkload(parts: {
     created_at: record.created_at,
     started_at: record.thv?.started_at ?? zeroTime,
   }
-  if (record.thv?.isolation !== undefined) workload.isolation = record.thv.isolation
+  if (config?.thv !== undefined && record.thv?.isolation !== undefined) workload.isolation = record.thv.isolation
   if (assessed.context !== undefined && assessed.context !== '') workload.status_context = assessed.context
   if (Object.keys(labels).length > 0) workload.labels = labels
   if (config?.group !== undefined && config.group !== '') workload.group = config.group

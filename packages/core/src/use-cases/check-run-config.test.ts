@@ -20,7 +20,7 @@ it('a config that asks for what would have to be ignored is refused, naming ever
   expect(() => assertSupportedRunConfig(config)).toThrow(
     expect.objectContaining({
       code: 'run-config-unsupported',
-      hint: "remove 'secrets', 'allow_docker_gateway' if the server may run without",
+      hint: "remove 'allow_docker_gateway', 'secrets' if the server may run without",
     }),
   )
 })
