@@ -48,7 +48,8 @@ export interface Container {
   ports: () => Promise<PortAllocator>
   installer: (kind: PackageKind) => Promise<PackageInstaller>
   packageCache: () => Promise<PackageCache>
-  planConfinement: PlanConfinement
+  /** Reads what a run config says about confinement; `warn` is told of ignore patterns that cannot be obeyed. */
+  confinementPlanner: (warn: (message: string) => void) => Promise<PlanConfinement>
   /** A run config from outside with its keys as this version writes them. */
   normalizeRunConfig: (value: unknown) => Promise<unknown>
   /** Writes a file the user named, 0600, with its parent directories; atomically, unless it is a device or a pipe. */
@@ -93,7 +94,7 @@ export function createContainer(environment: Container['environment'] = process.
       ports: await ports(),
       clock: createSystemClock(),
       installers: installer,
-      planConfinement: container.planConfinement,
+      planConfinement: await container.confinementPlanner((message) => process.stderr.write(`warning: ${message}\n`)),
       commands: { resolve: async (typed) => await resolveCommand(await adapters(), environment, typed) },
       launcher: createDetachedSupervisorLauncher({
         command: selfCommand,
@@ -117,7 +118,7 @@ export function createContainer(environment: Container['environment'] = process.
     installer,
     configs: async () => (await reading()).configs,
     packageCache: async () => (await adapters()).createPackageCache({ cacheDirectory: (await directories()).cache }),
-    planConfinement: async (config) => await planConfinement(await adapters(), await directories(), config),
+    confinementPlanner: async (warn) => planner(await adapters(), await directories(), warn),
     supervision: async (name, options) => {
       const { wireSupervision } = await import('./wire-supervision.ts')
       return await wireSupervision(container, name, options)
@@ -129,14 +130,9 @@ export function createContainer(environment: Container['environment'] = process.
   return container
 }
 
-async function planConfinement(
-  adapters: Adapters,
-  directories: Directories,
-  config: Parameters<PlanConfinement>[0],
-): ReturnType<PlanConfinement> {
-  const globalIgnoreFile = join(directories.config, 'thvignore')
-  const warn = (message: string): void => void process.stderr.write(`warning: ${message}\n`)
-  return await adapters.planConfinement({ globalIgnoreFile, warn }, config)
+function planner(adapters: Adapters, { config }: Directories, warn: (message: string) => void): PlanConfinement {
+  const globalIgnoreFile = join(config, 'thvignore')
+  return async (runConfig) => await adapters.planConfinement({ globalIgnoreFile, warn }, runConfig)
 }
 
 async function checkDesktop(adapters: Adapters, environment: Container['environment']): Promise<void> {

@@ -49,7 +49,7 @@ export async function wireSupervision(
         reaperCommand: [...selfCommand, '__reap'],
         confine: confineOptions(container, { egress, log }),
       }),
-      planConfinement: container.planConfinement,
+      planConfinement: await container.confinementPlanner((message) => log('warn', message)),
       installers: container.installer,
       buildEnvironment: environmentBuilder(adapters),
       packageDirectory: homeDirectory(),

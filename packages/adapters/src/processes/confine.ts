@@ -56,7 +56,8 @@ async function underNode(
   command: ConfinedCommand['command'],
 ): Promise<ConfinedCommand | undefined> {
   // Which version another Node has would have to be asked; the one that runs thv is known.
-  if (command[0] !== process.execPath) return undefined
+  // Nobody has tried it on Windows.
+  if (command[0] !== process.execPath || process.platform === 'win32') return undefined
   const { workingDirectory, confinement } = spec
   const { programPaths } = confinement
   const { home } = options

@@ -44,6 +44,11 @@ export async function planConfinement(options: PlanConfinementOptions, config: R
     network: config.isolate_network === true,
   })
   const profile = await profileOf(config)
+  if (profile.privileged === true) {
+    throw new ThvError('runtime-unsupported', 'the permission profile asks for a privileged server: no process is', {
+      hint: "take 'privileged' out of the profile",
+    })
+  }
   const network = wish === 'none' ? ({ kind: 'open' } as const) : resolveNetwork(profile, config.isolate_network)
   const mounts = await mountsOf(profile, volumes)
   const isAsked = hasProfile || volumes.length > 0 || config.isolate_network === true
