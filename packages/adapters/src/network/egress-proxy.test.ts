@@ -153,7 +153,7 @@ describe('an egress proxy', () => {
   it('says that a host cannot be reached, which is no refusal', async () => {
     await open({ allow_host: ['localhost'] })
     expect(await tunnelTo('localhost:1')).toMatch(/^HTTP\/1.1 502 /)
-    expect(attempts).toEqual([{ host: 'localhost', port: 1 }])
+    expect(attempts).toEqual([{ host: 'localhost', port: 1, failed: expect.stringContaining('ECONNREFUSED') }])
   })
 
   it('its end closes open tunnels', async () => {
@@ -211,14 +211,16 @@ describe('a proxy of the company', () => {
 })
 
 describe('an egress record', () => {
-  it('logs each refusal once', () => {
+  it('logs each refusal and each failure once', () => {
     const logged: string[] = []
     const record = createEgressRecord((message) => void logged.push(message))
     const refused = { reason: 'why', remedy: 'do' }
     for (const host of ['a', 'a', 'b']) record.add({ host, port: 1, refused })
+    for (const host of ['c', 'c']) record.add({ host, port: 1, failed: 'nobody is there' })
     expect(logged).toEqual([
       'blocked a connection of the server to a:1: why; to allow it, do',
       'blocked a connection of the server to b:1: why; to allow it, do',
+      'the server could not reach c:1: nobody is there',
     ])
   })
 

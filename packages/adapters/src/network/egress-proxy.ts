@@ -18,8 +18,10 @@ export interface EgressProxyOptions extends DialOptions {
 
 /** One connection that a server wanted. */
 export interface EgressAttempt extends EgressTarget {
-  /** Undefined when it was allowed. */
+  /** Set when the rules do not allow it. */
   refused?: { reason: string; remedy: string }
+  /** Why it came to nothing although it was allowed. */
+  failed?: string
 }
 
 /** A running egress proxy. */
@@ -71,8 +73,9 @@ async function dialAndTell(options: EgressProxyOptions, target: EgressTarget): P
     options.onAttempt(target)
     return socket
   } catch (error) {
-    const refused = error instanceof EgressRefused ? { reason: error.message, remedy: error.remedy } : undefined
-    options.onAttempt({ ...target, ...(refused === undefined ? {} : { refused }) })
+    if (error instanceof EgressRefused) {
+      options.onAttempt({ ...target, refused: { reason: error.message, remedy: error.remedy } })
+    } else options.onAttempt({ ...target, failed: messageOf(error) })
     throw error
   }
 }

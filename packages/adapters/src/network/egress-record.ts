@@ -10,24 +10,28 @@ export interface EgressRecord {
   smallestProfile(name: string, mounts: Pick<PermissionProfile, 'read' | 'write'>): PermissionProfile
 }
 
-/** Remembers attempts, and logs each refusal once with what would allow it. */
+/** Remembers attempts, and logs once each refusal, with what would allow it, and each failure. */
 export function createEgressRecord(log: (message: string) => void): EgressRecord {
-  const refused = new Set<string>()
-  const reached = new Map<string, EgressAttempt>()
+  const told = new Set<string>()
+  const wanted = new Map<string, EgressAttempt>()
+  const tellOnce = (message: string): void => {
+    if (told.has(message) || told.size >= networkLimits.refusals) return
+    told.add(message)
+    log(message)
+  }
   return {
     add(attempt) {
       const key = formatAuthority(attempt)
-      if (attempt.refused === undefined) {
-        if (reached.size < networkLimits.learned) reached.set(key, attempt)
+      const { refused, failed } = attempt
+      if (refused !== undefined) {
+        tellOnce(`blocked a connection of the server to ${key}: ${refused.reason}; to allow it, ${refused.remedy}`)
         return
       }
-      if (refused.has(key) || refused.size >= networkLimits.refusals) return
-      refused.add(key)
-      const { reason, remedy } = attempt.refused
-      log(`blocked a connection of the server to ${key}: ${reason}; to allow it, ${remedy}`)
+      if (failed !== undefined) tellOnce(`the server could not reach ${key}: ${failed}`)
+      if (wanted.size < networkLimits.learned) wanted.set(key, attempt)
     },
     smallestProfile(name, mounts) {
-      const attempts = [...reached.values()]
+      const attempts = [...wanted.values()]
       const hosts = [...new Set(attempts.map(({ host }) => host.toLowerCase()))].sort()
       const ports = [...new Set(attempts.map(({ port }) => port))].sort((left, right) => left - right)
       const outbound = { insecure_allow_all: false, allow_host: hosts, allow_port: ports }

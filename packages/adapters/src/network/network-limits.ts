@@ -14,7 +14,7 @@ export const networkLimits = {
   upstreamMs: 30_000,
   /** Head of such an answer. */
   headBytes: 16 * 1024,
-  /** Different refusals that are logged; after that the log says nothing new. */
+  /** Different refusals and failures that are logged; after that the log says nothing new. */
   refusals: 500,
   /** Different hosts and ports that a learning run remembers. */
   learned: 2_000,

@@ -1,5 +1,5 @@
 import { realpath, stat } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { isSystemPath, isWithin } from './sandbox-layout.ts'
 
 /** What marks the directory that a program belongs to. */
@@ -61,12 +61,17 @@ async function firstFile(args: readonly string[], workingDirectory: string): Pro
   return undefined
 }
 
-/** A directory that holds more than one thing of the user: home, above it, or one of the system's. */
+/**
+ * A directory that holds more than one thing of the user: home, what is above it, one of
+ * the system's, and hidden ones in home: `~/.local` has keys beside programs, and so has
+ * `~/.cargo`.
+ */
 function isBroad(directory: string, home: string): boolean {
-  return (
-    isWithin(home, directory) || ['/', '/tmp', '/var/tmp', '/var', '/etc', '/home', '/srv', '/mnt'].includes(directory)
-  )
+  if (isWithin(home, directory) || shared.includes(directory)) return true
+  return dirname(directory) === home && basename(directory).startsWith('.')
 }
+
+const shared = ['/', '/tmp', '/var/tmp', '/var', '/etc', '/home', '/srv', '/mnt', '/run', '/root']
 
 async function statOf(path: string): Promise<Awaited<ReturnType<typeof stat>> | undefined> {
   return await stat(path).catch(() => undefined)
