@@ -73,7 +73,7 @@ function confineOptions(
   const upstream = readUpstreamProxy(container.environment)
   return {
     home: homeDirectory(),
-    temporaryDirectory: tmpdir(),
+    temporaryDirectory: shortTemporaryDirectory(),
     forwarder: { node: process.execPath, script: forwarderScript },
     openEgress: async (more) =>
       await openEgressProxy({
@@ -84,6 +84,11 @@ function confineOptions(
     openInbound: openInboundListener,
     warn: (message) => log('warn', message),
   }
+}
+
+/** The name of a unix socket has at most 107 bytes, and some systems have long temporary directories. */
+function shortTemporaryDirectory(): string {
+  return tmpdir().length > 60 ? '/tmp' : tmpdir()
 }
 
 function environmentBuilder(adapters: Awaited<ReturnType<Container['adapters']>>): SuperviseDeps['buildEnvironment'] {

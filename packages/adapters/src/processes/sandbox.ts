@@ -5,6 +5,7 @@ import { bubblewrapArguments, networkArguments } from './bubblewrap.ts'
 import { createControlGroups } from './control-groups.ts'
 import { findProgramPaths, installationOf } from './program-paths.ts'
 import { createSandboxDirectory, type SandboxDirectory } from './sandbox-directory.ts'
+import { isSystemPath } from './sandbox-layout.ts'
 import { currentUser, withoutPowers } from './sandbox-probe.ts'
 import { forwardScript, joinScript, limitScript } from './sandbox-script.ts'
 
@@ -139,7 +140,8 @@ async function planOf(
     command: [...shell(limitScript), ...command],
     workingDirectory,
     user: currentUser(),
-    home,
+    // A home that holds the system cannot be emptied.
+    home: home === '/' || isSystemPath(home) ? '/home' : home,
     programPaths: [
       ...program,
       ...(await installationOf(options.forwarder.node, home)),
