@@ -27,24 +27,24 @@ async function pathsOf(command: [string, ...string[]], workingDirectory = home):
 }
 
 it('a script comes with its project', async () => {
-  await file('work/notes/package.json')
-  const script = await file('work/notes/src/server.js')
-  expect(await pathsOf(['/usr/bin/node', script])).toEqual(['~/work/notes'])
-  expect(await pathsOf(['/usr/bin/node', '--flag', 'src/server.js'], join(home, 'work/notes'))).toContain(
-    '~/work/notes',
+  await file('projects/notes/package.json')
+  const script = await file('projects/notes/src/server.js')
+  expect(await pathsOf(['/usr/bin/node', script])).toEqual(['~/projects/notes'])
+  expect(await pathsOf(['/usr/bin/node', '--flag', 'src/server.js'], join(home, 'projects/notes'))).toContain(
+    '~/projects/notes',
   )
 })
 
 it('a script without a project comes with its directory, and one in the home directory alone', async () => {
-  expect(await pathsOf(['/usr/bin/node', await file('work/a.js')])).toEqual(['~/work'])
+  expect(await pathsOf(['/usr/bin/node', await file('projects/a.js')])).toEqual(['~/projects'])
   expect(await pathsOf(['/usr/bin/node', await file('a.js')])).toEqual(['~/a.js'])
   expect(await pathsOf(['/usr/bin/node', await file('.ssh/a.js')])).toEqual(['~/.ssh/a.js'])
 })
 
 it('the working directory is part of it, but not home, not above it, and no hidden one in it', async () => {
-  await mkdir(join(home, 'work'))
+  await mkdir(join(home, 'projects'))
   await mkdir(join(home, '.ssh'))
-  expect(await pathsOf(['/usr/bin/true'], join(home, 'work'))).toEqual(['~/work'])
+  expect(await pathsOf(['/usr/bin/true'], join(home, 'projects'))).toEqual(['~/projects'])
   expect(await pathsOf(['/usr/bin/true'], home)).toEqual([])
   expect(await pathsOf(['/usr/bin/true'], dirname(home))).toEqual([])
   expect(await pathsOf(['/usr/bin/true'], '/')).toEqual([])
@@ -53,7 +53,7 @@ it('the working directory is part of it, but not home, not above it, and no hidd
 
 it('a project that is the home directory itself is not taken', async () => {
   await mkdir(join(home, '.git'))
-  expect(await pathsOf(['/usr/bin/node', await file('work/a.js')])).toEqual(['~/work'])
+  expect(await pathsOf(['/usr/bin/node', await file('projects/a.js')])).toEqual(['~/projects'])
 })
 
 it('an executable comes with its installation, as typed and as it really is', async () => {
