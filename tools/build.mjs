@@ -1,8 +1,8 @@
 /**
- * Bundles apps/thv/src/main.ts into apps/thv/dist/thv.js, one chunk per lazy import, nothing left to install.
+ * Bundles apps/thv/src/main.ts into apps/thv/dist/thv.js, and the forwarder into forwarder.js, one chunk per lazy import, nothing left to install.
  *
  * A running thv loads chunks late, so a build must not pull them away: file names carry a hash of their content, the
- * only fixed name is thv.js, one line long and replaced by a rename at the very end, and chunks of the last build
+ * only fixed names are thv.js and forwarder.js, one line long and replaced by a rename at the very end, and chunks of the last build
  * stay. Chunks lie beside thv.js, so that `new URL('../bin/…', import.meta.url)` means the same as in src.
  */
 import { spawnSync } from 'node:child_process'
@@ -26,7 +26,7 @@ const keepChunksMs = 7 * 24 * 60 * 60 * 1000
 const thv = join(root, 'apps', 'thv')
 
 /** What only a supervisor or an MCP client needs; it stays in chunks of its own. */
-const heavy = /(?:mcp-|wire-supervision|supervisor|supervise-here|packages.(?:proxy|runner))/
+const heavy = /(?:adapters.src.network|mcp-|wire-supervision|supervisor|supervise-here|packages.(?:proxy|runner))/
 const always = /(?:packages.(?:core|adapters)|apps.thv.src|node_modules.commander)/
 
 /** Loading a file costs Node more than parsing it, so what every command needs is one chunk. */
@@ -46,15 +46,25 @@ export async function build({ app = thv, sourcemap = false } = {}) {
   mkdirSync(output, { recursive: true })
   const workshop = mkdtempSync(join(output, '.build-'))
   try {
-    const { entry, files } = await bundle(join(app, 'src', 'main.ts'), workshop, { app, sourcemap })
+    const { entries, files } = await bundle(entriesOf(app), workshop, { app, sourcemap })
     for (const file of files) renameSync(join(workshop, file), join(output, file))
-    writeFileSync(join(workshop, 'thv.js'), `export * from './${entry}'\n`)
-    renameSync(join(workshop, 'thv.js'), join(output, 'thv.js'))
+    for (const [name, file] of Object.entries(entries)) {
+      writeFileSync(join(workshop, `${name}.js`), `export * from './${file}'\n`)
+      renameSync(join(workshop, `${name}.js`), join(output, `${name}.js`))
+    }
     retireChunks(output, files)
     writeFileSync(join(output, '.build-stamp'), JSON.stringify({ inputs, files }))
-    return ['thv.js', ...files]
+    return [...Object.keys(entries).map((name) => `${name}.js`), ...files]
   } finally {
     rmSync(workshop, { recursive: true, force: true })
+  }
+}
+
+/** What is started by its fixed name: the program, and what runs beside a sandbox with a network of its own. */
+function entriesOf(app) {
+  return {
+    forwarder: join(root, 'packages', 'adapters', 'src', 'network', 'forwarder-main.ts'),
+    thv: join(app, 'src', 'main.ts'),
   }
 }
 
@@ -62,7 +72,7 @@ async function bundle(input, directory, { app, sourcemap }) {
   // Not at the top: prepare imports this file before rolldown is installed.
   const { rolldown } = await import('rolldown')
   const bundler = await rolldown({
-    input: { main: input },
+    input,
     cwd: root,
     platform: 'node',
     resolve: { conditionNames: ['@thv/source', 'import', 'node'] },
@@ -82,8 +92,9 @@ async function bundle(input, directory, { app, sourcemap }) {
       entryFileNames: '[name]-[hash].js',
       chunkFileNames: '[name]-[hash].js',
     })
-    const entry = output.find((chunk) => chunk.type === 'chunk' && chunk.isEntry).fileName
-    return { entry, files: output.map((chunk) => chunk.fileName) }
+    const started = output.filter((chunk) => chunk.type === 'chunk' && chunk.isEntry)
+    const entries = Object.fromEntries(started.map((chunk) => [chunk.name, chunk.fileName]))
+    return { entries, files: output.map((chunk) => chunk.fileName) }
   } finally {
     await bundler.close()
   }

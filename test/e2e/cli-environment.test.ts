@@ -63,9 +63,12 @@ describe('the environment of a server', () => {
 
   it("has nothing of the caller's, not from run and not from a later start", async () => {
     const caller = { CALLERS_TOKEN: 'do not pass on', NODE_OPTIONS: '--no-deprecation', AWS_SECRET_ACCESS_KEY: 'x' }
-    const isOk = await world.run(['run', '--name', 'plain', '--', ...fixture('stdio-server.mjs')], {
-      environment: caller,
-    })
+    const isOk = await world.run(
+      ['run', '--isolation', 'none', '--name', 'plain', '--', ...fixture('stdio-server.mjs')],
+      {
+        environment: caller,
+      },
+    )
     expect(isOk).toMatchObject({ code: 0 })
     const allowed = ['HOME', 'LANG', 'LOGNAME', 'MCP_TRANSPORT', 'PATH', 'THV_WORKLOAD_MARKER', 'TMPDIR', 'USER']
     expect(Object.keys((await facts('plain')).environment).toSorted()).toEqual(allowed)

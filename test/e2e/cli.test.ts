@@ -124,14 +124,14 @@ describe('a workload', () => {
         'Created',
       ]),
     )
-    expect(text).toMatch(/^Isolation: +none$/m)
+    expect(text).toMatch(/^Isolation: +(sandbox|node-permissions|none)$/m)
     expect(text).toMatch(/^Uptime: +(\d+[dhms] ?)+$/m)
     expect(JSON.parse(await world.ok('status', 'notes', '--format', 'json'))).toMatchObject({
       name: 'notes',
       status: 'running',
       transport: 'stdio',
       proxy_mode: 'streamable-http',
-      isolation: 'none',
+      isolation: expect.stringMatching(/^(sandbox|node-permissions|none)$/),
       group: 'default',
       uptime: expect.stringMatching(/^\d/),
     })

@@ -33,18 +33,21 @@ const servers: RealServer[] = [
   },
   {
     source: 'npx://@modelcontextprotocol/server-filesystem',
-    run: (world) => ['npx://@modelcontextprotocol/server-filesystem', '--', join(world.directory, 'files')],
+    run: (world) => {
+      const files = join(world.directory, 'files')
+      return ['--volume', `${files}:${files}:ro`, 'npx://@modelcontextprotocol/server-filesystem', '--', files]
+    },
     tool: 'read_text_file',
     args: (world) => ({ path: join(world.directory, 'files/note.txt') }),
     answer: /^written by a test$/,
   },
   {
     source: 'npx://@modelcontextprotocol/server-memory',
-    run: (world) => [
-      '--env',
-      `MEMORY_FILE_PATH=${join(world.directory, 'memory.jsonl')}`,
-      'npx://@modelcontextprotocol/server-memory',
-    ],
+    run: (world) => {
+      const file = join(world.directory, 'memory.jsonl')
+      const flags = ['--volume', `${file}:/memory.jsonl`, '--env', 'MEMORY_FILE_PATH=/memory.jsonl']
+      return [...flags, 'npx://@modelcontextprotocol/server-memory']
+    },
     tool: 'open_nodes',
     args: () => ({ names: ['Ada'] }),
     answer: /"wrote the first program"/,

@@ -13,7 +13,8 @@ let peers: Peer[] = []
 beforeAll(async () => {
   world = await openWorld()
   await Promise.all([
-    world.ok('run', '--name', 'fixture', '--', ...fixture('stdio-server.mjs')),
+    // It tells its pid, and in a sandbox that is another one.
+    world.ok('run', '--name', 'fixture', '--isolation', 'none', '--', ...fixture('stdio-server.mjs')),
     world.ok('run', '--name', 'everything', 'npx://@modelcontextprotocol/server-everything', '--', 'stdio'),
     world.ok('run', '--name', 'old', '--proxy-mode', 'sse', '--', ...fixture('stdio-server.mjs')),
   ])

@@ -8,7 +8,7 @@ import { SSEClientTransport as SseV1 } from '@modelcontextprotocol/sdk/client/ss
 import { StreamableHTTPClientTransport as HttpV1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { eventually, openWorld, type World } from './harness.ts'
+import { eventually, isAlive, openWorld, type World } from './harness.ts'
 
 const everything = 'npx://@modelcontextprotocol/server-everything@2026.8.31'
 
@@ -69,10 +69,12 @@ async function runEverything(name: string, transport: 'streamable-http' | 'sse',
   return new URL(workload?.url.replace(/#.*/, '') ?? '')
 }
 
+/** Right after a restart the status may still name the one before. */
 async function killServer(name: string): Promise<void> {
-  const { thv } = await world.status(name)
-  const pid = thv?.server?.pid
-  if (pid === undefined) throw new Error(`${name} has no server`)
+  const pid = await eventually('its server lives', 10_000, async () => {
+    const server = (await world.status(name)).thv?.server
+    return server !== undefined && (await isAlive(server.pid)) ? server.pid : undefined
+  })
   process.kill(pid, 'SIGKILL')
 }
 

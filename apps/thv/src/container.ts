@@ -6,6 +6,7 @@ import type {
   PackageCache,
   PackageInstaller,
   PackageKind,
+  PlanConfinement,
   PortAllocator,
   ReadWorkloadDeps,
   RunConfigStore,
@@ -13,6 +14,7 @@ import type {
   StartWorkloadDeps,
 } from '@thv/core'
 import { readFile, realpath } from 'node:fs/promises'
+import { join } from 'node:path'
 import { homeDirectory } from './home-directory.ts'
 import { prepareLogDirectory } from './prepare-log-directory.ts'
 import { resolveCommand } from './resolve-command.ts'
@@ -48,6 +50,8 @@ export interface Container {
   ports: () => Promise<PortAllocator>
   installer: (kind: PackageKind) => Promise<PackageInstaller>
   packageCache: () => Promise<PackageCache>
+  /** Reads what a run config says about confinement; `warn` is told of ignore patterns that cannot be obeyed. */
+  confinementPlanner: (warn: (message: string) => void) => Promise<PlanConfinement>
   /** A run config from outside with its keys as this version writes them. */
   normalizeRunConfig: (value: unknown) => Promise<unknown>
   /** Writes a file the user named, 0600, with its parent directories; atomically, unless it is a device or a pipe. */
@@ -73,7 +77,6 @@ export function createContainer(environment: Container['environment'] = process.
       processes,
     }
   })
-  const dataDirectory = async (): Promise<string> => (await directories()).data
   const { logs, groups, sessions } = createFileStores(adapters, directories)
   const ports = once(async () => (await adapters()).createPortAllocator())
   const installer = async (kind: PackageKind): Promise<PackageInstaller> => {
@@ -83,7 +86,7 @@ export function createContainer(environment: Container['environment'] = process.
   const workloads = once(async (): Promise<RunWorkloadDeps & StartWorkloadDeps> => {
     const { createDetachedSupervisorLauncher, createSystemClock } = await adapters()
     const logFiles = await logs()
-    await prepareLogDirectory(await dataDirectory())
+    await prepareLogDirectory((await directories()).data)
     return {
       ...(await reading()),
       groups: await groups(),
@@ -91,6 +94,7 @@ export function createContainer(environment: Container['environment'] = process.
       ports: await ports(),
       clock: createSystemClock(),
       installers: installer,
+      planConfinement: await container.confinementPlanner((message) => process.stderr.write(`warning: ${message}\n`)),
       commands: { resolve: async (typed) => await resolveCommand(await adapters(), environment, typed) },
       launcher: createDetachedSupervisorLauncher({
         command: selfCommand,
@@ -115,6 +119,7 @@ export function createContainer(environment: Container['environment'] = process.
     installer,
     configs: async () => (await reading()).configs,
     packageCache: async () => (await adapters()).createPackageCache({ cacheDirectory: (await directories()).cache }),
+    confinementPlanner: async (warn) => planner(await adapters(), await directories(), warn),
     supervision: async (name, options) => {
       const { wireSupervision } = await import('./wire-supervision.ts')
       return await wireSupervision(container, name, options)
@@ -136,6 +141,11 @@ function createFileStores(
     groups: once(async () => (await adapters()).createFileGroupStore({ stateDirectory: (await directories()).state })),
     sessions: once(async () => (await adapters()).createSessionJournals({ dataDirectory: (await directories()).data })),
   }
+}
+
+function planner(adapters: Adapters, { config }: Directories, warn: (message: string) => void): PlanConfinement {
+  const globalIgnoreFile = join(config, 'thvignore')
+  return async (runConfig) => await adapters.planConfinement({ globalIgnoreFile, warn }, runConfig)
 }
 
 async function checkDesktop(adapters: Adapters, environment: Container['environment']): Promise<void> {

@@ -31,7 +31,7 @@ export async function runChecks(container: Container, signal: AbortSignal): Prom
     guarded('process guard', checkGuard(container)),
     guarded('directories', checkDirectories(container)),
     guarded('loopback port', checkLoopback(container)),
-    guarded('isolation', checkIsolation()),
+    guarded('isolation', checkIsolation(container)),
     guarded('workloads', checkWorkloads(container)),
   ])
   signal.throwIfAborted()
@@ -118,13 +118,12 @@ async function checkLoopback(container: Container): Promise<Check> {
   }
 }
 
-async function checkIsolation(): Promise<Check> {
-  return {
-    name: 'isolation',
-    status: 'missing',
-    detail: 'servers run as your user without a sandbox; status says isolation none',
-    fix: 'run only servers you trust',
-  }
+async function checkIsolation(container: Container): Promise<Check> {
+  const name = 'isolation'
+  const { probeSandbox } = await container.adapters()
+  const support = await probeSandbox()
+  if (support.works) return { name, status: 'ok', detail: 'servers run in a sandbox (bubblewrap)' }
+  return { name, status: 'missing', detail: `servers run without a sandbox: ${support.reason}`, fix: support.hint }
 }
 
 async function checkWorkloads(container: Container): Promise<Check> {

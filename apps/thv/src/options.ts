@@ -42,3 +42,9 @@ export function portOption(input: CommandInput, name: string, flag: string): num
   const port = numberOption(input, name, { flag, min: 0, max: 65_535 })
   return port === 0 ? undefined : port
 }
+
+/** A flag that may be followed by `=true` or `=false`, as Go writes it; undefined when it was not given. */
+export function switchOption(input: CommandInput, name: string): boolean | undefined {
+  const value = input.options[name]
+  return value === undefined ? undefined : value === true || value === 'true'
+}

@@ -30,7 +30,7 @@ export function parseInvocation(argv: readonly string[], write: (text: string) =
   for (const spec of commands)
     program.addCommand(register(spec, { streams, choose, rest }), { hidden: spec.hidden === true })
   try {
-    program.parse(own, { from: 'user' })
+    program.parse(own.map(settleSwitch), { from: 'user' })
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
     // Help that was asked for exits with 0; help shown for want of a command is still help.
@@ -100,6 +100,15 @@ function buildOption(spec: OptionSpec): Option {
     option.argParser((value: string, previous: string[] | undefined) => [...(previous ?? []), value])
   }
   return option
+}
+
+const switches = new Set(
+  commands.flatMap(({ options = [] }) => options.flatMap(({ flags }) => /^(--[\w-]+) \[/.exec(flags)?.[1] ?? [])),
+)
+
+/** A flag with an optional value takes it behind `=` only: the next word is something else. */
+function settleSwitch(word: string): string {
+  return switches.has(word) ? `${word}=true` : word
 }
 
 function helpHint(argv: readonly string[]): string {

@@ -10,3 +10,6 @@ export const selfCommand: readonly [executable: string, ...args: string[]] = [
   '--',
   fileURLToPath(new URL('../bin/thv.mjs', import.meta.url)),
 ]
+
+/** The program that runs beside a sandboxed server with a network of its own; built as a file of its own. */
+export const forwarderScript: string = fileURLToPath(new URL('../dist/forwarder.js', import.meta.url))

@@ -1,19 +1,21 @@
+import type { EgressRecord } from '@thv/adapters/network'
 import { ThvError, type RunConfig } from '@thv/core'
 import type { CommandContext } from './command.ts'
 
 /**
  * Supervises a workload in this process until Ctrl-C, a signal, or the end of the
- * process that started us over an IPC channel. Throws why the server cannot be kept
- * running, and the signal's reason when the end came before it ever served.
+ * process that started us over an IPC channel; resolves to what its connections have
+ * shown. Throws why the server cannot be kept running, and the signal's reason when the
+ * end came before it ever served.
  */
 export async function superviseHere(
   context: CommandContext,
   name: string,
   onServing: (config: RunConfig) => void,
-): Promise<void> {
+): Promise<EgressRecord> {
   const { container, output } = context
   const { supervise } = await import('@thv/runner')
-  const { deps, close } = await container.supervision(name, {
+  const { deps, egress, close } = await container.supervision(name, {
     debug: context.debug,
     tell: (level, message) => {
       if (level === 'warn' || level === 'error') output.note(`${level}: ${message}`)
@@ -38,6 +40,7 @@ export async function superviseHere(
       })
     }
     if (!served) context.signal.throwIfAborted()
+    return egress
   } finally {
     await close()
   }

@@ -1,3 +1,4 @@
+import type { EgressRecord } from '@thv/adapters/network'
 import type { SuperviseDeps } from '@thv/runner'
 
 export type Level = 'debug' | 'info' | 'warn' | 'error'
@@ -14,6 +15,8 @@ export interface SupervisionOptions {
 /** The wiring of one supervision, and its end. */
 export interface Supervision {
   deps: SuperviseDeps
+  /** What the connections of the server have shown so far. */
+  egress: EgressRecord
   /** Flushes the logs; bounded. */
   close: () => Promise<void>
 }

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { open, readdir, type FileHandle } from 'node:fs/promises'
+import { open, readdir, stat, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { limits, messageOf, systemCodeOf, ThvError } from '@thv/core'
@@ -17,6 +17,7 @@ export interface UserFiles {
   readText(path: string, options: { maxBytes?: number; signal: AbortSignal }): Promise<string>
   /** Non-hidden files of a directory in name order; none when it does not exist (spec/local 3.6). */
   listVisible(directory: string): Promise<string[]>
+  exists(path: string): Promise<boolean>
 }
 
 /** Files as the operating system has them. A symbolic link is fine here: the user named it. */
@@ -35,6 +36,7 @@ export function createUserFiles(): UserFiles {
         await file.close()
       }
     },
+    exists: async (path) => (await stat(path).catch(() => undefined)) !== undefined,
     listVisible: async (directory) => {
       try {
         const entries = await readdir(directory, { withFileTypes: true })

@@ -1,12 +1,20 @@
 import { tmpdir, userInfo } from 'node:os'
 import { dirname } from 'node:path'
+import type { ConfineOptions } from '@thv/adapters'
+import {
+  createEgressRecord,
+  openEgressProxy,
+  openInboundListener,
+  readUpstreamProxy,
+  type EgressRecord,
+} from '@thv/adapters/network'
 import { parseGoDuration } from '@thv/core'
 import { createProxy } from '@thv/proxy'
 import { runnerLimits, type SuperviseDeps } from '@thv/runner'
 import type { Container } from './container.ts'
 import { homeDirectory } from './home-directory.ts'
 import { readLimitVariables } from './limit-variables.ts'
-import { selfCommand } from './self-command.ts'
+import { forwarderScript, selfCommand } from './self-command.ts'
 import type { Level, Supervision, SupervisionOptions } from './supervision.ts'
 import { slogLine } from './slog-line.ts'
 
@@ -32,12 +40,18 @@ export async function wireSupervision(
     else proxyLog.write(line.trimEnd())
     options.tell?.(level, message)
   }
+  const egress = createEgressRecord((message) => log('warn', message))
   return {
+    egress,
     deps: {
       ...(await container.reading()),
       clock: adapters.createSystemClock(),
       ports: await container.ports(),
-      runtime: adapters.createProcessRuntime({ reaperCommand: [...selfCommand, '__reap'] }),
+      runtime: adapters.createProcessRuntime({
+        reaperCommand: [...selfCommand, '__reap'],
+        confine: confineOptions(container, { egress, log }),
+      }),
+      planConfinement: await container.confinementPlanner((message) => log('warn', message)),
       installers: container.installer,
       buildEnvironment: environmentBuilder(adapters),
       packageDirectory: homeDirectory(),
@@ -56,6 +70,31 @@ export async function wireSupervision(
       await Promise.all([serverLog.close(), proxyLog?.close()])
     },
   }
+}
+
+function confineOptions(
+  container: Container,
+  { egress, log }: { egress: EgressRecord; log: SuperviseDeps['log'] },
+): ConfineOptions {
+  const upstream = readUpstreamProxy(container.environment)
+  return {
+    home: homeDirectory(),
+    temporaryDirectory: shortTemporaryDirectory(),
+    forwarder: { node: process.execPath, script: forwarderScript },
+    openEgress: async (more) =>
+      await openEgressProxy({
+        ...more,
+        ...(upstream === undefined ? {} : { upstream }),
+        onAttempt: (attempt) => egress.add(attempt),
+      }),
+    openInbound: openInboundListener,
+    warn: (message) => log('warn', message),
+  }
+}
+
+/** The name of a unix socket has at most 107 bytes, and some systems have long temporary directories. */
+function shortTemporaryDirectory(): string {
+  return tmpdir().length > 60 ? '/tmp' : tmpdir()
 }
 
 function environmentBuilder(adapters: Awaited<ReturnType<Container['adapters']>>): SuperviseDeps['buildEnvironment'] {

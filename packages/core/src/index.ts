@@ -12,10 +12,30 @@ export {
 export { limits } from './limits.ts'
 export { readChainSettings, type ChainSettings } from './domain/chain-settings.ts'
 export { parseEnvironmentFile, parseEnvironmentVariable } from './domain/environment.ts'
+export { addressKind, type AddressKind } from './domain/address-kind.ts'
+export {
+  assertConfinable,
+  isolations,
+  isolationWishes,
+  resolveNetwork,
+  type Confinement,
+  type Isolation,
+  type IsolationWish,
+  type NetworkAccess,
+} from './domain/confinement.ts'
+export {
+  decideAddress,
+  decideEgress,
+  matchesHost,
+  type EgressDecision,
+  type EgressTarget,
+} from './domain/egress-rules.ts'
 export { parseGoDuration } from './domain/go-duration.ts'
 export { listenHost, urlHost } from './domain/host.ts'
 export { assertGroupName, defaultGroup, type Group } from './domain/group.ts'
+export { coveredEntries, parseIgnoreFile, type RootEntry } from './domain/ignore-rules.ts'
 export { matchesLabels, parseLabel } from './domain/label.ts'
+export { parseMount, parseVolume, type Mount, type Volume } from './domain/mount.ts'
 export {
   formatPackage,
   isPackageArgument,
@@ -26,6 +46,14 @@ export {
   type PackageSource,
   type ResolvedPackage,
 } from './domain/package-source.ts'
+export {
+  builtInProfile,
+  defaultProfileName,
+  parsePermissionProfile,
+  type NetworkPermissions,
+  type OutboundPermissions,
+  type PermissionProfile,
+} from './domain/permission-profile.ts'
 export { decideRestart, type RestartDecision } from './domain/restart-policy.ts'
 export {
   assertRunConfig,
@@ -61,7 +89,7 @@ export {
   type StatusRecord,
   type WorkloadStatus,
 } from './domain/workload-status.ts'
-export { buildWorkload, packageOf, userLabels, zeroTime, type Isolation, type Workload } from './domain/workload.ts'
+export { buildWorkload, packageOf, userLabels, zeroTime, type Workload } from './domain/workload.ts'
 export type { Clock } from './ports/clock.ts'
 export type {
   CachedPackage,
@@ -85,7 +113,13 @@ export type {
 export type { SupervisorLauncher } from './ports/supervisor-launcher.ts'
 export type { Deployment, DeploySpec, ServerExit, WorkloadRuntime } from './ports/workload-runtime.ts'
 export type { CommandResolver } from './ports/command-resolver.ts'
-export { requireGroup, requireTargetPort, sourceOf, type BuildRunConfigDeps } from './use-cases/build-run-config.ts'
+export {
+  requireGroup,
+  requireTargetPort,
+  sourceOf,
+  type BuildRunConfigDeps,
+  type PlanConfinement,
+} from './use-cases/build-run-config.ts'
 export { applyEvent, changeStatus, type ChangeStatusDeps } from './use-cases/change-status.ts'
 export { assertSupportedRunConfig } from './use-cases/check-run-config.ts'
 export { deleteWorkload, type DeleteWorkloadDeps } from './use-cases/delete-workload.ts'

@@ -35,6 +35,7 @@ function setUp(record: (pids: number[]) => Promise<void> = async () => {}) {
       servers.push(server)
       return {
         process: { pid: servers.length, started: 's', group: servers.length, marker: 'm' },
+        isolation: 'none',
         stdio: { input: new PassThrough(), output: new PassThrough() },
         exited,
         lastStderr: () => [],

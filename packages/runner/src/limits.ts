@@ -10,8 +10,8 @@ export const runnerLimits = {
   laneStopMs: 5_000,
   /** Writing a status while ending. */
   finalWriteMs: 5_000,
-  /** A failed handshake and the exit that caused it arrive by different ways; the exit is the better reason. */
-  exitReasonMs: 250,
+  /** A failed handshake and the exit that caused it arrive by different ways; the exit is the better reason, and a sandbox ends after its server. */
+  exitReasonMs: 1_000,
   /** Ending the server of a failed start. */
   failedStartStopMs: 5_000,
   /** A server whose output ended most likely ends itself; then its exit is the better reason. */

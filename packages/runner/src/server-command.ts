@@ -1,9 +1,11 @@
 import {
   sourceOf,
   ensurePackage,
+  listenHost,
   type DeploySpec,
   type PackageInstaller,
   type PackageKind,
+  type PlanConfinement,
   type RunConfig,
 } from '@thv/core'
 
@@ -14,6 +16,7 @@ export interface ServerCommandDeps {
   buildEnvironment: (extra: Record<string, string>, searchPath: string | undefined) => Record<string, string>
   /** Working directory of servers that come from a package. */
   packageDirectory: string
+  planConfinement: PlanConfinement
 }
 
 /** Everything of a {@link DeploySpec} that follows from the run config. */
@@ -27,11 +30,13 @@ export async function buildServerCommand(
 ): Promise<ServerCommand> {
   const args = config.cmd_args ?? []
   const source = sourceOf(config)
-  const common = { name: config.name, transport: config.transport }
+  const confinement = await deps.planConfinement(config)
+  const common = { name: config.name, transport: config.transport, ...listenOf(config) }
   if ('command' in source) {
     const { executable, workingDirectory, searchPath } = source.command
     return {
       ...common,
+      confinement,
       command: [executable, ...args],
       workingDirectory,
       environment: deps.buildEnvironment(serverEnvironment(config), searchPath),
@@ -41,10 +46,16 @@ export async function buildServerCommand(
   const [executable, ...leading] = installed?.command ?? ['']
   return {
     ...common,
+    confinement: { ...confinement, programPaths: installed === undefined ? [] : [installed.directory] },
     command: [executable, ...leading, ...args],
     workingDirectory: deps.packageDirectory,
     environment: deps.buildEnvironment({ ...installed?.environment, ...serverEnvironment(config) }, undefined),
   }
+}
+
+function listenOf(config: RunConfig): Pick<DeploySpec, 'listen'> {
+  if (config.transport === 'stdio') return {}
+  return { listen: { host: listenHost(config.target_host ?? ''), port: config.target_port ?? 0 } }
 }
 
 /**

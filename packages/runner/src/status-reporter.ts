@@ -206,6 +206,7 @@ function withoutPast(extension: StatusExtension): StatusExtension {
   const {
     server: _server,
     lanes: _lanes,
+    isolation: _isolation,
     stop_deadline: _deadline,
     last_stderr: _stderr,
     error_code: _code,

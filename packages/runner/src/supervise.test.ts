@@ -326,6 +326,7 @@ function deploy(created: Stage): Deployment {
   created.onDeploy(server)
   return {
     process: { pid: 42, started: 's', group: 42, marker: 'm' },
+    isolation: 'none',
     stdio: { input: new PassThrough(), output: new PassThrough() },
     exited,
     lastStderr: () => ['last words'],

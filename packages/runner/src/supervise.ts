@@ -124,8 +124,9 @@ async function serveOnce(
   }
   const deployment = await deps.runtime.deploy({ ...command, onOutput: deps.writeServerLine }, signal)
   try {
-    deps.log('info', 'server started', { pid: deployment.process.pid })
-    await reporter.report('launch', { extension: { server: deployment.process } }, signal)
+    deps.log('info', 'server started', { pid: deployment.process.pid, isolation: deployment.isolation })
+    const extension = { server: deployment.process, isolation: deployment.isolation }
+    await reporter.report('launch', { extension }, signal)
     const { lost } = await attach(supervision, deployment)
     const startedAt = deps.clock.now().toISOString()
     await reporter.report('ready', { extension: { started_at: startedAt, restarts: run.restarts } }, signal)

@@ -1,23 +1,29 @@
+import { resolve } from 'node:path'
 import {
   assertRunConfig,
+  builtInProfile,
   createWorkload,
   deleteWorkload,
+  getWorkload,
+  isolationWishes,
   isPackageArgument,
   isEra,
   isProxyMode,
   isTransportType,
   limits,
   messageOf,
+  parseVolume,
   runWorkload,
   systemCodeOf,
   ThvError,
+  type PermissionProfile,
   type RunConfig,
   type RunInput,
   type RunRequest,
 } from '@thv/core'
 import type { CommandContext, CommandInput } from '../command.ts'
-import { flagOption, listOption, portOption, textOption } from '../options.ts'
 import { readLimitVariables } from '../limit-variables.ts'
+import { flagOption, listOption, portOption, switchOption, textOption } from '../options.ts'
 import { parseLabels } from './parse-labels.ts'
 import { readEnvironment } from './read-environment.ts'
 import { readToolsOverride } from './read-tools-override.ts'
@@ -34,21 +40,39 @@ export async function runCommand(context: CommandContext, input: CommandInput): 
     output.note('warning: proxy mode sse is deprecated; streamable-http is what clients of today speak')
   }
   const deps = await container.workloads()
+  const learns = flagOption(input, 'learn')
   if (!flagOption(input, 'foreground')) {
     const config = await runWorkload(deps, run, output.progress, signal)
     output.settle()
     output.note(servingLine(config))
+    await warnOfIsolation(context, config)
     return 0
   }
   const config = await createWorkload(deps, run, output.progress, signal)
   output.settle()
   try {
     const serving = (): void => output.line(servingLine(config))
-    await superviseHere(context, config.name, serving)
+    const egress = await superviseHere(context, config.name, serving)
+    if (learns) output.json(egress.smallestProfile(config.name, mountsOf(config)))
     return 0
   } finally {
     await deleteWorkload(deps, config.name, {}, AbortSignal.timeout(limits.undoMs))
   }
+}
+
+/** Nobody gets less than a sandbox without being told; who asked for it knows. */
+async function warnOfIsolation({ container, output }: CommandContext, config: RunConfig): Promise<void> {
+  const { isolation } = await getWorkload(await container.reading(), config.name)
+  if (isolation === 'sandbox' || isolation === 'container' || config.thv?.isolation === 'none') return
+  output.note(`warning: ${config.name} runs with isolation ${isolation ?? 'unknown'}; see 'thv doctor' for a sandbox`)
+}
+
+/** A learning run records connections; of files it knows what the server was given. */
+function mountsOf({ volumes = [] }: RunConfig): Pick<PermissionProfile, 'read' | 'write'> {
+  const parsed = volumes.map(parseVolume)
+  const specs = (readOnly: boolean): string[] =>
+    parsed.filter((volume) => volume.readOnly === readOnly).map(({ source, target }) => `${source}:${target}`)
+  return { read: specs(true), write: specs(false) }
 }
 
 async function readInput(context: CommandContext, input: CommandInput): Promise<RunInput> {
@@ -88,6 +112,7 @@ async function readRequest(context: CommandContext, input: CommandInput): Promis
   if (flagOption(input, 'sharedServer')) request.sharedServer = true
   await addChain(context, request, input)
   addPorts(request, input)
+  await addPermissions(context, request, input)
   return request
 }
 
@@ -119,6 +144,61 @@ function addTexts(request: RunRequest, input: CommandInput): void {
   if (isProxyMode(mode)) request.proxyMode = mode
   const era = textOption(input, 'era')
   if (isEra(era)) request.era = era
+}
+
+async function addPermissions(context: CommandContext, request: RunRequest, input: CommandInput): Promise<void> {
+  const nameOrPath = textOption(input, 'permissionProfile')
+  if (nameOrPath !== undefined) {
+    const { loadPermissionProfile } = await context.container.adapters()
+    const profile = await loadPermissionProfile(nameOrPath)
+    // A path means the same from any directory later.
+    const isName = builtInProfile(nameOrPath) !== undefined
+    request.permissionProfile = { nameOrPath: isName ? nameOrPath : resolve(nameOrPath), profile }
+  }
+  const volumes = listOption(input, 'volume').map(absoluteVolume)
+  if (volumes.length > 0) request.volumes = volumes
+  const network = textOption(input, 'network')
+  if (network !== undefined) request.network = network
+  const isolation = isolationWishes.find((wish) => wish === textOption(input, 'isolation'))
+  if (isolation !== undefined) request.isolation = isolation
+  const isolateNetwork = switchOption(input, 'isolateNetwork')
+  if (isolateNetwork !== undefined) request.isolateNetwork = isolateNetwork
+  if (switchOption(input, 'ignoreGlobally') === false) request.ignoreGlobally = false
+  if (flagOption(input, 'learn')) learn(request, flagOption(input, 'foreground'))
+  await noteUnseenPaths(context, request)
+}
+
+/** Everything must go through the egress proxy, and nothing be refused by a profile. */
+function learn(request: RunRequest, isForeground: boolean): void {
+  const { permissionProfile, network, isolateNetwork, isolation } = request
+  if (!isForeground) {
+    throw new ThvError('invalid-flag-combination', '--learn prints at the end of a run that is waited for', {
+      hint: 'add --foreground',
+    })
+  }
+  if (permissionProfile !== undefined || network !== undefined || isolateNetwork === false || isolation === 'none') {
+    throw new ThvError('invalid-flag-combination', '--learn is for a run with isolation and no other profile', {
+      hint: 'leave --permission-profile, --network, --isolate-network and --isolation out',
+    })
+  }
+  request.isolation = 'required'
+  request.isolateNetwork = true
+}
+
+/** The commonest reason why a server that ran before does not run in a sandbox. */
+async function noteUnseenPaths({ container, output }: CommandContext, request: RunRequest): Promise<void> {
+  if (request.isolation === 'none' || request.source === undefined) return
+  const given = (request.volumes ?? []).map((volume) => parseVolume(volume).target)
+  for (const path of request.args.filter((argument) => argument.startsWith('/'))) {
+    const isGiven = given.some((target) => path === target || path.startsWith(`${target}/`))
+    if (isGiven || !(await container.files.exists(path))) continue
+    output.note(`note: the server does not see ${path} of this machine; to give it, add --volume ${path}:${path}`)
+  }
+}
+
+function absoluteVolume(text: string): string {
+  const { source, target, readOnly } = parseVolume(text)
+  return `${resolve(source)}:${target}${readOnly ? ':ro' : ''}`
 }
 
 function addPorts(request: RunRequest, input: CommandInput): void {

@@ -63,6 +63,37 @@ const runOptions: readonly OptionSpec[] = [
   { flags: '--env-file <file>', summary: 'file of KEY=VALUE lines', completes: 'files' },
   { flags: '--env-file-dir <directory>', summary: 'directory of such files', completes: 'files' },
   { flags: '-l, --label <key=value>', summary: 'label of the workload', repeat: true },
+  {
+    flags: '--permission-profile <name>',
+    summary: "what the server may do: 'none', 'network' or a JSON file (default: network)",
+    completes: 'files',
+  },
+  {
+    flags: '-v, --volume <host:container[:ro]>',
+    summary: 'file or directory the server may use',
+    repeat: true,
+    completes: 'files',
+  },
+  {
+    flags: '--isolate-network [on]',
+    summary: "only the profile's hosts can be reached (default: true where there is a sandbox)",
+    choices: ['true', 'false'],
+  },
+  { flags: '--network <mode>', summary: "'none', 'host', or a container network, in the place of the profile's" },
+  {
+    flags: '--isolation <wish>',
+    summary: 'auto: the best there is; required: a sandbox or no start; none (default: auto)',
+    choices: ['auto', 'required', 'none'],
+  },
+  {
+    flags: '--ignore-globally [on]',
+    summary: "obey the user's own ignore patterns (default: true)",
+    choices: ['true', 'false'],
+  },
+  {
+    flags: '--learn',
+    summary: 'with --foreground: let every connection through, print the smallest profile at the end',
+  },
   { flags: '-f, --foreground', summary: 'stay, serve until Ctrl-C, then remove the workload' },
   { flags: '--from-config <file>', summary: 'run what thv export wrote', completes: 'files' },
 ]

@@ -27,6 +27,7 @@ export function createInstaller(ecosystem: Ecosystem, options: InstallerOptions)
       resolved: integrity === undefined ? resolved : { ...resolved, integrity },
       command: absoluteCommand(manifest, directory, options.nodePath ?? process.execPath),
       environment: {},
+      directory,
     }
   }
 

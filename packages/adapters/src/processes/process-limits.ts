@@ -12,6 +12,16 @@ export const processLimits = {
   reaperTenths: 25,
   /** Between two looks whether a process group is empty. */
   groupPollMs: 20,
+  /** A sandbox that does nothing takes 10 ms. */
+  sandboxProbeMs: 5_000,
+  /** From the start of a forwarder until it listens; Node needs about 80 ms. */
+  forwarderReadyMs: 10_000,
+  /** Processes and threads of a sandboxed server: a Node program has about 12, a browser some hundred. */
+  sandboxProcesses: 512,
+  /** Memory of a sandboxed server, for each process or, where control groups can be made, for all together. */
+  sandboxMemoryBytes: 4 * 1024 * 1024 * 1024,
+  /** A permission profile or a list of ignore patterns. */
+  profileBytes: 256 * 1024,
   /** One call of `ps` or of PowerShell. */
   listCommandMs: 10_000,
   /** Output of `ps` with environments, for some thousand processes. */

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { ThvError, type WorkloadRuntime } from '@thv/core'
+import { createConfine, unconfined, type ConfineOptions } from './confine.ts'
 import { findExecutable } from './executable.ts'
 import { spawnGuarded } from './guarded-spawn.ts'
 import { createProcessList } from './process-list.ts'
@@ -12,18 +13,21 @@ export interface ProcessRuntimeOptions {
    * and exits with its result; for example `[process.execPath, '/…/thv.js', '__reap']`.
    */
   reaperCommand: readonly [executable: string, ...args: string[]]
+  /** Default: no server is confined. */
+  confine?: ConfineOptions
   /** Windows' `SystemRoot`. Default `C:\Windows`; unused elsewhere. */
   systemRoot?: string
 }
 
 /**
- * Runs servers as plain processes of this user. A server and everything it starts
+ * Runs servers as processes of this user, confined as their spec asks. A server and everything it starts
  * dies with the calling process, also when that is killed with SIGKILL: within half
  * a second on POSIX. Windows keeps this promise for the server itself only.
  */
 export function createProcessRuntime(options: ProcessRuntimeOptions): WorkloadRuntime {
   const systemRoot = options.systemRoot ?? 'C:\\Windows'
   const list = createProcessList({ systemRoot })
+  const confine = options.confine === undefined ? undefined : createConfine(options.confine)
   return {
     kind: 'process',
     async deploy(spec, signal) {
@@ -35,17 +39,24 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): WorkloadRu
         workingDirectory,
         searchPath: environment['PATH'] ?? environment['Path'] ?? '',
       })
-      const running = await spawnGuarded(
-        {
-          command: [executable, ...args],
-          environment,
-          workingDirectory,
-          reaperCommand: options.reaperCommand,
-          list,
-        },
-        signal,
-      )
-      return createDeployment(running, spec, { list, systemRoot })
+      const command = [executable, ...args] as const
+      const confined = confine === undefined ? unconfined(spec, command) : await confine(spec, command)
+      try {
+        const running = await spawnGuarded(
+          {
+            command: confined.command,
+            environment: confined.environment,
+            workingDirectory,
+            reaperCommand: options.reaperCommand,
+            list,
+          },
+          signal,
+        )
+        return createDeployment(running, spec, { list, systemRoot, confined })
+      } catch (error) {
+        await confined.release()
+        throw error
+      }
     },
   }
 }

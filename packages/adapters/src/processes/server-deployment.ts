@@ -1,5 +1,6 @@
 import { platform } from 'node:os'
 import { messageOf, type Deployment, type DeploySpec, type ServerExit } from '@thv/core'
+import type { ConfinedCommand } from './sandbox.ts'
 import type { GuardedProcess } from './guarded-spawn.ts'
 import { createLineMemory, readLines } from './output-lines.ts'
 import type { ProcessList } from './process-list.ts'
@@ -15,9 +16,10 @@ import { waitAtMost } from './wait-at-most.ts'
 export function createDeployment(
   running: GuardedProcess,
   spec: DeploySpec,
-  context: { list: ProcessList; systemRoot: string },
+  context: { list: ProcessList; systemRoot: string; confined: ConfinedCommand },
 ): Deployment {
   const { child, identity, guard } = running
+  const { list, systemRoot, confined } = context
   const isStdio = spec.transport === 'stdio'
   const memory = createLineMemory()
   readLines(child.stderr, (line) => {
@@ -31,7 +33,8 @@ export function createDeployment(
     child,
     group: identity.group,
     endsOnEndOfInput: isStdio,
-    list: context.list,
+    depth: confined.depth,
+    list,
     left: running.left,
   })
   const exited = followToTheEnd()
@@ -48,12 +51,13 @@ export function createDeployment(
     await waitAtMost(running.closed, processLimits.drainMs)
     for (const stream of [child.stdin, child.stdout, child.stderr]) stream.destroy()
     await running.closed
+    await confined.release()
     return exit
   }
 
   async function killTree(): Promise<void> {
     const groupIsOurs = platform() !== 'win32'
-    await reapTree(identity, { signal: new AbortController().signal, groupIsOurs, ...context })
+    await reapTree(identity, { signal: new AbortController().signal, groupIsOurs, list, systemRoot })
     // After a failure the guard stays: when this process ends, it tries again.
     guard?.release()
   }
@@ -72,6 +76,7 @@ export function createDeployment(
     process: identity,
     stdio: isStdio ? { input: child.stdin, output: child.stdout } : undefined,
     exited,
+    isolation: confined.isolation,
     lastStderr() {
       return memory.lines()
     },
@@ -81,6 +86,8 @@ export function createDeployment(
         await killTree()
       })()
       await stopping
+      // Whoever has waited for the stop may exit right after it.
+      await confined.release()
     },
   }
 }

@@ -3,6 +3,7 @@ import { platform } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { limits } from '@thv/core'
 import { processLimits } from './process-limits.ts'
+import type { ProcessEntry } from './platform/process-entry.ts'
 import type { ProcessList } from './process-list.ts'
 import { waitAtMost } from './wait-at-most.ts'
 
@@ -11,6 +12,8 @@ export interface StopSubject {
   child: ChildProcess
   /** 0 where there are no groups. */
   group: number
+  /** Generations from the child down to the server, in a sandbox; 0: the child is the server. */
+  depth: number
   /** Whether closing its input is how this server is asked to leave. */
   endsOnEndOfInput: boolean
   list: ProcessList
@@ -34,7 +37,7 @@ export function createStopPlan(subject: StopSubject): (withinMs: number) => Prom
     }
     const rest = withinMs - (performance.now() - begun)
     if (rest <= 0 || !(await isAlive(subject))) return
-    terminate(subject)
+    await terminate(subject)
     await waitUntilEmpty(subject, rest - Math.min(limits.killReserveMs, rest / 4))
   }
 }
@@ -56,9 +59,31 @@ async function isAlive(subject: StopSubject): Promise<boolean> {
   return (await subject.list.all(undefined)).some((one) => one.group === subject.group && !one.dead)
 }
 
-/** Windows has no polite signal for a process without a window; there only end of input is polite. */
-function terminate(subject: StopSubject): void {
-  if (platform() !== 'win32') signalGroup(subject.group, 'SIGTERM')
+/**
+ * Windows has no polite signal for a process without a window; there only end of input
+ * is polite. What holds a sandbox would die of the signal and take the server along, so
+ * there it goes to the server and what that started.
+ */
+async function terminate(subject: StopSubject): Promise<void> {
+  if (platform() === 'win32') return
+  if (subject.depth === 0) {
+    signalGroup(subject.group, 'SIGTERM')
+    return
+  }
+  const entries = await subject.list.all(undefined)
+  for (const pid of descendants(entries, subject.child.pid ?? 0, subject.depth)) signal(pid, 'SIGTERM')
+}
+
+/** Everyone at least `depth` generations below a process. */
+function descendants(entries: readonly ProcessEntry[], ancestor: number, depth: number): number[] {
+  let generation = new Set([ancestor])
+  const found: number[] = []
+  for (let level = 1; generation.size > 0; level += 1) {
+    const parents = generation
+    generation = new Set(entries.filter((one) => parents.has(one.parent)).map((one) => one.pid))
+    if (level >= depth) found.push(...generation)
+  }
+  return found
 }
 
 function signalGroup(group: number, signal: 'SIGTERM' | 0): boolean {
@@ -67,5 +92,13 @@ function signalGroup(group: number, signal: 'SIGTERM' | 0): boolean {
     return group > 1 && process.kill(-group, signal)
   } catch {
     return false
+  }
+}
+
+function signal(pid: number, name: 'SIGTERM'): void {
+  try {
+    process.kill(pid, name)
+  } catch {
+    // Gone since the look.
   }
 }

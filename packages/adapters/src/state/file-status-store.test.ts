@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { chownSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { limits, type StatusRecord, type StatusStore } from '@thv/core'
+import { isolations, limits, type StatusRecord, type StatusStore } from '@thv/core'
 import { testStatusStore } from '@thv/core/contracts'
 import { expect, test, vi } from 'vitest'
 import { createFileStatusStore } from './file-status-store.ts'
@@ -267,6 +267,7 @@ test('every record reads back as it was written', async () => {
           since: date,
           started_at: date,
           restarts: fc.nat(),
+          isolation: fc.constantFrom(...isolations),
           last_stderr: fc.array(text, { maxLength: limits.stderrLines }),
         },
         { requiredKeys: [] },

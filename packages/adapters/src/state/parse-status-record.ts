@@ -1,4 +1,4 @@
-import { isErrorCode, limits, workloadStatuses, type ProcessIdentity, type ServerProcess } from '@thv/core'
+import { isErrorCode, isolations, limits, workloadStatuses, type ProcessIdentity, type ServerProcess } from '@thv/core'
 import type { StatusExtension, StatusRecord, WorkloadStatus } from '@thv/core'
 import { isJsonObject, type JsonObject } from './parse-state-json.ts'
 import { parseRepairedObject } from './repair-json.ts'
@@ -45,6 +45,7 @@ function extensionOf(raw: JsonObject): StatusExtension {
   const owner = identityOf(raw['owner'])
   const server = serverOf(raw['server'])
   const lanes = raw['lanes']
+  const isolation = isolations.find((known) => known === raw['isolation'])
   const since = timeOf(raw['since'])
   const started = timeOf(raw['started_at'])
   const restarts = countOf(raw['restarts'])
@@ -57,6 +58,7 @@ function extensionOf(raw: JsonObject): StatusExtension {
     const servers = lanes.slice(0, limits.laneRecords).map((lane) => serverOf(lane))
     found.lanes = servers.filter((lane) => lane !== undefined)
   }
+  if (isolation !== undefined) found.isolation = isolation
   if (since !== undefined) found.since = since
   if (started !== undefined) found.started_at = started
   if (restarts !== undefined) found.restarts = restarts

@@ -1,4 +1,5 @@
 import { messageOf, ThvError } from '../errors.ts'
+import { isolationWishes, type IsolationWish } from './confinement.ts'
 import { formatPackage, packageKinds, parsePackageSource, type ResolvedPackage } from './package-source.ts'
 import type { ToolOverride } from './tool-rules.ts'
 import { isProxyMode, isTransportType, type ProxyMode, type TransportType } from './transport-type.ts'
@@ -34,7 +35,16 @@ export interface RunConfig {
   trust_proxy_headers?: boolean
   /** Path in front of the endpoints that SSE clients are told; `/…`, default none. */
   endpoint_prefix?: string
+  /** A profile object as in a profile file, or null. */
   permission_profile: unknown
+  /** A built-in profile or the path of a profile file; `permission_profile` is what it held. */
+  permission_profile_name_or_path?: string
+  /** `host:container[:ro]`, with absolute paths. */
+  volumes?: string[]
+  /** Whether only the profile's hosts can be reached; undefined: where a sandbox can do it. */
+  isolate_network?: boolean
+  /** ToolHive writes these keys without lowering them. */
+  ignore_config?: { LoadGlobal?: boolean; PrintOverlays?: boolean }
   env_vars?: Record<string, string>
   debug?: boolean
   container_labels?: Record<string, string>
@@ -68,6 +78,8 @@ export interface RunConfigExtension {
    * Default: what it turns out to be.
    */
   era?: Era
+  /** What the user asked for; default `auto`. What the server really has stands in the status. */
+  isolation?: IsolationWish
 }
 
 /** One of {@link eras}. */
@@ -148,6 +160,10 @@ function assertExtension(value: unknown, origin: string): void {
   if (value['era'] !== undefined && !isEra(value['era'])) {
     throw invalid(origin, `'thv.era' is not one of ${eras.join(', ')}`)
   }
+  const wish = value['isolation']
+  if (wish !== undefined && !isolationWishes.some((known) => known === wish)) {
+    throw invalid(origin, `'thv.isolation' is not one of ${isolationWishes.join(', ')}`)
+  }
   if (value['package'] !== undefined) assertPackage(value['package'], origin)
   if (value['command'] !== undefined) assertCommand(value['command'], origin)
 }
@@ -195,10 +211,10 @@ function assertCommand(value: unknown, origin: string): void {
 }
 
 function assertStrings(value: Record<string, unknown>, origin: string): void {
-  for (const key of ['image', 'host', 'group', 'target_host', 'base_name']) {
+  for (const key of ['image', 'host', 'group', 'target_host', 'base_name', 'permission_profile_name_or_path']) {
     if (value[key] !== undefined && typeof value[key] !== 'string') throw invalid(origin, `'${key}' is not a string`)
   }
-  for (const key of ['cmd_args', 'allowed_origins', 'tools_filter']) {
+  for (const key of ['cmd_args', 'allowed_origins', 'tools_filter', 'volumes']) {
     const list = value[key]
     if (list === undefined || list === null) continue
     if (!Array.isArray(list) || list.some((entry) => typeof entry !== 'string')) {

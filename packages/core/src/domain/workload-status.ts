@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../errors.ts'
+import type { Isolation } from './confinement.ts'
 
 /** Every status a workload can have: spec/local 2.1. */
 export const workloadStatuses = [
@@ -57,6 +58,8 @@ export interface StatusExtension {
   server?: ServerProcess
   /** Further processes of the server, each for one client. */
   lanes?: ServerProcess[]
+  /** How the last started server is really confined. */
+  isolation?: Isolation
   /** When the present status began, RFC 3339. */
   since?: string
   /** When the server was last seen to start, RFC 3339. */

@@ -1,9 +1,7 @@
 import { clientUrl, effectiveProxyMode, type ProxyMode, type TransportType } from './transport-type.ts'
+import type { Isolation } from './confinement.ts'
 import type { RunConfig } from './run-config.ts'
 import { assessStatus, type StatusRecord, type WorkloadStatus } from './workload-status.ts'
-
-/** How far a workload is kept from the rest of the machine. The sandbox comes with the isolation capability. */
-export type Isolation = 'none' | 'sandbox' | 'container'
 
 /** A workload as lists, `status` and the API show it: spec/local 2.2. */
 export interface Workload {
@@ -20,7 +18,7 @@ export interface Workload {
   group?: string
   /** RFC 3339; the zero time when it never started (always present, as ToolHive prints it). */
   started_at: string
-  /** Absent when another program runs the server: what that does is not known here. */
+  /** What the server of the last start really had. Absent before, and when another program runs the server. */
   isolation?: Isolation
   /** Pid of the supervisor, absent when none lives. */
   supervisor_pid?: number
@@ -56,7 +54,7 @@ export function buildWorkload(parts: {
     created_at: record.created_at,
     started_at: record.thv?.started_at ?? zeroTime,
   }
-  if (config?.thv?.runtime === 'process') workload.isolation = 'none'
+  if (config?.thv !== undefined && record.thv?.isolation !== undefined) workload.isolation = record.thv.isolation
   if (assessed.context !== undefined && assessed.context !== '') workload.status_context = assessed.context
   if (Object.keys(labels).length > 0) workload.labels = labels
   if (config?.group !== undefined && config.group !== '') workload.group = config.group

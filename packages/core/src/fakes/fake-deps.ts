@@ -159,7 +159,9 @@ function processes(machine: Omit<FakeMachine, 'deps'>): Pick<RunWorkloadDeps, 'p
   }
 }
 
-function outside(machine: Omit<FakeMachine, 'deps'>): Pick<RunWorkloadDeps, 'installers' | 'ports' | 'commands'> {
+function outside(
+  machine: Omit<FakeMachine, 'deps'>,
+): Pick<RunWorkloadDeps, 'installers' | 'ports' | 'commands' | 'planConfinement'> {
   const installer: PackageInstaller = {
     kind: 'npx',
     resolve: async (source, signal) => {
@@ -169,11 +171,18 @@ function outside(machine: Omit<FakeMachine, 'deps'>): Pick<RunWorkloadDeps, 'ins
     install: async (resolved, _progress, signal): Promise<InstalledPackage> => {
       signal.throwIfAborted()
       machine.installed.push(resolved)
-      return { resolved, command: ['/cache/bin'], environment: {} }
+      return { resolved, command: ['/cache/bin'], environment: {}, directory: '/cache' }
     },
   }
   return {
     installers: async () => installer,
+    planConfinement: async () => ({
+      wish: 'auto',
+      programPaths: 'discover',
+      mounts: [],
+      covered: [],
+      network: { kind: 'open' },
+    }),
     ports: {
       isFree: async (port) => !machine.busyPorts.has(port),
       findFree: async () => 12_345,

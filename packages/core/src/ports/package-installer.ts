@@ -5,6 +5,8 @@ export interface InstalledPackage {
   resolved: ResolvedPackage
   /** What to execute; arguments of the server come after these. Absolute paths. */
   command: readonly [executable: string, ...leading: string[]]
+  /** Where all of it is. */
+  directory: string
   /** Added to the server's environment (search path entries, interpreter settings). */
   environment: Record<string, string>
 }

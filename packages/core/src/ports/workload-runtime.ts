@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream'
+import type { Confinement, Isolation } from '../domain/confinement.ts'
 import type { ServerProcess } from '../domain/workload-status.ts'
 import type { TransportType } from '../domain/transport-type.ts'
 
@@ -10,6 +11,10 @@ export interface DeploySpec {
   environment: Record<string, string>
   workingDirectory: string
   transport: TransportType
+  /** Where a server that speaks HTTP listens; undefined for stdio. */
+  listen?: { host: string; port: number }
+  /** How to confine it; undefined: not at all. */
+  confinement?: Confinement
   /** Receives every line of the server's output that is not protocol; without line end. */
   onOutput: (line: string) => void
 }
@@ -23,6 +28,8 @@ export interface ServerExit {
 /** A running server. */
 export interface Deployment {
   readonly process: ServerProcess
+  /** How it is really confined. */
+  readonly isolation: Isolation
   /** The message pipe of a stdio server; undefined for servers that speak HTTP. */
   readonly stdio: { input: Writable; output: Readable } | undefined
   /** Resolves when the server has exited and its output is drained. Never rejects. */
@@ -42,7 +49,8 @@ export interface WorkloadRuntime {
   /**
    * Starts a server. If the calling process dies in any way, SIGKILL included, the
    * server's tree is killed. Rejects with `command-not-found` or `server-exited`
-   * when nothing could be started.
+   * when nothing could be started, and with `isolation-unavailable` when this machine
+   * cannot confine it as far as required.
    */
   deploy(spec: DeploySpec, signal: AbortSignal): Promise<Deployment>
 }

@@ -8,6 +8,8 @@ import {
   type PackageKind,
   type ResolvedPackage,
 } from '../domain/package-source.ts'
+import type { Confinement } from '../domain/confinement.ts'
+import { builtInProfile, defaultProfileName } from '../domain/permission-profile.ts'
 import { assertHost, listenHost } from '../domain/host.ts'
 import { isEndpointPrefix, runConfigSchemaVersion, type LocalCommand, type RunConfig } from '../domain/run-config.ts'
 import { assertOrigin } from '../domain/origin.ts'
@@ -27,7 +29,11 @@ export interface BuildRunConfigDeps {
   ports: PortAllocator
   groups: GroupStore
   commands: CommandResolver
+  planConfinement: PlanConfinement
 }
+
+/** What a config says about confinement, with its files looked up; throws what forbids a start. */
+export type PlanConfinement = (config: RunConfig) => Promise<Confinement>
 
 /**
  * Turns a request into a complete run config: name and group checked, package
@@ -61,6 +67,7 @@ export async function buildRunConfig(
     group,
   }
   addOptional(config, request)
+  addPermissions(config, request)
   if (transport !== 'stdio') {
     config.target_host = request.targetHost ?? '127.0.0.1'
     if (request.targetPort !== undefined) config.target_port = request.targetPort
@@ -69,6 +76,8 @@ export async function buildRunConfig(
   await addSource({ deps, config, request, progress }, signal)
   if (request.sharedServer === true && config.thv !== undefined) config.thv.lanes = 'shared'
   if (request.era !== undefined && config.thv !== undefined) config.thv.era = request.era
+  if (request.isolation !== undefined && config.thv !== undefined) config.thv.isolation = request.isolation
+  await deps.planConfinement(config)
   return config
 }
 
@@ -162,6 +171,20 @@ function addChain(config: RunConfig, request: RunRequest): void {
   if (filter.length > 0) config.tools_filter = filter
   if (Object.keys(overrides).length > 0) config.tools_override = overrides
   if (request.metrics === true) config['telemetry_config'] = { enablePrometheusMetricsPath: true }
+}
+
+/** In ToolHive's keys. */
+function addPermissions(config: RunConfig, request: RunRequest): void {
+  const { permissionProfile: given, network: mode } = request
+  if (given !== undefined) config.permission_profile_name_or_path = given.nameOrPath
+  if (given !== undefined || mode !== undefined) {
+    const profile = given?.profile ?? builtInProfile(defaultProfileName)
+    const network = mode === undefined ? profile?.network : { ...profile?.network, mode }
+    config.permission_profile = network === undefined ? profile : { ...profile, network }
+  }
+  if (request.volumes !== undefined && request.volumes.length > 0) config.volumes = request.volumes
+  if (request.isolateNetwork !== undefined) config.isolate_network = request.isolateNetwork
+  if (request.ignoreGlobally === false) config.ignore_config = { LoadGlobal: false, PrintOverlays: false }
 }
 
 /** How the proxy is reached from beyond another proxy. */

@@ -11,7 +11,7 @@ it('a config that asks for what would have to be ignored is refused, naming ever
     host: '',
     port: 1,
     permission_profile: null,
-    isolate_network: true,
+    allow_docker_gateway: true,
     secrets: ['A,target=B'],
     volumes: [],
     stateless: false,
@@ -20,7 +20,7 @@ it('a config that asks for what would have to be ignored is refused, naming ever
   expect(() => assertSupportedRunConfig(config)).toThrow(
     expect.objectContaining({
       code: 'run-config-unsupported',
-      hint: "remove 'secrets', 'isolate_network' if the server may run without",
+      hint: "remove 'allow_docker_gateway', 'secrets' if the server may run without",
     }),
   )
 })

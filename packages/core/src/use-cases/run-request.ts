@@ -1,5 +1,7 @@
 import type { Era } from '../domain/run-config.ts'
 import type { ToolOverride } from '../domain/tool-rules.ts'
+import type { IsolationWish } from '../domain/confinement.ts'
+import type { PermissionProfile } from '../domain/permission-profile.ts'
 import type { ProxyMode, TransportType } from '../domain/transport-type.ts'
 
 /** What a user asks of `run`, before defaults: flags of the CLI or the body of an API call. */
@@ -32,5 +34,16 @@ export interface RunRequest {
   metrics?: boolean
   /** Left out: what the server turns out to be. */
   era?: Era
+  /** A built-in profile or the path of a file, with what it holds. */
+  permissionProfile?: { nameOrPath: string; profile: PermissionProfile }
+  /** `host:container[:ro]`, with absolute paths. */
+  volumes?: string[]
+  /** Undefined: where a sandbox can do it. */
+  isolateNetwork?: boolean
+  /** `none`, `host`, or the name of a container network: in the place of the profile's mode. */
+  network?: string
+  isolation?: IsolationWish
+  /** Whether the user's own ignore patterns count; default true. */
+  ignoreGlobally?: boolean
   debug?: boolean
 }

@@ -96,6 +96,7 @@ async function prepare(
   const { config } = input
   sourceOf(config)
   assertSupportedRunConfig(config)
+  await deps.planConfinement(config)
   const host = listenHost(config.host)
   if (config.port === 0) config.port = await deps.ports.findFree(host)
   else if (!(await deps.ports.isFree(config.port, host))) {

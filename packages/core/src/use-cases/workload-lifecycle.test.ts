@@ -451,7 +451,9 @@ describe('a workload that another program runs', () => {
   it('is neither said to be stopped nor removed, and says nothing of its isolation', async () => {
     const machine = createFakeMachine()
     await runWorkload(machine.deps, request({ name: 'a' }), quiet, never)
-    expect((await getWorkload(machine.deps, 'a')).isolation).toBe('none')
+    const record = machine.statuses.get('a')!
+    machine.statuses.set('a', { ...record, thv: { ...record.thv, isolation: 'sandbox' } })
+    expect((await getWorkload(machine.deps, 'a')).isolation).toBe('sandbox')
     const { thv: _thv, ...config } = machine.configs.get('a')!
     machine.configs.set('a', { ...config, image: 'ghcr.io/x/fetch:1' })
     const before = structuredClone(machine.statuses.get('a'))

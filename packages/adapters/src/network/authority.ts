@@ -1,0 +1,19 @@
+import type { EgressTarget } from '@thv/core'
+
+/**
+ * Parses `host:port` or `[address]:port`; the port may be left out when there is a default.
+ * Undefined when it is neither; names have letters, digits, dots, dashes and underscores
+ * only, because they are logged.
+ */
+export function parseAuthority(text: string, defaultPort?: number): EgressTarget | undefined {
+  const match = /^(?:\[([0-9a-f:.]+)\]|([\w.-]{1,253}))(?::(\d{1,5}))?$/i.exec(text)
+  const port = match?.[3] === undefined ? defaultPort : Number(match[3])
+  const host = match?.[1] ?? match?.[2]
+  if (host === undefined || port === undefined || port < 1 || port > 65_535) return undefined
+  return { host, port }
+}
+
+/** Writes `host:port`, with brackets where an address needs them. */
+export function formatAuthority({ host, port }: EgressTarget): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}

@@ -1,0 +1,25 @@
+/** Maxima of the network adapters. Times are milliseconds, sizes bytes. */
+export const networkLimits = {
+  /** Connections of one server at the same time; a browser opens some hundred. */
+  connections: 512,
+  /** Looking up a name: the system's resolver tries each name server for five seconds. */
+  lookupMs: 15_000,
+  /** One address that does not answer; a name may have several. */
+  connectMs: 10_000,
+  /** Addresses of one name that are tried. */
+  addresses: 8,
+  /** Until a client of the proxy has said what it wants. */
+  headersMs: 15_000,
+  /** The answer of a proxy in front of us. */
+  upstreamMs: 30_000,
+  /** Head of such an answer. */
+  headBytes: 16 * 1024,
+  /** Different refusals and failures that are logged; after that the log says nothing new. */
+  refusals: 500,
+  /** Different hosts and ports that a learning run remembers. */
+  learned: 2_000,
+  /** Names that stand for an address inside; each takes one of 127.77.0.0/16. */
+  names: 60_000,
+  /** How often a forwarder looks whether its sandbox still lives. */
+  parentCheckMs: 1_000,
+} as const

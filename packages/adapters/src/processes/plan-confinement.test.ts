@@ -1,0 +1,130 @@
+import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { runConfigSchemaVersion, type Confinement, type RunConfig } from '@thv/core'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { loadPermissionProfile, planConfinement } from './plan-confinement.ts'
+
+let directory: string
+let warnings: string[]
+
+beforeEach(async () => {
+  directory = await realpath(await mkdtemp(join(tmpdir(), 'thv-plan-')))
+  warnings = []
+})
+
+afterEach(async () => {
+  await rm(directory, { recursive: true, force: true })
+})
+
+async function plan(config: Partial<RunConfig> = {}): Promise<Confinement> {
+  const options = { globalIgnoreFile: join(directory, 'thvignore'), warn: (line: string) => void warnings.push(line) }
+  return await planConfinement(options, {
+    schema_version: runConfigSchemaVersion,
+    image: '',
+    name: 'a',
+    transport: 'stdio',
+    host: '',
+    port: 1,
+    permission_profile: null,
+    ...config,
+  })
+}
+
+async function fill(name: string, files: string[]): Promise<string> {
+  const path = join(directory, name)
+  await mkdir(path)
+  for (const file of files) await writeFile(join(path, file), 'x')
+  return path
+}
+
+describe('what a run config says about confinement', () => {
+  it('with nothing said, the best there is, with a filtered network and nothing mounted', async () => {
+    expect(await plan()).toEqual({
+      wish: 'auto',
+      programPaths: 'discover',
+      mounts: [],
+      covered: [],
+      network: { kind: 'filtered', outbound: { insecure_allow_all: true, allow_host: [], allow_port: [] } },
+    })
+  })
+
+  it('who asks for a profile, a volume or network isolation requires it', async () => {
+    const data = await fill('data', [])
+    expect((await plan({ permission_profile_name_or_path: 'none' })).wish).toBe('required')
+    expect((await plan({ permission_profile: {} })).wish).toBe('required')
+    expect((await plan({ volumes: [`${data}:/data`] })).wish).toBe('required')
+    expect((await plan({ isolate_network: true })).wish).toBe('required')
+    expect((await plan({ thv: { runtime: 'process', isolation: 'none' } })).wish).toBe('none')
+  })
+
+  it('the saved profile counts, not what its file says by now', async () => {
+    const path = join(directory, 'profile.json')
+    await writeFile(path, '{"network":{"outbound":{"insecure_allow_all":true}}}')
+    const saved = { network: { outbound: { allow_host: ['a.example'] } } }
+    const { network } = await plan({ permission_profile_name_or_path: path, permission_profile: saved })
+    expect(network).toEqual({ kind: 'filtered', outbound: { allow_host: ['a.example'] } })
+    expect((await plan({ permission_profile_name_or_path: path })).network).toMatchObject({
+      outbound: { insecure_allow_all: true },
+    })
+  })
+
+  it('volumes are read-only or not, links are followed, and a second one for a target is passed over', async () => {
+    const [data, other] = [await fill('data', []), await fill('other', [])]
+    await symlink(data, join(directory, 'link'))
+    const volumes = [`${directory}/link:/a:ro`, `${other}:/a`, `${other}:/b`]
+    expect((await plan({ volumes })).mounts).toEqual([
+      { source: data, target: '/a', writable: false },
+      { source: other, target: '/b', writable: true },
+    ])
+  })
+
+  it.each([
+    [{ volumes: ['/no/such/place:/data'] }, 'mount-invalid'],
+    [{ permission_profile: { read: ['data'] } }, 'permission-profile-invalid'],
+    [{ permission_profile: { privileged: true } }, 'runtime-unsupported'],
+    [{ permission_profile_name_or_path: '/no/such/profile.json' }, 'permission-profile-invalid'],
+    [{ thv: { runtime: 'process', isolation: 'none' }, isolate_network: true }, 'isolation-contradiction'],
+    [{ isolate_network: true, permission_profile: { network: { mode: 'host' } } }, 'isolation-contradiction'],
+  ] satisfies [Partial<RunConfig>, string][])('%j is refused with %s', async (config, code) => {
+    await expect(plan(config)).rejects.toMatchObject({ code })
+  })
+
+  it('a profile file that is no JSON is told as such', async () => {
+    const path = join(directory, 'profile.json')
+    await writeFile(path, '{"read":')
+    await expect(loadPermissionProfile(path)).rejects.toMatchObject({ code: 'permission-profile-invalid' })
+  })
+})
+
+describe('ignore files', () => {
+  it("cover what the mount's own and the user's list name", async () => {
+    const data = await fill('data', ['.env', 'key.pem', 'kept.txt'])
+    await mkdir(join(data, 'vault'))
+    await writeFile(join(data, '.thvignore'), '.env\nvault/\n')
+    await writeFile(join(directory, 'thvignore'), '*.pem\n')
+    const volumes = [`${data}:/data`]
+    const own = [
+      { target: '/data/.env', isDirectory: false },
+      { target: '/data/vault', isDirectory: true },
+    ]
+    const covered = async (more: Partial<RunConfig> = {}): Promise<unknown[]> =>
+      [...(await plan({ volumes, ...more })).covered].toSorted((left, right) => (left.target < right.target ? -1 : 1))
+    expect(await covered()).toEqual([own[0], { target: '/data/key.pem', isDirectory: false }, own[1]])
+    expect(await covered({ ignore_config: { LoadGlobal: false } })).toEqual(own)
+  })
+
+  it('cover what a link within the mount points to', async () => {
+    const data = await fill('data', ['real', '.thvignore'])
+    await writeFile(join(data, '.thvignore'), '.env\n')
+    await symlink(join(data, 'real'), join(data, '.env'))
+    expect((await plan({ volumes: [`${data}:/data`] })).covered).toEqual([{ target: '/data/real', isDirectory: false }])
+  })
+
+  it('say what they cannot do', async () => {
+    const data = await fill('data', [])
+    await writeFile(join(data, '.thvignore'), '!kept\na/b\n')
+    await plan({ volumes: [`${data}:/data`] })
+    expect(warnings).toEqual([expect.stringContaining('no negation'), expect.stringContaining('at the root')])
+  })
+})

@@ -1,0 +1,55 @@
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createProcessList } from './process-list.ts'
+
+/** What one sandbox needs beside the server: sockets, and something empty to cover with. */
+export interface SandboxDirectory {
+  path: string
+  empty: { file: string; directory: string }
+  resolvConf: string
+  remove(): Promise<void>
+}
+
+const prefix = 'thv-sandbox-'
+
+/**
+ * Makes the directory, 0700, below `parent`; the name of a unix socket may have about a
+ * hundred characters, so that should be short. What killed processes left there is
+ * removed first.
+ */
+export async function createSandboxDirectory(parent: string): Promise<SandboxDirectory> {
+  await sweep(parent)
+  const path = await mkdtemp(join(parent, `${prefix}${process.pid}-`))
+  const empty = { file: join(path, 'empty'), directory: join(path, 'empty.d') }
+  const resolvConf = join(path, 'resolv.conf')
+  await mkdir(empty.directory)
+  await Promise.all([
+    writeFile(empty.file, '', { mode: 0o400 }),
+    writeFile(resolvConf, 'nameserver 127.0.0.1\noptions timeout:5 attempts:1\n'),
+  ])
+  return {
+    path,
+    empty,
+    resolvConf,
+    remove: async () => await rm(path, { recursive: true, force: true }),
+  }
+}
+
+async function sweep(parent: string): Promise<void> {
+  // Another user's is not ours to remove, and fails.
+  for (const name of await listLeftovers(parent)) {
+    await rm(join(parent, name), { recursive: true, force: true }).catch(() => {})
+  }
+}
+
+/** What sandboxes whose supervisor is gone have left in a directory. */
+export async function listLeftovers(parent: string): Promise<string[]> {
+  const processes = createProcessList()
+  const found = (await readdir(parent).catch(() => [])).map(async (name) => {
+    const pid = Number(new RegExp(`^${prefix}(\\d+)-\\w+$`).exec(name)?.[1])
+    if (!(pid > 0)) return []
+    const owner = await processes.one(pid)
+    return owner === undefined || owner.dead ? [name] : []
+  })
+  return (await Promise.all(found)).flat()
+}

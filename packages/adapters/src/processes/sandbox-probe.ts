@@ -1,0 +1,60 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { messageOf } from '@thv/core'
+import { bubblewrapArguments, networkArguments, type User } from './bubblewrap.ts'
+import { processLimits } from './process-limits.ts'
+
+const execute = promisify(execFile)
+
+/** Whether servers can be sandboxed here, and if not, why. */
+export type SandboxSupport = { works: true; bubblewrap: string } | { works: false; reason: string; hint: string }
+
+/**
+ * Starts bubblewrap once, with everything a server would get: a kernel or a security
+ * module may forbid what an installed program promises. Never rejects.
+ */
+export async function probeSandbox(options: { platform?: string; bubblewrap?: string } = {}): Promise<SandboxSupport> {
+  const bubblewrap = options.bubblewrap ?? '/usr/bin/bwrap'
+  const { platform = process.platform } = options
+  if (platform !== 'linux') {
+    return { works: false, reason: `there is no sandbox for ${platform} yet`, hint: 'run only servers you trust' }
+  }
+  const user = currentUser()
+  const inner = bubblewrapArguments({
+    user,
+    command: ['/bin/true'],
+    workingDirectory: '/',
+    home: '/tmp',
+    programPaths: [],
+    mounts: [],
+    covered: [],
+    empty: { file: '/dev/null', directory: '/' },
+    network: 'own',
+  })
+  try {
+    const outer = networkArguments(user, [...withoutPowers, bubblewrap, ...inner])
+    await execute(bubblewrap, outer, { timeout: processLimits.sandboxProbeMs, env: {} })
+    return { works: true, bubblewrap }
+  } catch (error) {
+    return { works: false, ...explain(error) }
+  }
+}
+
+/** Whoever runs this process. */
+export function currentUser(): User {
+  return { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
+}
+
+/** Bubblewrap refuses to start with powers it did not ask for. */
+export const withoutPowers = ['/usr/bin/setpriv', '--ambient-caps=-all', '--inh-caps=-all', '--'] as const
+
+function explain(error: unknown): { reason: string; hint: string } {
+  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
+    const hint = "install the package 'bubblewrap', for example with 'apt-get install bubblewrap'"
+    return { reason: 'bubblewrap is not installed', hint }
+  }
+  const said = error instanceof Error && 'stderr' in error ? String(error.stderr).trim().split('\n')[0] : undefined
+  const why = said === undefined || said === '' ? messageOf(error).slice(0, 200) : said
+  const hint = 'allow unprivileged user namespaces on this machine (sysctl, AppArmor, or the settings of the container)'
+  return { reason: `bubblewrap does not work here: ${why ?? ''}`, hint }
+}

@@ -1,0 +1,45 @@
+import { markerVariable } from './marker.ts'
+import { processLimits } from './process-limits.ts'
+
+const { sandboxMemoryBytes, sandboxProcesses } = processLimits
+
+/**
+ * The last step inside the sandbox: limits, then the server. The number of processes is
+ * counted per user namespace, so it must be set in here; shells differ in its letter. It
+ * does not bind root, for whom control groups do it. Variables that shells and
+ * bubblewrap add by themselves are taken away again.
+ */
+export const limitScript = `
+ulimit -c 0 2>/dev/null
+ulimit -d ${sandboxMemoryBytes / 1024} 2>/dev/null
+ulimit -u ${sandboxProcesses} 2>/dev/null || ulimit -p ${sandboxProcesses} 2>/dev/null
+unset PWD OLDPWD SHLVL
+exec "$@"
+`
+
+/**
+ * Between the network and the sandbox of a server: the forwarder first, in a session of
+ * its own and without the server's variables; when it listens, the sandbox. Arguments:
+ * Node, the forwarder's script, its order, then the command of the sandbox.
+ */
+export const forwardScript = `
+node=$1 script=$2 order=$3
+shift 3
+{ env -i "${markerVariable}=$${markerVariable}" setsid "$node" -- "$script" "$order" "$PPID" </dev/null & } |
+  { read -r word && [ "$word" = ready ]; } || { echo 'thv: the forwarder of the sandbox does not start' >&2; exit 1; }
+unset node script order
+exec "$@"
+`
+
+/** Joins control groups before anything runs. Arguments: their number, their directories, then the command. */
+export const joinScript = `
+count=$1
+shift
+while [ $count -gt 0 ]; do
+  echo $$ > "$1/cgroup.procs" || exit 1
+  shift
+  count=$((count - 1))
+done
+unset count
+exec "$@"
+`
