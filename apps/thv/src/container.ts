@@ -12,6 +12,7 @@ import type {
   StartWorkloadDeps,
 } from '@thv/core'
 import { readFile, realpath } from 'node:fs/promises'
+import { createEngineAccess, type EngineAccess } from './engine-access.ts'
 import { homeDirectory } from './home-directory.ts'
 import { prepareLogDirectory } from './prepare-log-directory.ts'
 import { resolveCommand } from './resolve-command.ts'
@@ -46,6 +47,7 @@ export interface Container {
   ports: () => Promise<PortAllocator>
   installer: (kind: PackageKind) => Promise<PackageInstaller>
   packageCache: () => Promise<PackageCache>
+  readonly engines: EngineAccess
   /** A run config from outside with its keys as this version writes them. */
   normalizeRunConfig: (value: unknown) => Promise<unknown>
   /** Writes a file the user named, 0600, with its parent directories; atomically, unless it is a device or a pipe. */
@@ -61,16 +63,7 @@ export function createContainer(environment: Container['environment'] = process.
     const { resolveDirectories } = await adapters()
     return resolveDirectories({ platform: process.platform, home: homeDirectory(), environment })
   })
-  const reading = once(async (): Promise<ReadWorkloadDeps> => {
-    const { createFileRunConfigStore, createFileStatusStore, createProcessTable } = await adapters()
-    const { state, data } = await directories()
-    const processes = createProcessTable()
-    return {
-      configs: createFileRunConfigStore({ stateDirectory: state }),
-      statuses: createFileStatusStore({ dataDirectory: data, processes }),
-      processes,
-    }
-  })
+  const reading = once(async () => buildReading(await adapters(), await directories()))
   const dataDirectory = async (): Promise<string> => (await directories()).data
   const logs = once(async () => (await adapters()).createLogFiles({ dataDirectory: await dataDirectory() }))
   const ports = once(async () => (await adapters()).createPortAllocator())
@@ -81,6 +74,7 @@ export function createContainer(environment: Container['environment'] = process.
     const { createPackageInstaller } = await adapters()
     return createPackageInstaller(kind, { cacheDirectory: (await directories()).cache, environment })
   }
+  const engines = createEngineAccess({ adapters, environment, dataDirectory })
   const workloads = once(async (): Promise<RunWorkloadDeps & StartWorkloadDeps> => {
     const { createDetachedSupervisorLauncher, createSystemClock } = await adapters()
     const logFiles = await logs()
@@ -88,6 +82,7 @@ export function createContainer(environment: Container['environment'] = process.
     return {
       ...(await reading()),
       groups: await groups(),
+      containers: await engines.containers(),
       ports: await ports(),
       clock: createSystemClock(),
       installers: installer,
@@ -112,6 +107,7 @@ export function createContainer(environment: Container['environment'] = process.
     ports,
     groups,
     installer,
+    engines,
     configs: async () => (await reading()).configs,
     packageCache: async () => (await adapters()).createPackageCache({ cacheDirectory: (await directories()).cache }),
     supervision: async (name, options) => {
@@ -123,6 +119,15 @@ export function createContainer(environment: Container['environment'] = process.
     checkDesktop: async () => await checkDesktop(await adapters(), environment),
   }
   return container
+}
+
+function buildReading(adapters: Adapters, { state, data }: Directories): ReadWorkloadDeps {
+  const processes = adapters.createProcessTable()
+  return {
+    configs: adapters.createFileRunConfigStore({ stateDirectory: state }),
+    statuses: adapters.createFileStatusStore({ dataDirectory: data, processes }),
+    processes,
+  }
 }
 
 async function checkDesktop(adapters: Adapters, environment: Container['environment']): Promise<void> {

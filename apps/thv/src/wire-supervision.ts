@@ -35,6 +35,7 @@ export async function wireSupervision(
       ...(await container.reading()),
       clock: adapters.createSystemClock(),
       ports: await container.ports(),
+      containers: await container.engines.containers(),
       runtime: adapters.createProcessRuntime({ reaperCommand: [...selfCommand, '__reap'] }),
       installers: container.installer,
       buildEnvironment: environmentBuilder(adapters),

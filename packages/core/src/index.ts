@@ -46,12 +46,15 @@ export {
 export { assertWorkloadName, sanitizeWorkloadName } from './domain/workload-name.ts'
 export {
   assessStatus,
+  isContainer,
   isListedByDefault,
   isOwned,
   nextStatus,
   workloadStatuses,
   type AssessedStatus,
   type ProcessIdentity,
+  type ServerContainer,
+  type ServerIdentity,
   type ServerProcess,
   type StatusEvent,
   type StatusExtension,
@@ -79,7 +82,15 @@ export type {
   StatusStore,
 } from './ports/state-store.ts'
 export type { SupervisorLauncher } from './ports/supervisor-launcher.ts'
-export type { Deployment, DeploySpec, ServerExit, WorkloadRuntime } from './ports/workload-runtime.ts'
+export type { ContainerTable } from './ports/container-table.ts'
+export type {
+  Deployment,
+  DeploySpec,
+  ImageSpec,
+  ServerAddress,
+  ServerExit,
+  WorkloadRuntime,
+} from './ports/workload-runtime.ts'
 export type { CommandResolver } from './ports/command-resolver.ts'
 export { requireGroup, requireTargetPort, sourceOf, type BuildRunConfigDeps } from './use-cases/build-run-config.ts'
 export { applyEvent, changeStatus, type ChangeStatusDeps } from './use-cases/change-status.ts'

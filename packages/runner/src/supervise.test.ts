@@ -324,7 +324,7 @@ function deploy(created: Stage): Deployment {
   created.servers.push(server)
   created.onDeploy(server)
   return {
-    process: { pid: 42, started: 's', group: 42, marker: 'm' },
+    server: { pid: 42, started: 's', group: 42, marker: 'm' },
     stdio: { input: new PassThrough(), output: new PassThrough() },
     exited,
     lastStderr: () => ['last words'],

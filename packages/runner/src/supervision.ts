@@ -1,4 +1,11 @@
-import type { ChangeStatusDeps, PortAllocator, RunConfig, RunConfigStore, WorkloadRuntime } from '@thv/core'
+import type {
+  ChangeStatusDeps,
+  ContainerTable,
+  PortAllocator,
+  RunConfig,
+  RunConfigStore,
+  WorkloadRuntime,
+} from '@thv/core'
 import type { Proxy, ProxyConfig } from '@thv/proxy'
 import type { Failure } from './failure.ts'
 import type { Lanes } from './lanes.ts'
@@ -9,6 +16,7 @@ import type { StatusReporter } from './status-reporter.ts'
 /** What a supervisor needs of the outside. */
 export interface SuperviseDeps extends ChangeStatusDeps, ServerCommandDeps {
   configs: RunConfigStore
+  containers: ContainerTable
   runtime: WorkloadRuntime
   ports: PortAllocator
   createProxy: (config: ProxyConfig) => Proxy

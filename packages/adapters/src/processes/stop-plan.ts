@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { limits } from '@thv/core'
 import { processLimits } from './process-limits.ts'
 import type { ProcessList } from './process-list.ts'
-import { waitAtMost } from './wait-at-most.ts'
+import { waitAtMost } from '../wait-at-most.ts'
 
 /** What a polite stop needs to know. */
 export interface StopSubject {

@@ -45,8 +45,8 @@ export interface RunConfig {
 
 /** What thv records beside ToolHive's keys. */
 export interface RunConfigExtension {
-  /** How the server runs; today always a process on this machine. */
-  runtime: 'process'
+  /** How the server runs; `container` needs an image in `image`. */
+  runtime: 'process' | 'container'
   /** Set when the server comes from a package index: what was resolved and is in the cache. */
   package?: ResolvedPackage
   /** Set for a local command. */
@@ -119,7 +119,9 @@ function assertNoNul(value: Record<string, unknown>, origin: string): void {
 function assertExtension(value: unknown, origin: string): void {
   if (value === undefined) return
   if (!isRecord(value)) throw invalid(origin, "'thv' is not an object")
-  if (value['runtime'] !== 'process') throw invalid(origin, "'thv.runtime' is not process")
+  if (value['runtime'] !== 'process' && value['runtime'] !== 'container') {
+    throw invalid(origin, "'thv.runtime' is not process or container")
+  }
   if (value['lanes'] !== undefined && value['lanes'] !== 'shared') throw invalid(origin, "'thv.lanes' is not shared")
   if (value['package'] !== undefined) assertPackage(value['package'], origin)
   if (value['command'] !== undefined) assertCommand(value['command'], origin)

@@ -15,6 +15,8 @@ export interface FakeMachine {
   /** Pids that live, with their start tokens. */
   alive: Map<number, string>
   reaped: ServerProcess[]
+  /** Names of the workloads whose containers were removed. */
+  reapedContainers: string[]
   installed: ResolvedPackage[]
   busyPorts: Set<number>
   /** What the next launched supervisor does; default: it serves. */
@@ -37,6 +39,7 @@ export function createFakeMachine(): FakeMachine {
     statuses: new Map(),
     alive: new Map([[selfPid, 'self']]),
     reaped: [],
+    reapedContainers: [],
     installed: [],
     busyPorts: new Set(),
     failSave: undefined,
@@ -101,7 +104,9 @@ function stores(machine: Omit<FakeMachine, 'deps'>): Pick<RunWorkloadDeps, 'conf
   }
 }
 
-function processes(machine: Omit<FakeMachine, 'deps'>): Pick<RunWorkloadDeps, 'processes' | 'launcher' | 'clock'> {
+function processes(
+  machine: Omit<FakeMachine, 'deps'>,
+): Pick<RunWorkloadDeps, 'processes' | 'containers' | 'launcher' | 'clock'> {
   let nextPid = 1000
   let nowMs = 0
   const isAlive = ({ pid, started }: ProcessIdentity): boolean => machine.alive.get(pid) === started
@@ -123,6 +128,12 @@ function processes(machine: Omit<FakeMachine, 'deps'>): Pick<RunWorkloadDeps, 'p
       },
       reap: async (server) => {
         machine.reaped.push(server)
+        return 0
+      },
+    },
+    containers: {
+      reap: async (workload) => {
+        machine.reapedContainers.push(workload)
         return 0
       },
     },

@@ -5,6 +5,7 @@ import { isThvError, ThvError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { assertWorkloadName } from '../domain/workload-name.ts'
 import type { ProgressListener } from '../ports/package-installer.ts'
+import type { ContainerTable } from '../ports/container-table.ts'
 import type { RunConfigStore } from '../ports/state-store.ts'
 import {
   buildRunConfig,
@@ -24,6 +25,7 @@ import type { RunRequest } from './run-request.ts'
 /** What {@link runWorkload} needs. */
 export interface RunWorkloadDeps extends BuildRunConfigDeps, LaunchDeps {
   configs: RunConfigStore
+  containers: ContainerTable
 }
 
 /** A request to build a config from, or a finished config (`--from-config`). */

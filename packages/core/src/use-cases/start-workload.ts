@@ -4,6 +4,7 @@ import type { RunConfig } from '../domain/run-config.ts'
 import type { PackageInstaller, ProgressListener } from '../ports/package-installer.ts'
 import { ThvError } from '../errors.ts'
 import { limits } from '../limits.ts'
+import type { ContainerTable } from '../ports/container-table.ts'
 import type { PortAllocator } from '../ports/port-allocator.ts'
 import type { RunConfigStore } from '../ports/state-store.ts'
 import { applyEvent, changeStatus, firstRecord } from './change-status.ts'
@@ -19,6 +20,7 @@ import { readAssessed } from './workload-view.ts'
 /** What {@link startWorkload} needs. */
 export interface StartWorkloadDeps extends LaunchDeps {
   configs: RunConfigStore
+  containers: ContainerTable
   installers: (kind: PackageKind) => Promise<PackageInstaller>
   ports: PortAllocator
 }

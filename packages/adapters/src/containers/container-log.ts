@@ -1,0 +1,46 @@
+import { PassThrough } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
+import { follow, type Attachment } from './attachment.ts'
+import { containerLimits } from './container-limits.ts'
+import type { EngineClient } from './engine-client.ts'
+
+/** The output of a container, taken apart. */
+export type ContainerOutput = Omit<Attachment, 'input'>
+
+/**
+ * The output of a server that speaks HTTP, read from the engine's log: unlike a stream of
+ * an attached container it can be taken up again when the engine was away. A line written
+ * at that moment may be missing or come twice. Ends when the container has, which
+ * `isOver` tells; `life` ends it at once.
+ */
+export function followContainerLog(
+  container: { engine: EngineClient; id: string },
+  { isOver, life }: { isOver: AbortSignal; life: AbortSignal },
+): ContainerOutput {
+  const stdout = new PassThrough()
+  const stderr = new PassThrough()
+  return {
+    stdout,
+    stderr,
+    ended: read(),
+    close() {
+      for (const stream of [stdout, stderr]) stream.destroy()
+    },
+  }
+
+  async function read(): Promise<undefined> {
+    let since = 0
+    while (!life.aborted) {
+      try {
+        await follow(await container.engine.followLogs(container.id, since, life), { stdout, stderr })
+      } catch {
+        // The wait for the exit says what is the matter.
+      }
+      if (isOver.aborted) break
+      since = Date.now() / 1000
+      await delay(containerLimits.engineBackMs, undefined, { signal: isOver }).catch(() => {})
+    }
+    stdout.end()
+    stderr.end()
+  }
+}
