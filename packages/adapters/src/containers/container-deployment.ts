@@ -88,9 +88,14 @@ export function createContainerDeployment(started: StartedContainer, spec: Deplo
     }
   }
 
-  function remove(): Promise<void> {
+  async function remove(): Promise<void> {
     removal ??= started.remove()
-    return removal
+    try {
+      await removal
+    } catch (error) {
+      removal = undefined
+      throw error
+    }
   }
 }
 
