@@ -14,6 +14,13 @@ export { parseEnvironmentFile, parseEnvironmentVariable } from './domain/environ
 export { parseGoDuration } from './domain/go-duration.ts'
 export { listenHost, urlHost } from './domain/host.ts'
 export { assertGroupName, defaultGroup, type Group } from './domain/group.ts'
+export {
+  imageWorkloadName,
+  isMovingReference,
+  parseImageReference,
+  registryOf,
+  type ImageReference,
+} from './domain/image-reference.ts'
 export { matchesLabels, parseLabel } from './domain/label.ts'
 export {
   formatPackage,
@@ -82,6 +89,7 @@ export type {
   StatusStore,
 } from './ports/state-store.ts'
 export type { SupervisorLauncher } from './ports/supervisor-launcher.ts'
+export type { ImageBuild, ImageStore } from './ports/image-store.ts'
 export type { ContainerTable } from './ports/container-table.ts'
 export type {
   Deployment,

@@ -27,8 +27,8 @@ export function createContainerDeployment(started: StartedContainer, spec: Deplo
   const { engine, id, attachment, life } = started
   const memory = createLineMemory()
   const isOver = new AbortController()
-  let stopping: Promise<void> | undefined
-  let removal: Promise<void> | undefined
+  const remove = untilItWorks(started.remove)
+  const stop = untilItWorks(endWithin)
 
   const output = attachment ?? followContainerLog(started, { isOver: isOver.signal, life: life.signal })
   readLines(output.stderr, (line) => {
@@ -50,10 +50,7 @@ export function createContainerDeployment(started: StartedContainer, spec: Deplo
     lastStderr() {
       return memory.lines()
     },
-    async stop(withinMs) {
-      stopping ??= endWithin(withinMs)
-      await stopping
-    },
+    stop,
   }
 
   async function followToTheEnd(): Promise<ServerExit> {
@@ -87,13 +84,17 @@ export function createContainerDeployment(started: StartedContainer, spec: Deplo
       if (!(await waitAtMost(left, containerLimits.drainMs))) life.abort()
     }
   }
+}
 
-  async function remove(): Promise<void> {
-    removal ??= started.remove()
+/** Runs an action once, however often it is asked for, and again only after it has failed. */
+function untilItWorks<T extends unknown[]>(action: (...args: T) => Promise<void>): (...args: T) => Promise<void> {
+  let running: Promise<void> | undefined
+  return async (...args) => {
+    running ??= action(...args)
     try {
-      await removal
+      await running
     } catch (error) {
-      removal = undefined
+      running = undefined
       throw error
     }
   }

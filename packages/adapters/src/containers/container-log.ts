@@ -31,16 +31,24 @@ export function followContainerLog(
   async function read(): Promise<undefined> {
     let since = 0
     while (!life.aborted) {
-      try {
-        await follow(await container.engine.followLogs(container.id, since, life), { stdout, stderr })
-      } catch {
-        // The wait for the exit says what is the matter.
-      }
-      if (isOver.aborted) break
+      const broke = await readFrom(since)
       since = Date.now() / 1000
-      await delay(containerLimits.engineBackMs, undefined, { signal: isOver }).catch(() => {})
+      // After a proper end the container has most likely ended; after any other its last words are still to be read.
+      const waiting = broke ? life : isOver
+      await delay(containerLimits.engineBackMs, undefined, { signal: waiting }).catch(() => {})
+      if (!broke && isOver.aborted) break
     }
     stdout.end()
     stderr.end()
+  }
+
+  /** Whether it broke. What is the matter then is told by the wait for the exit. */
+  async function readFrom(since: number): Promise<boolean> {
+    try {
+      const frames = await container.engine.followLogs(container.id, since, life)
+      return (await follow(frames, { stdout, stderr })) !== undefined
+    } catch {
+      return true
+    }
   }
 }

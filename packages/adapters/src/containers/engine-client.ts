@@ -182,6 +182,17 @@ export class EngineClient {
     }
   }
 
+  /** Names of the images with these labels, the newest first. */
+  async listImages(labels: LabelFilter, signal: AbortSignal): Promise<{ name: string; createdMs: number }[]> {
+    const path = `/images/json?${query({ filters: filtersOf(labels) })}`
+    const found = await this.#json({ what: 'list images', method: 'GET', path }, signal)
+    const images = (Array.isArray(found) ? found : []).flatMap((one) => {
+      const createdMs = Number(isRecord(one) ? one['Created'] : 0) * 1000
+      return textsIn(one, 'RepoTags').map((name) => ({ name, createdMs }))
+    })
+    return images.sort((left, right) => right.createdMs - left.createdMs)
+  }
+
   /** Pulls an image; the stream tells how, also that it failed. */
   async pullImage(name: string, tagOrDigest: string, auth: string, signal: AbortSignal): Promise<Readable> {
     const path = `/images/create?${query({ fromImage: name, tag: tagOrDigest })}`
