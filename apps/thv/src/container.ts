@@ -83,6 +83,7 @@ export function createContainer(environment: Container['environment'] = process.
       ...(await reading()),
       groups: await groups(),
       containers: await engines.containers(),
+      images: await engines.images(),
       ports: await ports(),
       clock: createSystemClock(),
       installers: installer,

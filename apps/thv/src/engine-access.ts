@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type * as AdaptersModule from '@thv/adapters'
-import type { ContainerTable, WorkloadRuntime } from '@thv/core'
+import type { ContainerTable, ImageStore, WorkloadRuntime } from '@thv/core'
 import { homeDirectory } from './home-directory.ts'
 
 type Adapters = typeof AdaptersModule
@@ -11,6 +11,8 @@ export interface EngineAccess {
   /** `engine-unreachable` when none answers; the next call looks again. */
   find: (signal: AbortSignal) => Promise<FoundEngine>
   containers: () => Promise<ContainerTable>
+  images: () => Promise<ImageStore>
+  /** Always the same one, because it remembers what it could not remove. */
   runtime: (signal: AbortSignal) => Promise<WorkloadRuntime>
 }
 
@@ -22,10 +24,15 @@ export function createEngineAccess(context: {
 }): EngineAccess {
   const { adapters, environment } = context
   let found: FoundEngine | undefined
+  let runtime: WorkloadRuntime | undefined
 
   async function find(signal: AbortSignal): Promise<FoundEngine> {
     found ??= await (await adapters()).findEngine({ environment, home: homeDirectory() }, signal)
     return found
+  }
+
+  async function findSocket(signal: AbortSignal): Promise<string> {
+    return (await find(signal)).socketPath
   }
 
   /** Tells the containers of this user's state from those of another on the same engine. */
@@ -38,13 +45,17 @@ export function createEngineAccess(context: {
 
   return {
     find,
+    async images() {
+      const now = (): Date => new Date()
+      return (await adapters()).createImageStore({ findSocket, now, environment, home: homeDirectory() })
+    },
     async containers() {
-      const findSocket = async (signal: AbortSignal): Promise<string> => (await find(signal)).socketPath
       return (await adapters()).createContainerTable({ findSocket, instance: await instance() })
     },
     async runtime(signal) {
-      const { socketPath } = await find(signal)
-      return (await adapters()).createContainerRuntime({ socketPath, instance: await instance() })
+      const socketPath = await findSocket(signal)
+      runtime ??= (await adapters()).createContainerRuntime({ socketPath, instance: await instance() })
+      return runtime
     },
   }
 }

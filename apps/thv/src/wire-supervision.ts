@@ -30,13 +30,20 @@ export async function wireSupervision(
     else proxyLog.write(line.trimEnd())
     options.tell?.(level, message)
   }
+  const processes = adapters.createProcessRuntime({ reaperCommand: [...selfCommand, '__reap'] })
   return {
     deps: {
       ...(await container.reading()),
       clock: adapters.createSystemClock(),
       ports: await container.ports(),
       containers: await container.engines.containers(),
-      runtime: adapters.createProcessRuntime({ reaperCommand: [...selfCommand, '__reap'] }),
+      images: await container.engines.images(),
+      runtime: {
+        deploy: async (spec, signal) => {
+          const runtime = spec.image === undefined ? processes : await container.engines.runtime(signal)
+          return await runtime.deploy(spec, signal)
+        },
+      },
       installers: container.installer,
       buildEnvironment: environmentBuilder(adapters),
       packageDirectory: homeDirectory(),

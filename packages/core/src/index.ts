@@ -36,9 +36,11 @@ export { decideRestart, type RestartDecision } from './domain/restart-policy.ts'
 export {
   assertRunConfig,
   runConfigSchemaVersion,
+  runtimeWishes,
   type LocalCommand,
   type RunConfig,
   type RunConfigExtension,
+  type RuntimeWish,
 } from './domain/run-config.ts'
 export {
   clientUrl,

@@ -9,7 +9,7 @@ import type { StatusReporter } from './status-reporter.ts'
 
 /** What lanes need. */
 export interface LanesDeps {
-  runtime: WorkloadRuntime
+  runtime: Pick<WorkloadRuntime, 'deploy'>
   clock: Clock
   writeServerLine: (line: string) => void
   log: Log

@@ -294,7 +294,7 @@ function createStage(): Stage {
     controller: new AbortController(),
     deps: {
       ...machine.deps,
-      runtime: { kind: 'process', deploy: async () => deploy(created) },
+      runtime: { deploy: async () => deploy(created) },
       createProxy: (config) => {
         created.proxyConfig = config
         return createFakeProxy(created)

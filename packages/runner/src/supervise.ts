@@ -10,6 +10,7 @@ import {
   ThvError,
   urlHost,
   type Deployment,
+  type ErrorCode,
   type RunConfig,
 } from '@thv/core'
 import type { Attachment, Proxy, ProxyConfig } from '@thv/proxy'
@@ -95,6 +96,8 @@ async function keepRunning(
   }
 }
 
+const engineTrouble: readonly ErrorCode[] = ['engine-unreachable', 'engine-failed']
+
 /** Why one run of a server ended without being asked to. */
 interface Crash {
   reason: string
@@ -116,8 +119,8 @@ async function serveOnce(
   try {
     deployment = await deps.runtime.deploy({ ...command, onOutput: deps.writeServerLine }, signal)
   } catch (error) {
-    // An engine that is away may come back: later starts are tried again like those of a server that crashes.
-    if (run.firstStart || !isThvError(error) || error.code !== 'engine-unreachable') throw error
+    // An engine that is away, or has only just come back, is tried again like a server that crashes.
+    if (run.firstStart || !isThvError(error) || !engineTrouble.includes(error.code)) throw error
     return { reason: error.message, stderr: [] }
   }
   try {
@@ -150,8 +153,6 @@ async function serveOnce(
  * tell a server from a stranger that answers on its port.
  */
 async function portConflict({ deps, config }: Supervision): Promise<ThvError | undefined> {
-  // The port of a container is its own; the engine picks the one on this machine.
-  if (deps.runtime.kind === 'container') return undefined
   try {
     await requireTargetPort(deps.ports, config)
     return undefined

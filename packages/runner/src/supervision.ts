@@ -17,7 +17,7 @@ import type { StatusReporter } from './status-reporter.ts'
 export interface SuperviseDeps extends ChangeStatusDeps, ServerCommandDeps {
   configs: RunConfigStore
   containers: ContainerTable
-  runtime: WorkloadRuntime
+  runtime: Pick<WorkloadRuntime, 'deploy'>
   ports: PortAllocator
   createProxy: (config: ProxyConfig) => Proxy
   proxyLimits: NonNullable<ProxyConfig['limits']>

@@ -7,6 +7,7 @@ import {
   isTransportType,
   limits,
   messageOf,
+  runtimeWishes,
   runWorkload,
   systemCodeOf,
   ThvError,
@@ -64,7 +65,6 @@ async function readRequest(context: CommandContext, input: CommandInput): Promis
       hint: "put the server's own arguments after --",
     })
   }
-  if (source !== undefined && !isPackageArgument(source)) throw notRunnable(source)
   const request: RunRequest = {
     args: input.rest ?? [],
     environment: await readEnvironment(context.container.files, {
@@ -78,11 +78,28 @@ async function readRequest(context: CommandContext, input: CommandInput): Promis
     trustProxyHeaders: flagOption(input, 'trustProxyHeaders'),
     debug: context.debug,
   }
-  if (source !== undefined) request.source = source
+  if (source !== undefined) addSource(request, source)
+  addRuntime(request, input)
   addTexts(request, input)
   if (flagOption(input, 'sharedServer')) request.sharedServer = true
   addPorts(request, input)
   return request
+}
+
+/** A package by its scheme, or else an image. */
+function addSource(request: RunRequest, source: string): void {
+  if (isPackageArgument(source)) request.source = source
+  else if (/^[a-z][a-z0-9+.-]*:\/\//.test(source)) throw notRunnable(source)
+  else request.image = source
+}
+
+function addRuntime(request: RunRequest, input: CommandInput): void {
+  const wish = runtimeWishes.find((known) => known === textOption(input, 'runtime'))
+  if (wish !== undefined) request.runtime = wish
+  if (textOption(input, 'imageVerification') !== 'enabled' || request.image === undefined) return
+  throw new ThvError('image-denied', `the image '${request.image}' cannot be verified: nothing says who made it`, {
+    hint: 'leave --image-verification out to run it all the same',
+  })
 }
 
 function addTexts(request: RunRequest, input: CommandInput): void {
@@ -160,15 +177,11 @@ async function loadConfigFile(context: CommandContext, file: string): Promise<Ru
 }
 
 function notRunnable(source: string): ThvError {
-  const remote = /^https?:\/\//.test(source)
-  const scheme = /^[a-z][a-z0-9+.-]*:\/\//.test(source)
-  if (scheme && !remote) {
-    return new ThvError('package-scheme-invalid', `invalid protocol scheme provided for MCP server: '${source}'`, {
-      hint: 'use npx://package, uvx://package or go://module, or a local command after --',
-    })
+  const hint = 'use npx://package, uvx://package, go://module, an image, or a local command after --'
+  if (/^https?:/.test(source)) {
+    return new ThvError('runtime-unsupported', `'${source}' cannot be run yet: it is a remote server`, { hint })
   }
-  const what = remote ? 'remote servers cannot be run yet' : 'registry names and images cannot be run yet'
-  return new ThvError('runtime-unsupported', `'${source}' is not a package: ${what}`, {
-    hint: 'use npx://package, uvx://package, go://module, or a local command after --',
+  return new ThvError('package-scheme-invalid', `invalid protocol scheme provided for MCP server: '${source}'`, {
+    hint,
   })
 }

@@ -55,6 +55,16 @@ const runOptions: readonly OptionSpec[] = [
   { flags: '--env-file <file>', summary: 'file of KEY=VALUE lines', completes: 'files' },
   { flags: '--env-file-dir <directory>', summary: 'directory of such files', completes: 'files' },
   { flags: '-l, --label <key=value>', summary: 'label of the workload', repeat: true },
+  {
+    flags: '--runtime <runtime>',
+    summary: 'container, process, or auto: an image in a container, all else as a process (default: auto)',
+    choices: ['auto', 'container', 'process'],
+  },
+  {
+    flags: '--image-verification <mode>',
+    summary: 'enabled refuses an image that nobody vouches for (default: warn)',
+    choices: ['disabled', 'warn', 'enabled'],
+  },
   { flags: '-f, --foreground', summary: 'stay, serve until Ctrl-C, then remove the workload' },
   { flags: '--from-config <file>', summary: 'run what thv export wrote', completes: 'files' },
 ]
@@ -65,7 +75,10 @@ export const commands: readonly CommandSpec[] = [
     name: 'run',
     summary: 'run an MCP server behind a proxy',
     arguments: [
-      { name: '[source]', summary: 'npx://package, uvx://package or go://module; left out for a local command' },
+      {
+        name: '[source]',
+        summary: 'npx://package, uvx://package, go://module or an image; left out for a local command',
+      },
     ],
     passThrough: true,
     options: runOptions,
@@ -73,6 +86,7 @@ export const commands: readonly CommandSpec[] = [
       'thv run npx://@modelcontextprotocol/server-everything',
       'thv run uvx://mcp-server-time -- --local-timezone UTC',
       'thv run --name notes -- node server.js',
+      'thv run ghcr.io/owner/server:1.2 --transport streamable-http --target-port 8080',
     ],
     load: async () => (await import('./run.ts')).runCommand,
   },

@@ -47,7 +47,8 @@ export function createContainerRuntime({ socketPath, instance }: ContainerRuntim
       signal.throwIfAborted()
       const { image } = spec
       if (image === undefined) throw new ThvError('internal', 'the container runtime was given no image')
-      await Promise.all([...leftovers].map(remove))
+      // What still cannot be removed does not keep the next server from running.
+      await Promise.allSettled([...leftovers].map(remove))
       const id = await create(engine, spec, image, instance)
       return await start({ engine, id, remove: async () => await remove(id) }, { spec, image }, signal)
     },

@@ -43,6 +43,10 @@ export interface RunConfig {
   [unknownKey: string]: unknown
 }
 
+/** What a user asks for: a container, a process, or whatever suits. */
+export const runtimeWishes = ['auto', 'container', 'process'] as const
+export type RuntimeWish = (typeof runtimeWishes)[number]
+
 /** What thv records beside ToolHive's keys. */
 export interface RunConfigExtension {
   /** How the server runs; `container` needs an image in `image`. */

@@ -56,7 +56,7 @@ export function buildWorkload(parts: {
     created_at: record.created_at,
     started_at: record.thv?.started_at ?? zeroTime,
   }
-  if (config?.thv?.runtime === 'process') workload.isolation = 'none'
+  if (config?.thv !== undefined) workload.isolation = config.thv.runtime === 'container' ? 'container' : 'none'
   if (assessed.context !== undefined && assessed.context !== '') workload.status_context = assessed.context
   if (Object.keys(labels).length > 0) workload.labels = labels
   if (config?.group !== undefined && config.group !== '') workload.group = config.group

@@ -18,6 +18,8 @@ export interface FakeMachine {
   /** Names of the workloads whose containers were removed. */
   reapedContainers: string[]
   installed: ResolvedPackage[]
+  /** References that were pulled, and names of packages that were built. */
+  images: string[]
   busyPorts: Set<number>
   /** What the next launched supervisor does; default: it serves. */
   onLaunch: (name: string, supervisor: ProcessIdentity) => void
@@ -41,6 +43,7 @@ export function createFakeMachine(): FakeMachine {
     reaped: [],
     reapedContainers: [],
     installed: [],
+    images: [],
     busyPorts: new Set(),
     failSave: undefined,
     failUpdate: undefined,
@@ -160,7 +163,9 @@ function processes(
   }
 }
 
-function outside(machine: Omit<FakeMachine, 'deps'>): Pick<RunWorkloadDeps, 'installers' | 'ports' | 'commands'> {
+function outside(
+  machine: Omit<FakeMachine, 'deps'>,
+): Pick<RunWorkloadDeps, 'installers' | 'images' | 'ports' | 'commands'> {
   const installer: PackageInstaller = {
     kind: 'npx',
     resolve: async (source, signal) => {
@@ -175,6 +180,16 @@ function outside(machine: Omit<FakeMachine, 'deps'>): Pick<RunWorkloadDeps, 'ins
   }
   return {
     installers: async () => installer,
+    images: {
+      pull: async (reference, _progress, signal) => {
+        signal.throwIfAborted()
+        machine.images.push(reference)
+      },
+      build: async ({ kind, name }) => {
+        machine.images.push(`${kind}://${name}`)
+        return `toolhivelocal/${kind}-${name}:1`
+      },
+    },
     ports: {
       isFree: async (port) => !machine.busyPorts.has(port),
       findFree: async () => 12_345,

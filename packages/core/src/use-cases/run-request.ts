@@ -1,9 +1,14 @@
+import type { RuntimeWish } from '../domain/run-config.ts'
 import type { ProxyMode, TransportType } from '../domain/transport-type.ts'
 
 /** What a user asks of `run`, before defaults: flags of the CLI or the body of an API call. */
 export interface RunRequest {
-  /** Package argument (`npx://…`); undefined for a local command. */
+  /** Package argument (`npx://…`); undefined for a local command or an image. */
   source?: string
+  /** Reference of an image. */
+  image?: string
+  /** How a package runs; default `auto`, a process. An image always runs in a container. */
+  runtime?: RuntimeWish
   /** Local command line (after `--`), or the arguments of a package's server. */
   args: string[]
   name?: string

@@ -1,6 +1,7 @@
 import { assessStatus } from '../domain/workload-status.ts'
 import type { PackageKind } from '../domain/package-source.ts'
 import type { RunConfig } from '../domain/run-config.ts'
+import type { ImageStore } from '../ports/image-store.ts'
 import type { PackageInstaller, ProgressListener } from '../ports/package-installer.ts'
 import { ThvError } from '../errors.ts'
 import { limits } from '../limits.ts'
@@ -21,6 +22,7 @@ import { readAssessed } from './workload-view.ts'
 export interface StartWorkloadDeps extends LaunchDeps {
   configs: RunConfigStore
   containers: ContainerTable
+  images: ImageStore
   installers: (kind: PackageKind) => Promise<PackageInstaller>
   ports: PortAllocator
 }
