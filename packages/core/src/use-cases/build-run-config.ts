@@ -182,6 +182,7 @@ async function addSource(
   const { deps, config, request, progress } = context
   const runtime = chooseRuntime(request)
   if (request.image !== undefined) {
+    parseImageReference(request.image)
     await deps.images.pull(request.image, progress, signal)
     config.image = request.image
     return
