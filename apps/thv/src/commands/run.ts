@@ -80,6 +80,7 @@ async function readRequest(context: CommandContext, input: CommandInput): Promis
   }
   if (source !== undefined) addSource(request, source)
   addRuntime(request, input)
+  await addBuild(request, context, input)
   addTexts(request, input)
   if (flagOption(input, 'sharedServer')) request.sharedServer = true
   addPorts(request, input)
@@ -99,6 +100,35 @@ function addRuntime(request: RunRequest, input: CommandInput): void {
   if (textOption(input, 'imageVerification') !== 'enabled' || request.image === undefined) return
   throw new ThvError('image-denied', `the image '${request.image}' cannot be verified: nothing says who made it`, {
     hint: 'leave --image-verification out to run it all the same',
+  })
+}
+
+async function addBuild(request: RunRequest, context: CommandContext, input: CommandInput): Promise<void> {
+  const builderImage = textOption(input, 'runtimeImage')
+  const additionalPackages = listOption(input, 'runtimeAddPackage')
+  const buildWith = listOption(input, 'buildWith')
+  const certificate = textOption(input, 'caCert')
+  const build = {
+    ...(builderImage === undefined ? {} : { builderImage }),
+    ...(additionalPackages.length === 0 ? {} : { additionalPackages }),
+    ...(buildWith.length === 0 ? {} : { buildWith }),
+    ...(certificate === undefined ? {} : { caCertificate: await readCertificate(context, certificate) }),
+  }
+  if (Object.keys(build).length > 0) request.build = build
+}
+
+async function readCertificate({ container, signal }: CommandContext, file: string): Promise<string> {
+  const text = await container.files.readText(file, { signal }).catch((error: unknown) => {
+    throw notCertificate(file, messageOf(error), error)
+  })
+  if (!text.includes('-----BEGIN CERTIFICATE-----')) throw notCertificate(file, 'it is not in PEM', undefined)
+  return text
+}
+
+function notCertificate(file: string, why: string, cause: unknown): ThvError {
+  return new ThvError('invalid-argument', `'${file}' cannot be used as a certificate: ${why}`, {
+    hint: 'give a file with one or more certificates in PEM',
+    cause,
   })
 }
 

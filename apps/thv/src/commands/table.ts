@@ -60,6 +60,10 @@ const runOptions: readonly OptionSpec[] = [
     summary: 'container, process, or auto: an image in a container, all else as a process (default: auto)',
     choices: ['auto', 'container', 'process'],
   },
+  { flags: '--runtime-image <image>', summary: 'base image in which the image of a package is built' },
+  { flags: '--runtime-add-package <name>', summary: 'system package in such an image', repeat: true },
+  { flags: '--build-with <constraint>', summary: 'further Python package in such an image', repeat: true },
+  { flags: '--ca-cert <file>', summary: 'certificate that such an image trusts', completes: 'files' },
   {
     flags: '--image-verification <mode>',
     summary: 'enabled refuses an image that nobody vouches for (default: warn)',

@@ -202,7 +202,7 @@ async function addSource(
   const source = parsePackageSource(request.source)
   if (runtime === 'container') {
     const { kind, name, version } = source
-    const wanted = { kind, name, ...(version === undefined ? {} : { version }) }
+    const wanted = { ...request.build, kind, name, ...(version === undefined ? {} : { version }) }
     config.image = await deps.images.build(wanted, progress, signal)
     return
   }
@@ -218,10 +218,15 @@ async function addSource(
 /** An image needs a container, a local command cannot be in one, and a package may be either. */
 function chooseRuntime(request: RunRequest): 'process' | 'container' {
   const { image, source, runtime = 'auto' } = request
-  if (image !== undefined) {
+  if (image !== undefined && request.build === undefined) {
     if (runtime !== 'process') return 'container'
     throw new ThvError('invalid-flag-combination', `the image '${image}' cannot run as a process`, {
       hint: 'leave --runtime out, or run the package it was made from',
+    })
+  }
+  if (request.build !== undefined && (source === undefined || runtime !== 'container')) {
+    throw new ThvError('invalid-flag-combination', 'flags for the build of an image need a package and a container', {
+      hint: 'add --runtime container, or leave them out',
     })
   }
   if (source === undefined && runtime === 'container') {

@@ -1,4 +1,5 @@
 import type { RuntimeWish } from '../domain/run-config.ts'
+import type { ImageBuild } from '../ports/image-store.ts'
 import type { ProxyMode, TransportType } from '../domain/transport-type.ts'
 
 /** What a user asks of `run`, before defaults: flags of the CLI or the body of an API call. */
@@ -9,6 +10,8 @@ export interface RunRequest {
   image?: string
   /** How a package runs; default `auto`, a process. An image always runs in a container. */
   runtime?: RuntimeWish
+  /** How the image of a package is built, beside its name; needs the runtime `container`. */
+  build?: Partial<Omit<ImageBuild, 'kind' | 'name' | 'version'>>
   /** Local command line (after `--`), or the arguments of a package's server. */
   args: string[]
   name?: string
