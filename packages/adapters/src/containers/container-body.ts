@@ -14,7 +14,7 @@ export const containerLabels = {
 
 /**
  * What the engine is told about a server's container. Pure. All capabilities are dropped and
- * none can be gained; the engine never restarts it, because the supervisor does; a
+ * none can be gained; processes and memory are bounded; the engine never restarts it, because the supervisor does; a
  * port is published for a server that speaks HTTP only, on the loopback address and
  * under a number that the engine picks, so that nobody reaches the server past the proxy from
  * another machine.
@@ -47,6 +47,8 @@ export function buildContainerBody(spec: DeploySpec, image: ImageSpec, instance:
       Privileged: false,
       RestartPolicy: { Name: 'no' },
       AutoRemove: false,
+      PidsLimit: containerLimits.containerProcesses,
+      Memory: containerLimits.containerMemoryBytes,
       LogConfig: logConfigOf(isStdio),
       ...(port === undefined ? {} : { PortBindings: { [port]: [{ HostIp: '127.0.0.1', HostPort: '' }] } }),
     },

@@ -34,6 +34,10 @@ export const containerLimits = {
   credentialMs: 20_000,
   /** Docker's config file. */
   dockerConfigBytes: 1024 * 1024,
+  /** Processes and threads of a container, as in the sandbox: a Node program has about 12, a browser some hundred. */
+  containerProcesses: 512,
+  /** Memory of a container, as in the sandbox. */
+  containerMemoryBytes: 4 * 1024 * 1024 * 1024,
   /** Names of leftovers that are remembered until the engine can remove them. */
   leftovers: 256,
 } as const

@@ -110,6 +110,7 @@ describe('Docker', { timeout: 60_000 }, () => {
         CapDrop: ['ALL'],
         SecurityOpt: expect.arrayContaining(['no-new-privileges', 'label:disable']),
         Privileged: false,
+        PidsLimit: 512,
         RestartPolicy: { Name: 'no' },
         LogConfig: { Type: 'none' },
         PortBindings: {},
@@ -147,6 +148,19 @@ describe('Docker', { timeout: 60_000 }, () => {
       const stats = await engine.containerStats(idOf(deployment), never)
       expect(stats.processes).toBeGreaterThan(0)
       expect(stats.cpuNs).toBeGreaterThan(0)
+    })
+
+    it('that uses more memory than it may is killed, and the exit says so', async () => {
+      const eat = 'const all = []; for (;;) all.push(Buffer.alloc(8 << 20, 1))'
+      const hungry = await deploy(`process.stdin.once('data', () => { ${eat} }); console.log('up')`, { name: 'hungry' })
+      await once(hungry.stdio!.output, 'data')
+      docker('update', '--memory', '64m', '--memory-swap', '64m', idOf(hungry))
+      hungry.stdio!.input.write('eat\n')
+      expect(await hungry.exited).toEqual({
+        code: 137,
+        signal: null,
+        reason: 'the server was killed: it used more memory than it may',
+      })
     })
 
     it('of an image that is not there is not started', async () => {

@@ -49,7 +49,12 @@ export function createContainerRuntime({ socketPath, instance }: ContainerRuntim
       if (image === undefined) throw new ThvError('internal', 'the container runtime was given no image')
       // What still cannot be removed does not keep the next server from running.
       await Promise.allSettled([...leftovers].map(remove))
-      const id = await create(engine, spec, image, instance)
+      const creating = create(engine, spec, image, instance)
+      const id = await orAbort(creating, signal).catch((error: unknown) => {
+        // A container that the engine is still busy with comes to be without anybody wanting it.
+        void creating.then(remove).catch(() => {})
+        throw error
+      })
       return await start({ engine, id, remove: async () => await remove(id) }, { spec, image }, signal)
     },
   }
@@ -92,7 +97,7 @@ async function start(
     signal.throwIfAborted()
     // Both before the start, so that neither the first output nor a quick end is missed.
     if (spec.transport === 'stdio') attachment = createAttachment(await engine.attach(id, signal))
-    const { exitCode } = await engine.waitForContainer(id, 'next-exit', life.signal)
+    const { exitCode } = await orAbort(engine.waitForContainer(id, 'next-exit', life.signal), signal)
     exitCode.catch(() => {})
     await engine.startContainer(id, signal)
     const address = attachment === undefined ? await addressOf(engine, id, { image, signal }) : undefined
@@ -103,6 +108,21 @@ async function start(
     // It will be tried again before the next deploy; the reason for the failure matters more.
     await created.remove().catch(() => {})
     throw startFailure(error, spec, image)
+  }
+}
+
+/** The work's result, unless the signal aborts first; the work goes on then, unheard. */
+async function orAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let onAbort = (): void => {}
+  const aborted = new Promise<never>((_resolve, reject) => {
+    onAbort = () => reject(signal.reason instanceof Error ? signal.reason : new Error(String(signal.reason)))
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort, { once: true })
+  })
+  try {
+    return await Promise.race([work, aborted])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
   }
 }
 

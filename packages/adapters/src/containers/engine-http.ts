@@ -13,8 +13,8 @@ export interface EngineRequest {
   path: string
   headers?: Readonly<Record<string, string>>
   body?: Readable | Buffer
-  /** Until the end of the answer; default `requestMs`, undefined for as long as the signal allows. */
-  timeoutMs?: number | undefined
+  /** Until the end of the answer; default `requestMs`, for a stream until its beginning. */
+  timeoutMs?: number
 }
 
 /** An answer in the beginning of which the engine agreed. */
@@ -53,11 +53,16 @@ export function createEngineHttp(socketPath: string): EngineHttp {
       }
     },
     async stream(wanted, signal) {
+      const over = new AbortController()
+      const timer = setTimeout(() => over.abort(), wanted.timeoutMs ?? containerLimits.requestMs)
       const timeout = wanted.timeoutMs === undefined ? [] : [AbortSignal.timeout(wanted.timeoutMs)]
       try {
-        return await agreed(await answerTo(socketPath, wanted, AbortSignal.any([signal, ...timeout])), wanted)
+        const either = AbortSignal.any([signal, over.signal, ...timeout])
+        return await agreed(await answerTo(socketPath, wanted, either), wanted)
       } catch (error) {
         throw explain(error, signal, socketPath)
+      } finally {
+        clearTimeout(timer)
       }
     },
     async upgrade(wanted, signal) {

@@ -110,12 +110,19 @@ describe('images', { timeout: 120_000 }, () => {
     })
 
     it('of what is nowhere is not found, in the words that tools look for', async () => {
-      for (const name of [`${registry.host}/team/server:2`, `${registry.host}/nothing:1`, 'toolhivelocal/npx-x:1']) {
+      for (const name of [`${registry.host}/team/server:2`, `${registry.host}/nothing:1`]) {
         await expect(pull(name)).rejects.toMatchObject({
           code: 'image-not-found',
           message: `image not found in registry, please check the image name or tag: ${name}`,
         })
       }
+    })
+
+    it('of what was built here and removed asks no registry', async () => {
+      await expect(pull('toolhivelocal/npx-x:1')).rejects.toMatchObject({
+        code: 'image-not-found',
+        message: expect.stringContaining('which was built here'),
+      })
     })
 
     it('without a password is denied, and works with the one in the config of Docker', async () => {

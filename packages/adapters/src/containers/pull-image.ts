@@ -27,7 +27,7 @@ export async function pullImage(
   const reference = parseImageReference(text)
   const isThere = (await engine.findImage(text, signal)) !== undefined
   if (isThere && (!isMovingReference(reference) || text.startsWith(localPrefix))) return
-  if (text.startsWith(localPrefix)) throw notFound(text, undefined)
+  if (text.startsWith(localPrefix)) throw gone(text)
   try {
     const auth = encodeAuth(await registryAuth(context.place, registryOf(reference), signal))
     const what = reference.digest ?? reference.tag ?? 'latest'
@@ -70,6 +70,12 @@ function explain(text: string, error: unknown): ThvError {
   return new ThvError('engine-failed', `the image '${text}' could not be pulled: ${why}`, {
     hint: 'check the network and the address of the registry, and try again',
     cause: error,
+  })
+}
+
+function gone(text: string): ThvError {
+  return new ThvError('image-not-found', `the image '${text}', which was built here, is not there any more`, {
+    hint: 'remove the workload and run its package again',
   })
 }
 

@@ -148,6 +148,62 @@ describe('an engine that misbehaves', { timeout: 30_000 }, () => {
     expect(performance.now() - begun).toBeLessThan(6_000)
   })
 
+  it.each(['create', 'wait', 'start'])('and hangs in %s is given up when the caller gives up', async (step) => {
+    const stuck = new Promise<boolean>(() => {})
+    let arrived = (): void => {}
+    const seen = new Promise<void>((resolve) => {
+      arrived = resolve
+    })
+    engine.script = {
+      fault(what) {
+        if (!what.endsWith(`/${step}`)) return false
+        arrived()
+        return stuck
+      },
+    }
+    const { port: _port, ...parts } = nodeSpec(echo)
+    const spec = { name: 'server', transport: 'stdio' as const, onOutput() {}, ...parts }
+    const controller = new AbortController()
+    const runtime = createContainerRuntime({ socketPath: engine.socketPath, instance })
+    const deploying = runtime.deploy(spec, controller.signal)
+    await seen
+    controller.abort(new Error('given up'))
+    await expect(deploying).rejects.toThrow('given up')
+    await expect.poll(living).toBe(0)
+  })
+
+  it('and is slow to create leaves no container when the caller gives up meanwhile', async () => {
+    let begin = (): void => {}
+    const begun = new Promise<void>((resolve) => {
+      begin = resolve
+    })
+    let remove = (): void => {}
+    const removed = new Promise<void>((resolve) => {
+      remove = resolve
+    })
+    engine.script = {
+      async fault(what) {
+        if (what.startsWith('DELETE ')) remove()
+        if (what !== 'POST /containers/create') return false
+        begin()
+        await delay(300)
+        return false
+      },
+    }
+    const { port: _port, ...parts } = nodeSpec(echo)
+    const spec = { name: 'server', transport: 'stdio' as const, onOutput() {}, ...parts }
+    const controller = new AbortController()
+    const deploying = createContainerRuntime({ socketPath: engine.socketPath, instance }).deploy(
+      spec,
+      controller.signal,
+    )
+    await begun
+    controller.abort(new Error('given up'))
+    await expect(deploying).rejects.toThrow('given up')
+    await removed
+    await expect.poll(living).toBe(0)
+  })
+
   it('and answers without end is cut short', async () => {
     engine.script = {
       fault(what, _request, answer) {
