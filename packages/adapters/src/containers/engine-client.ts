@@ -1,12 +1,9 @@
 import type { Readable, Duplex } from 'node:stream'
-import { ThvError } from '@thv/core'
 import { containerLimits } from './container-limits.ts'
 import { engineUnreachable, isRefusal } from './engine-error.ts'
 import { createEngineHttp, type EngineHttp, type EngineRequest } from './engine-http.ts'
+import { negotiateVersion } from './engine-version.ts'
 import { isRecord, listIn, recordIn, textIn, textsIn, textsOf, type JsonObject } from './read-json.ts'
-
-/** The versions of the engine's API that this client speaks; the newest that both know is used. */
-const apiVersions = { oldest: [1, 40], newest: [1, 43] } as const
 
 /** Labels that a listing must all match; an empty value matches any. */
 export type LabelFilter = Readonly<Record<string, string>>
@@ -68,7 +65,7 @@ export class EngineClient {
     const request = { what: 'answer a ping', method: 'GET', path: '/_ping', timeoutMs: containerLimits.pingMs } as const
     const { headers, body } = await this.#http.stream(request, signal)
     body.resume()
-    this.#version = negotiate(this.socketPath, headers['api-version'])
+    this.#version = negotiateVersion(this.socketPath, headers['api-version'])
   }
 
   /** Creates a container and resolves to its id. */
@@ -286,23 +283,6 @@ export class EngineClient {
     if (this.#version === undefined) await this.ping(signal)
     return { ...request, path: `/v${this.#version ?? ''}${request.path}` }
   }
-}
-
-/** The newest version that both sides know. */
-function negotiate(socketPath: string, header: string | string[] | undefined): string {
-  const match = /^(\d+)\.(\d+)$/.exec(String(header ?? ''))
-  if (match === null) throw engineUnreachable(socketPath, new Error('it is no container engine'))
-  const theirs = [Number(match[1]), Number(match[2])] as const
-  if (isOlder(theirs, apiVersions.oldest)) {
-    throw new ThvError('engine-failed', `the container engine at ${socketPath} is too old: API ${String(header)}`, {
-      hint: `update it to one with API ${apiVersions.oldest.join('.')} or later`,
-    })
-  }
-  return (isOlder(theirs, apiVersions.newest) ? theirs : apiVersions.newest).join('.')
-}
-
-function isOlder(left: readonly [number, number], right: readonly [number, number]): boolean {
-  return left[0] < right[0] || (left[0] === right[0] && left[1] < right[1])
 }
 
 function query(parameters: Readonly<Record<string, string>>): string {
