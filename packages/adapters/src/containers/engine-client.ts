@@ -3,7 +3,8 @@ import { containerLimits } from './container-limits.ts'
 import { engineUnreachable, isRefusal } from './engine-error.ts'
 import { createEngineHttp, type EngineHttp, type EngineRequest } from './engine-http.ts'
 import { negotiateVersion } from './engine-version.ts'
-import { isRecord, listIn, recordIn, textIn, textsIn, textsOf, type JsonObject } from './read-json.ts'
+import { readInspection, type InspectedContainer } from './container-state.ts'
+import { isRecord, recordIn, textIn, textsIn, textsOf, type JsonObject } from './read-json.ts'
 
 /** Labels that a listing must all match; an empty value matches any. */
 export type LabelFilter = Readonly<Record<string, string>>
@@ -15,17 +16,6 @@ export interface ListedContainer {
   /** `created`, `running`, `exited`, … as the engine says. */
   state: string
   labels: Record<string, string>
-}
-
-/** What the engine knows of one container. */
-export interface InspectedContainer {
-  id: string
-  running: boolean
-  exitCode: number
-  /** The kernel killed it because it used more memory than it may. */
-  outOfMemory: boolean
-  /** Ports of this machine by port of the container (`8080/tcp`). */
-  ports: Record<string, { host: string; port: number }[]>
 }
 
 /** An image on this machine. */
@@ -134,14 +124,7 @@ export class EngineClient {
   async inspectContainer(id: string, signal: AbortSignal): Promise<InspectedContainer> {
     const request = { what: 'look at the container', method: 'GET', path: `/containers/${id}/json` } as const
     const found = await this.#json(request, signal)
-    const state = recordIn(found, 'State')
-    return {
-      id: textIn(found, 'Id') ?? id,
-      running: state['Running'] === true,
-      exitCode: Number(state['ExitCode'] ?? 0),
-      outOfMemory: state['OOMKilled'] === true,
-      ports: portsOf(recordIn(recordIn(found, 'NetworkSettings'), 'Ports')),
-    }
+    return readInspection(found, id)
   }
 
   /** All containers with these labels, running or not. */
@@ -298,15 +281,4 @@ function filtersOf(labels: LabelFilter): string {
 function withBody(request: EngineRequest, body: JsonObject): EngineRequest {
   const headers = { ...request.headers, 'Content-Type': 'application/json' }
   return { ...request, headers, body: Buffer.from(JSON.stringify(body)) }
-}
-
-function portsOf(ports: JsonObject): InspectedContainer['ports'] {
-  const entries = Object.keys(ports).map((key) => {
-    const bindings = listIn(ports, key).map((one) => ({
-      host: textIn(one, 'HostIp') ?? '',
-      port: Number(textIn(one, 'HostPort') ?? 0),
-    }))
-    return [key, bindings] as const
-  })
-  return Object.fromEntries(entries)
 }
