@@ -24,6 +24,8 @@ export function createAttachment(connection: Duplex): Attachment {
   const input = writerTo(connection)
   // Errors of the connection are told by `ended`.
   for (const stream of [connection, input, stdout, stderr]) stream.on('error', () => {})
+  // A write is then told that nobody reads it. Not before: whoever hears the input close may stop reading the output.
+  stdout.once('close', () => input.destroy())
   return {
     input,
     stdout,
@@ -38,8 +40,6 @@ export function createAttachment(connection: Duplex): Attachment {
     const error = await follow(connection, { stdout, stderr })
     stdout.end()
     stderr.end()
-    // A write from now on is told that nobody reads it.
-    input.destroy(error ?? new Error('the container has ended'))
     return error
   }
 }

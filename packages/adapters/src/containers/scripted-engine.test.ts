@@ -69,6 +69,22 @@ describe('an engine that misbehaves', { timeout: 30_000 }, () => {
     expect(await living()).toBe(0)
   })
 
+  it('or not: the input of a server that has ended closes only when its last output was read', async () => {
+    const deployment = await deploy(`console.log('x'.repeat(500_000))`)
+    const { input, output } = deployment.stdio!
+    let bytes = 0
+    let bytesAtClose = -1
+    input.once('close', () => {
+      bytesAtClose = bytes
+    })
+    for await (const chunk of output) {
+      bytes += chunk.length
+      await delay(20)
+    }
+    await deployment.exited
+    expect([bytes, bytesAtClose]).toEqual([500_001, 500_001])
+  })
+
   it('and breaks everything off ends a stdio server with a reason', async () => {
     const deployment = await deploy(`${echo}; console.log('up')`)
     await once(deployment.stdio!.output, 'data')
