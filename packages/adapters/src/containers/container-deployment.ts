@@ -38,8 +38,7 @@ export function createContainerDeployment(started: StartedContainer, spec: Deplo
   if (attachment === undefined) readLines(output.stdout, spec.onOutput)
 
   const awaited = { ...started, life: life.signal }
-  const left =
-    attachment === undefined ? waitThroughOutages(awaited, spec.onOutput) : waitForAttached(awaited, attachment)
+  const left = attachment === undefined ? waitThroughOutages(awaited, spec.onOutput) : waitForAttached(awaited)
   const exited = followToTheEnd()
 
   return {
@@ -70,6 +69,8 @@ export function createContainerDeployment(started: StartedContainer, spec: Deplo
       // At most a third, so that SIGTERM and SIGKILL have their share of a short deadline.
       await waitAtMost(left, Math.min(limits.endOfInputGraceMs, withinMs / 3))
     }
+    // An engine cannot end a container as long as it cannot hand on what that has written.
+    output.stdout.resume()
     const restMs = Math.ceil(withinMs - (performance.now() - begun))
     try {
       if (restMs > 0 && !isOver.signal.aborted) {

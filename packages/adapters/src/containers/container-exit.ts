@@ -1,7 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ServerExit } from '@thv/core'
-import { waitAtMost } from '../wait-at-most.ts'
-import type { Attachment } from './attachment.ts'
 import { containerLimits } from './container-limits.ts'
 import type { EngineClient } from './engine-client.ts'
 import { isRefusal } from './engine-error.ts'
@@ -20,17 +18,15 @@ const wentAway = 'the container engine went away'
 const removed = 'the container was removed by somebody else'
 
 /**
- * The end of a stdio server: its exit, or the loss of its stream. Without that it is of no use,
- * because nobody knows which messages were lost in it. Never rejects.
+ * The end of a stdio server: its exit, or the loss of the engine and so of its stream. Without
+ * that it is of no use, because nobody knows which messages were lost in it. Never rejects.
  */
-export async function waitForAttached(container: AwaitedContainer, attachment: Attachment): Promise<ServerExit> {
-  // Whether the engine or only the stream broke, the look at the container tells.
-  const heard = container.exitCode.then(async (code) => await explain(container, code)).catch(() => undefined)
-  await Promise.race([heard, attachment.ended])
-  await waitAtMost(heard, containerLimits.exitMs)
-  const soon = await Promise.race([heard, delay(0, undefined)])
-  // One that has closed its output and lives on is the proxy's affair; its exit is still awaited.
-  return soon ?? (await look(container)) ?? (await heard) ?? gone(wentAway)
+export async function waitForAttached(container: AwaitedContainer): Promise<ServerExit> {
+  try {
+    return await explain(container, await container.exitCode)
+  } catch {
+    return (await look(container)) ?? gone(wentAway)
+  }
 }
 
 /**

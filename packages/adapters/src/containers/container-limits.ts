@@ -20,8 +20,6 @@ export const containerLimits = {
   buildLines: 20,
   /** After the end of a container: how long its remaining output may take to arrive. */
   drainMs: 2_000,
-  /** The output of a container ended: how long its exit may take to be heard before it is looked for. */
-  exitMs: 500,
   /** Between two looks for an engine that went away, while a server that speaks HTTP may go on. */
   engineBackMs: 1_000,
   /** The last step of a stop: SIGKILL and removal. */

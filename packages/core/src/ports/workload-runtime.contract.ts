@@ -81,6 +81,15 @@ export function testWorkloadRuntime(adapter: string, setUp: (skip: Skip) => Prom
       expect(bytes).toBe(4096 * 1024)
     })
 
+    test('a server that floods is held back while nobody reads', async () => {
+      const before = process.memoryUsage().arrayBuffers
+      const program = `const junk = 'x'.repeat(65536); const more = () => { while (process.stdout.write(junk)); process.stdout.once('drain', more) }; more()`
+      const { output } = (await deploy(program)).stdio!
+      await expect.poll(() => output.readableLength, { timeout: 10_000 }).toBeGreaterThan(0)
+      await new Promise((resolve) => setTimeout(resolve, 500))
+      expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(32 * 1024 * 1024)
+    })
+
     test('its stderr goes to the log, not into the protocol, and the last lines are kept, cut and counted', async () => {
       const seen: string[] = []
       const program = `for (let i = 0; i < 30; i++) console.error('line ' + i); process.stderr.write('x'.repeat(9000)); console.log('out'); process.exitCode = 1`
