@@ -239,6 +239,53 @@ describe('Docker', { timeout: 60_000 }, () => {
   })
 })
 
+it('a server that speaks HTTP outlives an engine that takes its containers up again', async (context) => {
+  if (missing !== undefined) context.skip(missing)
+  const dockerd = await startDockerd({ withLiveRestore: true })
+  try {
+    await importNodeImage(dockerd.socketPath, image)
+    const lines: string[] = []
+    const program = `import { createServer } from 'node:http'
+      let count = 0
+      createServer((_, answer) => { console.log('call ' + ++count); answer.end(String(count)) }).listen(${targetPort})`
+    const deployment = await createContainerRuntime({ socketPath: dockerd.socketPath, instance: 'i' }).deploy(
+      {
+        name: 'server',
+        transport: 'sse',
+        command: ['node', '--input-type=module', '-e', program],
+        image: { reference: image, labels: {}, targetPort },
+        workingDirectory: '',
+        environment: {},
+        onOutput: (line) => void lines.push(line),
+      },
+      never,
+    )
+    const call = async (): Promise<string> => {
+      const url = `http://127.0.0.1:${deployment.address?.port}`
+      // The forwarder of a killed engine may take the call and never answer it.
+      const headers = { connection: 'close' }
+      const answer = await fetch(url, { headers, signal: AbortSignal.timeout(2_000) }).catch(() => undefined)
+      return (await answer?.text().catch(() => '')) ?? ''
+    }
+    await expect.poll(call, { timeout: 10_000 }).toMatch(/^[12]$/)
+    await dockerd.kill()
+    await expect
+      .poll(() => lines, { timeout: 10_000 })
+      .toContain('thv: the container engine went away; the server may still run')
+    await dockerd.start()
+    await expect.poll(() => lines, { timeout: 20_000 }).toContain('thv: the container engine is back')
+    // The same process as before, with its memory, and its log goes on.
+    await expect.poll(async () => Number(await call()), { timeout: 20_000 }).toBeGreaterThan(1)
+    const last = await call()
+    await expect.poll(() => lines, { timeout: 10_000 }).toContain(`call ${last}`)
+    await deployment.stop(2_000)
+    await deployment.exited
+    expect(await new EngineClient(dockerd.socketPath).listContainers({}, never)).toEqual([])
+  } finally {
+    await dockerd.stop()
+  }
+}, 120_000)
+
 async function outputOf(deployment: Deployment): Promise<string> {
   const chunks: Buffer[] = []
   for await (const chunk of deployment.stdio?.output ?? []) chunks.push(chunk)
