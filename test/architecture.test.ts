@@ -163,6 +163,8 @@ function judge(source: string, workspace: string, dependency: Dependency, entrie
   if (dependencyTypes.includes('core')) return undefined
   if (couldNotResolve) return 'can not be resolved'
   const target = workspaceOf(resolved)
+  // Programs for tests only, kept where the tests of the whole product find them too.
+  if (resolved.startsWith('test/fixtures/') && testFile.test(source)) return undefined
   if (target === undefined) return judgeOthers(source, workspace, dependency)
   if (testFile.test(resolved) && !testFile.test(source)) return 'code of tests'
   if (target === workspace) return isWalled(source, resolved) ? 'a wall' : undefined

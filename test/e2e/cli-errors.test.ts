@@ -66,8 +66,13 @@ describe('bad input', () => {
     ['package-name-invalid', ['run', 'npx://--version']],
     ['package-not-found', ['run', 'npx://@modelcontextprotocol/does-not-exist-xyz']],
     ['package-version-not-found', ['run', 'npx://@modelcontextprotocol/server-memory@99.99.99']],
-    ['runtime-unsupported', ['run', 'fetch']],
-    ['runtime-unsupported', ['run', 'ghcr.io/example/server:latest']],
+    ['engine-unreachable', ['run', 'fetch']],
+    ['engine-unreachable', ['run', 'ghcr.io/example/server:latest']],
+    ['invalid-argument', ['run', 'Not An Image', '--name', 'x']],
+    ['invalid-flag-combination', ['run', 'fetch', '--runtime', 'process']],
+    ['image-denied', ['run', 'fetch', '--image-verification', 'enabled']],
+    ['invalid-flag-combination', ['run', 'npx://x', '--runtime-image', 'node:1']],
+    ['invalid-argument', ['run', 'npx://x', '--runtime', 'container', '--ca-cert', 'no-such-file']],
     ['runtime-unsupported', ['run', 'https://example.test/mcp']],
     ['host-invalid', ['run', '--host', 'no such host', '--name', 'x', '--', 'node']],
   ])('is answered with %s: %j', async (code, args) => {
@@ -140,7 +145,11 @@ describe('--from-config', () => {
       'run-config-newer',
       JSON.stringify({ ...config, schema_version: 'v9.0.0', image: 'npx://a@1.0.0' }),
     ],
-    ['an image', 'runtime-unsupported', JSON.stringify({ ...config, image: 'ghcr.io/example/server:latest' })],
+    [
+      'an image without an engine',
+      'engine-unreachable',
+      JSON.stringify({ ...config, image: 'ghcr.io/example/server:latest' }),
+    ],
     [
       'a key this version cannot honour',
       'run-config-unsupported',

@@ -86,6 +86,8 @@ export async function openWorld(options: { cache?: string } = {}): Promise<World
     XDG_STATE_HOME: join(directory, 'state'),
     XDG_CACHE_HOME: cache,
     TOOLHIVE_SKIP_DESKTOP_CHECK: '1',
+    // Never the engine of this machine: a test that wants one starts its own.
+    TOOLHIVE_DOCKER_SOCKET: join(directory, 'no-engine.sock'),
     THV_TEST_WORLD: mark,
   }
   const world: World = {

@@ -15,6 +15,7 @@ import type {
 } from '@thv/core'
 import { readFile, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
+import { createEngineAccess, type EngineAccess } from './engine-access.ts'
 import { homeDirectory } from './home-directory.ts'
 import { prepareLogDirectory } from './prepare-log-directory.ts'
 import { resolveCommand } from './resolve-command.ts'
@@ -52,6 +53,7 @@ export interface Container {
   packageCache: () => Promise<PackageCache>
   /** Reads what a run config says about confinement; `warn` is told of ignore patterns that cannot be obeyed. */
   confinementPlanner: (warn: (message: string) => void) => Promise<PlanConfinement>
+  readonly engines: EngineAccess
   /** A run config from outside with its keys as this version writes them. */
   normalizeRunConfig: (value: unknown) => Promise<unknown>
   /** Writes a file the user named, 0600, with its parent directories; atomically, unless it is a device or a pipe. */
@@ -67,22 +69,14 @@ export function createContainer(environment: Container['environment'] = process.
     const { resolveDirectories } = await adapters()
     return resolveDirectories({ platform: process.platform, home: homeDirectory(), environment })
   })
-  const reading = once(async (): Promise<ReadWorkloadDeps> => {
-    const { createFileRunConfigStore, createFileStatusStore, createProcessTable } = await adapters()
-    const { state, data } = await directories()
-    const processes = createProcessTable()
-    return {
-      configs: createFileRunConfigStore({ stateDirectory: state }),
-      statuses: createFileStatusStore({ dataDirectory: data, processes }),
-      processes,
-    }
-  })
+  const reading = once(async () => buildReading(await adapters(), await directories()))
   const { logs, groups, sessions } = createFileStores(adapters, directories)
   const ports = once(async () => (await adapters()).createPortAllocator())
   const installer = async (kind: PackageKind): Promise<PackageInstaller> => {
     const { createPackageInstaller } = await adapters()
     return createPackageInstaller(kind, { cacheDirectory: (await directories()).cache, environment })
   }
+  const engines = createEngineAccess({ adapters, environment, dataDirectory: async () => (await directories()).data })
   const workloads = once(async (): Promise<RunWorkloadDeps & StartWorkloadDeps> => {
     const { createDetachedSupervisorLauncher, createSystemClock } = await adapters()
     const logFiles = await logs()
@@ -91,6 +85,8 @@ export function createContainer(environment: Container['environment'] = process.
       ...(await reading()),
       groups: await groups(),
       sessions: await sessions(),
+      containers: await engines.containers(),
+      images: await engines.images(),
       ports: await ports(),
       clock: createSystemClock(),
       installers: installer,
@@ -117,6 +113,7 @@ export function createContainer(environment: Container['environment'] = process.
     ports,
     groups,
     installer,
+    engines,
     configs: async () => (await reading()).configs,
     packageCache: async () => (await adapters()).createPackageCache({ cacheDirectory: (await directories()).cache }),
     confinementPlanner: async (warn) => planner(await adapters(), await directories(), warn),
@@ -146,6 +143,15 @@ function createFileStores(
 function planner(adapters: Adapters, { config }: Directories, warn: (message: string) => void): PlanConfinement {
   const globalIgnoreFile = join(config, 'thvignore')
   return async (runConfig) => await adapters.planConfinement({ globalIgnoreFile, warn }, runConfig)
+}
+
+function buildReading(adapters: Adapters, { state, data }: Directories): ReadWorkloadDeps {
+  const processes = adapters.createProcessTable()
+  return {
+    configs: adapters.createFileRunConfigStore({ stateDirectory: state }),
+    statuses: adapters.createFileStatusStore({ dataDirectory: data, processes }),
+    processes,
+  }
 }
 
 async function checkDesktop(adapters: Adapters, environment: Container['environment']): Promise<void> {

@@ -32,6 +32,7 @@ export async function runChecks(container: Container, signal: AbortSignal): Prom
     guarded('directories', checkDirectories(container)),
     guarded('loopback port', checkLoopback(container)),
     guarded('isolation', checkIsolation(container)),
+    guarded('containers', checkEngine(container, signal)),
     guarded('workloads', checkWorkloads(container)),
   ])
   signal.throwIfAborted()
@@ -104,6 +105,18 @@ async function checkDirectory(label: string, directory: string): Promise<Check> 
       detail: messageOf(error),
       fix: `make ${directory} writable for your user, or set the XDG variable that names it`,
     }
+  }
+}
+
+async function checkEngine(container: Container, signal: AbortSignal): Promise<Check> {
+  const name = 'containers'
+  try {
+    const { kind, socketPath } = await container.engines.find(signal)
+    return { name, status: 'ok', detail: `${kind} at ${socketPath}` }
+  } catch (error) {
+    if (!isThvError(error) || error.code !== 'engine-unreachable') throw error
+    const detail = error.detail.length === 0 ? 'no engine answers, so images cannot be run' : error.detail.join('; ')
+    return { name, status: 'missing', detail, fix: 'start Docker, Podman or Colima' }
   }
 }
 

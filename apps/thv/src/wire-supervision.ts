@@ -41,17 +41,25 @@ export async function wireSupervision(
     options.tell?.(level, message)
   }
   const egress = createEgressRecord((message) => log('warn', message))
+  const processes = adapters.createProcessRuntime({
+    reaperCommand: [...selfCommand, '__reap'],
+    confine: confineOptions(container, { egress, log }),
+  })
   return {
     egress,
     deps: {
       ...(await container.reading()),
       clock: adapters.createSystemClock(),
       ports: await container.ports(),
-      runtime: adapters.createProcessRuntime({
-        reaperCommand: [...selfCommand, '__reap'],
-        confine: confineOptions(container, { egress, log }),
-      }),
       planConfinement: await container.confinementPlanner((message) => log('warn', message)),
+      containers: await container.engines.containers(),
+      images: await container.engines.images(),
+      runtime: {
+        deploy: async (spec, signal) => {
+          const runtime = spec.image === undefined ? processes : await container.engines.runtime(signal)
+          return await runtime.deploy(spec, signal)
+        },
+      },
       installers: container.installer,
       buildEnvironment: environmentBuilder(adapters),
       packageDirectory: homeDirectory(),

@@ -1,3 +1,7 @@
+export { createContainerRuntime, type ContainerRuntimeOptions } from './containers/container-runtime.ts'
+export { createImageStore, type ImageStoreOptions } from './containers/image-store.ts'
+export { createContainerTable, type ContainerTableOptions } from './containers/container-table.ts'
+export { findEngine, type EngineSearch, type FoundEngine } from './containers/runtimes.ts'
 export type { InstallerOptions } from './packages/ecosystem.ts'
 export { findNpm } from './packages/find-npm.ts'
 export { createPackageInstaller } from './packages/installers.ts'

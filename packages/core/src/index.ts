@@ -34,6 +34,13 @@ export { parseGoDuration } from './domain/go-duration.ts'
 export { listenHost, urlHost } from './domain/host.ts'
 export { assertGroupName, defaultGroup, type Group } from './domain/group.ts'
 export { coveredEntries, parseIgnoreFile, type RootEntry } from './domain/ignore-rules.ts'
+export {
+  imageWorkloadName,
+  isMovingReference,
+  parseImageReference,
+  registryOf,
+  type ImageReference,
+} from './domain/image-reference.ts'
 export { matchesLabels, parseLabel } from './domain/label.ts'
 export { parseMount, parseVolume, type Mount, type Volume } from './domain/mount.ts'
 export {
@@ -59,9 +66,11 @@ export {
   assertRunConfig,
   isEra,
   runConfigSchemaVersion,
+  runtimeWishes,
   type LocalCommand,
   type RunConfig,
   type RunConfigExtension,
+  type RuntimeWish,
 } from './domain/run-config.ts'
 export {
   clientUrl,
@@ -77,12 +86,15 @@ export { parseToolOverrides, type ToolOverride, type ToolRules } from './domain/
 export { assertWorkloadName, sanitizeWorkloadName } from './domain/workload-name.ts'
 export {
   assessStatus,
+  isContainer,
   isListedByDefault,
   isOwned,
   nextStatus,
   workloadStatuses,
   type AssessedStatus,
   type ProcessIdentity,
+  type ServerContainer,
+  type ServerIdentity,
   type ServerProcess,
   type StatusEvent,
   type StatusExtension,
@@ -111,7 +123,16 @@ export type {
   StatusStore,
 } from './ports/state-store.ts'
 export type { SupervisorLauncher } from './ports/supervisor-launcher.ts'
-export type { Deployment, DeploySpec, ServerExit, WorkloadRuntime } from './ports/workload-runtime.ts'
+export type { ImageBuild, ImageStore } from './ports/image-store.ts'
+export type { ContainerTable } from './ports/container-table.ts'
+export type {
+  Deployment,
+  DeploySpec,
+  ImageSpec,
+  ServerAddress,
+  ServerExit,
+  WorkloadRuntime,
+} from './ports/workload-runtime.ts'
 export type { CommandResolver } from './ports/command-resolver.ts'
 export {
   requireGroup,

@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream'
 import { expect, it } from 'vitest'
-import type { Deployment, ServerExit, ServerProcess } from '@thv/core'
+import type { Deployment, ServerExit, ServerIdentity } from '@thv/core'
 import { Lanes } from './lanes.ts'
 
 const never = new AbortController().signal
@@ -34,7 +34,7 @@ function setUp(record: (pids: number[]) => Promise<void> = async () => {}) {
       const server: FakeServer = { exit, stops: [] }
       servers.push(server)
       return {
-        process: { pid: servers.length, started: 's', group: servers.length, marker: 'm' },
+        server: { pid: servers.length, started: 's', group: servers.length, marker: 'm' },
         isolation: 'none',
         stdio: { input: new PassThrough(), output: new PassThrough() },
         exited,
@@ -48,8 +48,8 @@ function setUp(record: (pids: number[]) => Promise<void> = async () => {}) {
   }
   const clock = { now: () => new Date(0), monotonicMs: () => 0, sleep: async () => {} }
   const reporter = {
-    recordLanes: async (processes: readonly ServerProcess[]) => {
-      const pids = processes.map(({ pid }) => pid)
+    recordLanes: async (processes: readonly ServerIdentity[]) => {
+      const pids = processes.map((server) => ('pid' in server ? server.pid : 0))
       await record(pids)
       recorded.push(pids)
     },

@@ -2,13 +2,14 @@ import { limits, messageOf, ThvError, type Clock, type Deployment, type Workload
 import type { ServerLane } from '@thv/proxy'
 import { describeExit } from './describe-exit.ts'
 import { runnerLimits } from './limits.ts'
+import { logFieldsOf } from './log-fields.ts'
 import type { Log } from './log.ts'
 import type { ServerCommand } from './server-command.ts'
 import type { StatusReporter } from './status-reporter.ts'
 
 /** What lanes need. */
 export interface LanesDeps {
-  runtime: WorkloadRuntime
+  runtime: Pick<WorkloadRuntime, 'deploy'>
   clock: Clock
   writeServerLine: (line: string) => void
   log: Log
@@ -61,7 +62,7 @@ export class Lanes {
     }
     const { stdio } = deployment
     if (stdio === undefined) throw new ThvError('internal', 'the runtime gave no pipe to a stdio server')
-    log('info', 'started a server for one client', { pid: deployment.process.pid })
+    log('info', 'started a server for one client', logFieldsOf(deployment.server))
     const ended = this.#follow(deployment)
     await this.#record()
     return { ...stdio, ended, close: async () => await this.#end(deployment) }
@@ -92,7 +93,7 @@ export class Lanes {
   async #follow(deployment: Deployment): Promise<string> {
     const exit = await deployment.exited
     this.#living.delete(deployment)
-    this.#deps.log('info', 'the server of one client has ended', { pid: deployment.process.pid })
+    this.#deps.log('info', 'the server of one client has ended', logFieldsOf(deployment.server))
     void this.#record()
     return describeExit(exit)
   }
@@ -105,11 +106,11 @@ export class Lanes {
   /** One write at a time, and each writes what is true when its turn comes. */
   async #write(before: Promise<void>): Promise<void> {
     await before
-    const processes = [...this.#living].slice(0, limits.laneRecords).map((deployment) => deployment.process)
-    const text = JSON.stringify(processes)
+    const servers = [...this.#living].slice(0, limits.laneRecords).map((deployment) => deployment.server)
+    const text = JSON.stringify(servers)
     if (text === this.#written) return
     try {
-      await this.#reporter.recordLanes(processes, AbortSignal.timeout(runnerLimits.finalWriteMs))
+      await this.#reporter.recordLanes(servers, AbortSignal.timeout(runnerLimits.finalWriteMs))
       this.#written = text
     } catch (error) {
       // The guard of each process still ends it with this one; the record is the second net.

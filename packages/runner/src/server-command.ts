@@ -2,7 +2,9 @@ import {
   sourceOf,
   ensurePackage,
   listenHost,
+  userLabels,
   type DeploySpec,
+  type ImageStore,
   type PackageInstaller,
   type PackageKind,
   type PlanConfinement,
@@ -12,6 +14,7 @@ import {
 /** What the runner must know of this machine to start a server. */
 export interface ServerCommandDeps {
   installers: (kind: PackageKind) => Promise<PackageInstaller>
+  images: ImageStore
   /** Builds the whole environment of a server from what its config adds. */
   buildEnvironment: (extra: Record<string, string>, searchPath: string | undefined) => Record<string, string>
   /** Working directory of servers that come from a package. */
@@ -40,6 +43,16 @@ export async function buildServerCommand(
       command: [executable, ...args],
       workingDirectory,
       environment: deps.buildEnvironment(serverEnvironment(config), searchPath),
+    }
+  }
+  if ('image' in source) {
+    return {
+      ...common,
+      command: args,
+      workingDirectory: '',
+      // A server that listens on the loopback address of its container is reached by nobody.
+      environment: serverEnvironment({ ...config, target_host: '0.0.0.0' }),
+      image: { reference: source.image, labels: containerLabels(config), ...targetPortOf(config) },
     }
   }
   const installed = await ensurePackage(deps, config, () => {}, signal)
@@ -74,4 +87,20 @@ export function serverEnvironment(config: RunConfig): Record<string, string> {
     })
   }
   return { ...told, ...config.env_vars }
+}
+
+function targetPortOf(config: RunConfig): { targetPort?: number } {
+  return config.transport === 'stdio' ? {} : { targetPort: config.target_port ?? 0 }
+}
+
+/** What the user gave, and what other tools look for: spec/local 2.6. */
+function containerLabels(config: RunConfig): Record<string, string> {
+  return {
+    ...userLabels(config),
+    'toolhive-basename': config.base_name ?? config.name,
+    'toolhive-transport': config.transport,
+    'toolhive-port': String(config.port),
+    // Absence means true.
+    'toolhive-network-isolation': 'false',
+  }
 }

@@ -7,7 +7,7 @@ import {
   ThvError,
   type ChangeStatusDeps,
   type ProcessIdentity,
-  type ServerProcess,
+  type ServerIdentity,
   type StatusEvent,
   type StatusExtension,
   type StatusRecord,
@@ -100,7 +100,7 @@ export class StatusReporter {
   }
 
   /** Notes which processes of the server live for single clients, so that a successor can find them. */
-  async recordLanes(lanes: readonly ServerProcess[], signal: AbortSignal): Promise<void> {
+  async recordLanes(lanes: readonly ServerIdentity[], signal: AbortSignal): Promise<void> {
     await this.#change((record) => {
       const { lanes: _lanes, ...kept } = record.thv ?? {}
       return { ...record, thv: lanes.length === 0 ? kept : { ...kept, lanes: [...lanes] } }

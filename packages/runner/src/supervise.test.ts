@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { createWorkload, deleteWorkload, limits, type Deployment, type ServerExit } from '@thv/core'
+import { createWorkload, deleteWorkload, limits, ThvError, type Deployment, type ServerExit } from '@thv/core'
 import { createFakeMachine, selfPid, type FakeMachine } from '@thv/core/fakes'
 import type { BackendConnection, Proxy, ProxyConfig } from '@thv/proxy'
 import { supervise } from './supervise.ts'
@@ -69,6 +69,39 @@ describe('supervising', () => {
       status_context: 'the server exited with code 3',
       thv: { last_stderr: ['last words'] },
     })
+  })
+
+  it('an engine that is away at a restart is tried again, and the status says so', async () => {
+    const { deploy: start } = stage.deps.runtime
+    let away = 2
+    const contexts: (string | undefined)[] = []
+    stage.deps.runtime = {
+      deploy: async (spec, signal) => {
+        contexts.push(stage.machine.statuses.get('a')?.status_context)
+        if (stage.servers.length === 0 || away === 0) return await start(spec, signal)
+        away -= 1
+        throw new ThvError('engine-unreachable', 'the engine does not run')
+      },
+    }
+    await run(() => {
+      if (stage.servers.length === 2) stage.controller.abort()
+      else stage.servers.at(-1)!.exit({ code: null, signal: null, reason: 'the container engine went away' })
+    })
+    expect(contexts).toEqual([
+      undefined,
+      'the container engine went away, restarting (attempt 1)',
+      'the engine does not run, restarting (attempt 2)',
+      'the engine does not run, restarting (attempt 3)',
+    ])
+  })
+
+  it('an engine that is away at the first start is an error', async () => {
+    stage.deps.runtime = {
+      deploy: async () => {
+        throw new ThvError('engine-unreachable', 'the engine does not run')
+      },
+    }
+    expect(await run(() => {})).toMatchObject({ code: 'engine-unreachable' })
   })
 
   it('a crash after serving restarts the server and says so', async () => {
@@ -294,7 +327,7 @@ function createStage(): Stage {
     controller: new AbortController(),
     deps: {
       ...machine.deps,
-      runtime: { kind: 'process', deploy: async () => deploy(created) },
+      runtime: { deploy: async () => deploy(created) },
       createProxy: (config) => {
         created.proxyConfig = config
         return createFakeProxy(created)
@@ -325,7 +358,7 @@ function deploy(created: Stage): Deployment {
   created.servers.push(server)
   created.onDeploy(server)
   return {
-    process: { pid: 42, started: 's', group: 42, marker: 'm' },
+    server: { pid: 42, started: 's', group: 42, marker: 'm' },
     isolation: 'none',
     stdio: { input: new PassThrough(), output: new PassThrough() },
     exited,

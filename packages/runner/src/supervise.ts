@@ -10,6 +10,7 @@ import {
   ThvError,
   urlHost,
   type Deployment,
+  type ErrorCode,
   type RunConfig,
 } from '@thv/core'
 import type { Attachment, Proxy, ProxyConfig } from '@thv/proxy'
@@ -20,6 +21,7 @@ import { failureOf, type Failure } from './failure.ts'
 import { Lanes } from './lanes.ts'
 import { runnerLimits } from './limits.ts'
 import { buildServerCommand, type ServerCommand } from './server-command.ts'
+import { logFieldsOf } from './log-fields.ts'
 import { StatusReporter } from './status-reporter.ts'
 import type { SuperviseDeps, SuperviseResult, Supervision } from './supervision.ts'
 import { watchOwnership } from './watch-ownership.ts'
@@ -56,7 +58,7 @@ export async function supervise(
   const supervision = { deps, config, reporter, proxy, lanes, signal: AbortSignal.any([signal, lost.signal]) }
   const stopWatching = watchOwnership(supervision, lost)
   try {
-    await reapServers(deps, previous, signal)
+    await reapServers(deps, { name, record: previous, config }, signal)
     await proxy.start(signal)
     deps.log('info', 'proxy is listening', { port: config.port, host: config.host })
     const command = await buildServerCommand(deps, config, signal)
@@ -105,6 +107,8 @@ async function keepRunning(
   }
 }
 
+const engineTrouble: readonly ErrorCode[] = ['engine-unreachable', 'engine-failed']
+
 /** Why one run of a server ended without being asked to. */
 interface Crash {
   reason: string
@@ -122,11 +126,21 @@ async function serveOnce(
     if (run.firstStart) throw conflict
     return { reason: conflict.message, stderr: [] }
   }
-  const deployment = await deps.runtime.deploy({ ...command, onOutput: deps.writeServerLine }, signal)
+  let deployment: Deployment
   try {
-    deps.log('info', 'server started', { pid: deployment.process.pid, isolation: deployment.isolation })
-    const extension = { server: deployment.process, isolation: deployment.isolation }
-    await reporter.report('launch', { extension }, signal)
+    deployment = await deps.runtime.deploy({ ...command, onOutput: deps.writeServerLine }, signal)
+  } catch (error) {
+    // An engine that is away, or has only just come back, is tried again like a server that crashes.
+    if (run.firstStart || !isThvError(error) || !engineTrouble.includes(error.code)) throw error
+    return { reason: error.message, stderr: [] }
+  }
+  try {
+    deps.log('info', 'server started', { ...logFieldsOf(deployment.server), isolation: deployment.isolation })
+    await reporter.report(
+      'launch',
+      { extension: { server: deployment.server, isolation: deployment.isolation } },
+      signal,
+    )
     const { lost } = await attach(supervision, deployment)
     const startedAt = deps.clock.now().toISOString()
     await reporter.report('ready', { extension: { started_at: startedAt, restarts: run.restarts } }, signal)
@@ -193,8 +207,9 @@ function backendOf(config: RunConfig, deployment: Deployment): Parameters<Proxy[
     if (deployment.stdio === undefined) throw new ThvError('internal', 'the runtime gave no pipe to a stdio server')
     return { kind: 'stdio', ...deployment.stdio }
   }
-  const host = urlHost(listenHost(config.target_host ?? ''))
-  return { kind: 'http', origin: `http://${host}:${config.target_port ?? 0}`, transport: config.transport }
+  const target = { host: listenHost(config.target_host ?? ''), port: config.target_port ?? 0 }
+  const { host, port } = deployment.address ?? target
+  return { kind: 'http', origin: `http://${urlHost(host)}:${port}`, transport: config.transport }
 }
 
 /** The first server is given up, and with it the workload: no other process of it may stay. */

@@ -1,4 +1,11 @@
-import type { ChangeStatusDeps, PortAllocator, RunConfig, RunConfigStore, WorkloadRuntime } from '@thv/core'
+import type {
+  ChangeStatusDeps,
+  ContainerTable,
+  PortAllocator,
+  RunConfig,
+  RunConfigStore,
+  WorkloadRuntime,
+} from '@thv/core'
 import type { Proxy, ProxyConfig, SessionJournal } from '@thv/proxy'
 import type { Failure } from './failure.ts'
 import type { Lanes } from './lanes.ts'
@@ -9,7 +16,8 @@ import type { StatusReporter } from './status-reporter.ts'
 /** What a supervisor needs of the outside. */
 export interface SuperviseDeps extends ChangeStatusDeps, ServerCommandDeps {
   configs: RunConfigStore
-  runtime: WorkloadRuntime
+  containers: ContainerTable
+  runtime: Pick<WorkloadRuntime, 'deploy'>
   ports: PortAllocator
   createProxy: (config: ProxyConfig) => Proxy
   /** Opens what is written down about the sessions of a workload's clients. */

@@ -94,6 +94,20 @@ const runOptions: readonly OptionSpec[] = [
     flags: '--learn',
     summary: 'with --foreground: let every connection through, print the smallest profile at the end',
   },
+  {
+    flags: '--runtime <runtime>',
+    summary: 'container, process, or auto: an image in a container, all else as a process (default: auto)',
+    choices: ['auto', 'container', 'process'],
+  },
+  { flags: '--runtime-image <image>', summary: 'base image in which the image of a package is built' },
+  { flags: '--runtime-add-package <name>', summary: 'system package in such an image', repeat: true },
+  { flags: '--build-with <constraint>', summary: 'further Python package in such an image', repeat: true },
+  { flags: '--ca-cert <file>', summary: 'certificate that such an image trusts', completes: 'files' },
+  {
+    flags: '--image-verification <mode>',
+    summary: 'enabled refuses an image that nobody vouches for (default: warn)',
+    choices: ['disabled', 'warn', 'enabled'],
+  },
   { flags: '-f, --foreground', summary: 'stay, serve until Ctrl-C, then remove the workload' },
   { flags: '--from-config <file>', summary: 'run what thv export wrote', completes: 'files' },
 ]
@@ -104,7 +118,10 @@ export const commands: readonly CommandSpec[] = [
     name: 'run',
     summary: 'run an MCP server behind a proxy',
     arguments: [
-      { name: '[source]', summary: 'npx://package, uvx://package or go://module; left out for a local command' },
+      {
+        name: '[source]',
+        summary: 'npx://package, uvx://package, go://module or an image; left out for a local command',
+      },
     ],
     passThrough: true,
     options: runOptions,
@@ -112,6 +129,7 @@ export const commands: readonly CommandSpec[] = [
       'thv run npx://@modelcontextprotocol/server-everything',
       'thv run uvx://mcp-server-time -- --local-timezone UTC',
       'thv run --name notes -- node server.js',
+      'thv run ghcr.io/owner/server:1.2 --transport streamable-http --target-port 8080',
     ],
     load: async () => (await import('./run.ts')).runCommand,
   },

@@ -3,12 +3,13 @@ import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import type { Confinement, Deployment, DeploySpec } from '@thv/core'
+import type { Confinement, DeploySpec } from '@thv/core'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { fixtureCommand } from './fixtures/commands.ts'
 import { createProcessList } from './process-list.ts'
 import { createProcessRuntime } from './process-runtime.ts'
 import type { SandboxSupport } from './sandbox-probe.ts'
+import type { ProcessDeployment } from './server-deployment.ts'
 
 const hasBubblewrap = spawnSync('/usr/bin/bwrap', ['--version']).status === 0
 const nothing: SandboxSupport = { works: false, reason: 'it is a test', hint: 'do nothing' }
@@ -17,7 +18,7 @@ const never = new AbortController().signal
 let directory: string
 let script: string
 let warnings: string[]
-let deployed: Deployment[]
+let deployed: ProcessDeployment[]
 
 beforeEach(async () => {
   directory = await realpath(await mkdtemp(join(tmpdir(), 'thv-confine-')))
@@ -40,7 +41,13 @@ interface Order {
   environment?: Record<string, string>
 }
 
-async function deploy({ program, support, wish = 'auto', command, environment = {} }: Order): Promise<Deployment> {
+async function deploy({
+  program,
+  support,
+  wish = 'auto',
+  command,
+  environment = {},
+}: Order): Promise<ProcessDeployment> {
   await writeFile(script, program)
   const runtime = createProcessRuntime({
     reaperCommand: fixtureCommand('reaper.ts'),
@@ -70,7 +77,7 @@ async function deploy({ program, support, wish = 'auto', command, environment = 
   return deployment
 }
 
-async function firstLine(deployment: Deployment): Promise<string> {
+async function firstLine(deployment: ProcessDeployment): Promise<string> {
   for await (const line of createInterface({ input: deployment.stdio!.output })) return line
   return ''
 }
@@ -146,7 +153,7 @@ console.log('up')`
     await firstLine(deployment)
     await deployment.stop(500)
     await deployment.exited
-    const { marker } = deployment.process
+    const { marker } = deployment.server
     const all = await createProcessList().all(`THV_WORKLOAD_MARKER=${marker}`)
     expect(all.filter((one) => one.marked && !one.dead)).toEqual([])
     const found = spawnSync('sh', ['-c', `ls -d ${directory}/thv-sandbox-*`], { encoding: 'utf8' })

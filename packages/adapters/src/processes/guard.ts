@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { messageOf, ThvError, type ProcessIdentity } from '@thv/core'
 import { guardScript } from './guard-script.ts'
 import { processLimits } from './process-limits.ts'
-import { waitAtMost } from './wait-at-most.ts'
+import { waitAtMost } from '../wait-at-most.ts'
 
 /** How a guard shows up in a process list. */
 export const guardName = 'server-guard'

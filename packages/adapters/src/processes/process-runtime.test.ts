@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, readlink, realpath, rm } from 'node:fs/promises'
@@ -7,13 +8,16 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
-import { limits, type Deployment, type DeploySpec, type ServerProcess } from '@thv/core'
+import { limits, type DeploySpec, type ServerProcess } from '@thv/core'
+import { testWorkloadRuntime } from '@thv/core/contracts'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { fixtureCommand, nodeCommand, stubbornTree } from './fixtures/commands.ts'
 import { guardName } from './guard.ts'
 import { createProcessList } from './process-list.ts'
 import { createProcessRuntime } from './process-runtime.ts'
 import { createProcessTable } from './process-table.ts'
+import type { ProcessDeployment } from './server-deployment.ts'
+import { createPortAllocator } from './tcp-ports.ts'
 
 const posix = process.platform !== 'win32'
 const linux = process.platform === 'linux'
@@ -22,7 +26,7 @@ const reaperCommand = fixtureCommand('reaper.ts')
 const never = new AbortController().signal
 
 let directory: string
-let deployed: Deployment[]
+let deployed: ProcessDeployment[]
 let started: ChildProcess[]
 
 beforeEach(async () => {
@@ -37,7 +41,7 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true })
 })
 
-async function deploy(command: DeploySpec['command'], more: Partial<DeploySpec> = {}): Promise<Deployment> {
+async function deploy(command: DeploySpec['command'], more: Partial<DeploySpec> = {}): Promise<ProcessDeployment> {
   const deployment = await createProcessRuntime({ reaperCommand }).deploy(
     {
       name: 'server',
@@ -103,6 +107,26 @@ async function startSupervisor(program: string, reaper = reaperCommand) {
   const tree: number[] = JSON.parse(String((await lines.next()).value))
   return { supervisor, server, tree }
 }
+
+testWorkloadRuntime('the process runtime', async () => {
+  const mark = `contract-${randomUUID()}`
+  const port = await createPortAllocator().findFree('127.0.0.1')
+  return {
+    runtime: createProcessRuntime({ reaperCommand }),
+    node: (program, ...args) => ({
+      command: [...nodeCommand(`${program.replace('{port}', String(port))} // ${mark}`), ...args],
+      workingDirectory: directory,
+      environment: { PATH: path },
+      port,
+    }),
+    living: async () => {
+      const list = createProcessList()
+      const others = (await list.all(undefined)).filter((one) => one.pid !== process.pid && !one.dead)
+      const lines = await Promise.all(others.map(async (one) => await list.commandLine(one.pid)))
+      return lines.filter((line) => line.includes(mark)).length
+    },
+  }
+})
 
 describe.runIf(posix)('the death of a supervisor', { timeout: 40_000 }, () => {
   it('by SIGKILL takes a deaf server, its grandchild and its grandchild of another session along within five seconds', async () => {
@@ -222,13 +246,6 @@ describe('stopping a server', () => {
     await deployment.exited
     expect(lines).toEqual(['up', 'finished'])
   })
-
-  it('twice at once is one stop, and again afterwards is none', async () => {
-    const deployment = await deploy(nodeCommand('process.stdin.resume()'))
-    await Promise.all([deployment.stop(3_000), deployment.stop(3_000)])
-    await deployment.stop(3_000)
-    expect(await living([deployment.process.pid])).toEqual([])
-  })
 })
 
 describe('a server that ends by itself', () => {
@@ -246,29 +263,6 @@ describe('a server that ends by itself', () => {
     expect(await living([grandchild])).toEqual([])
     expect(await allGone(await guards())).toEqual([])
   })
-
-  it('hands out its last stderr lines, cut and counted', async () => {
-    const seen: string[] = []
-    const program = `for (let i = 0; i < 30; i++) console.error('line ' + i); process.stderr.write('x'.repeat(9000)); process.exitCode = 1`
-    const deployment = await deploy(nodeCommand(program), { onOutput: (line) => void seen.push(line) })
-    await deployment.exited
-    expect(seen).toHaveLength(31)
-    expect(deployment.lastStderr()).toHaveLength(limits.stderrLines)
-    expect(deployment.lastStderr().at(-2)).toBe('line 29')
-    expect(deployment.lastStderr().at(-1)).toHaveLength(limits.stderrLineLength)
-  })
-
-  it('is reported also when nobody reads its output', async () => {
-    const deployment = await deploy(nodeCommand(`process.stdout.write('x'.repeat(10))`))
-    expect(await deployment.exited).toEqual({ code: 0, signal: null })
-  })
-
-  it('does not harm the supervisor that still writes to it', async () => {
-    const deployment = await deploy(nodeCommand('process.stdin.destroy()'))
-    await deployment.exited
-    const told = await new Promise<unknown>((resolve) => deployment.stdio?.input.write('late\n', resolve))
-    expect(told).toBeInstanceOf(Error)
-  })
 })
 
 describe('a running server', () => {
@@ -277,7 +271,7 @@ describe('a running server', () => {
     const deployment = await deploy(nodeCommand(program))
     const output = deployment.stdio!.output
     await once(output.resume(), 'end')
-    expect(await createProcessTable().isAlive(deployment.process)).toBe(true)
+    expect(await createProcessTable().isAlive(deployment.server)).toBe(true)
     await deployment.stop(5_000)
     expect((await deployment.exited).code).toBe(0)
   })
@@ -295,7 +289,7 @@ describe('a running server', () => {
       expect(seen).toEqual({
         A: 'one',
         B: 'with = and "quotes" $HOME `x`',
-        THV_WORKLOAD_MARKER: deployment.process.marker,
+        THV_WORKLOAD_MARKER: deployment.server.marker,
       })
     } finally {
       delete process.env['THV_TEST_SECRET_OF_OURS']
@@ -307,7 +301,7 @@ describe('a running server', () => {
     await deploy(nodeCommand('process.stdin.resume()'))
     const deployment = await deploy(['/bin/sleep', '60'])
     // The shell becomes `sleep` a moment after the deployment.
-    const base = `/proc/${deployment.process.pid}`
+    const base = `/proc/${deployment.server.pid}`
     while (!(await readFile(`${base}/cmdline`, 'utf8')).startsWith('/bin/sleep')) await delay(5)
     const ours = await inheritableDescriptors()
     expect((await readdir(`${base}/fd`)).filter((fd) => Number(fd) < 10 || !ours.includes(fd)).sort()).toEqual([
@@ -323,12 +317,6 @@ describe('a running server', () => {
     expect(held.filter((target) => servers.includes(target))).toEqual([])
   })
 
-  it('gets its input byte for byte', async () => {
-    const deployment = await deploy(nodeCommand(`process.stdin.pipe(process.stdout)`))
-    deployment.stdio?.input.write('first\nsecond\n')
-    expect(await firstLine(deployment.stdio?.output)).toBe('first')
-  })
-
   it('runs in its working directory with its arguments untouched', async () => {
     const [executable, ...args] = nodeCommand('console.log(JSON.stringify([process.cwd(), ...process.argv.slice(1)]))')
     const odd = ['a b', '$HOME', "'", '"', '*', '', '--', '\\', '-e']
@@ -341,18 +329,6 @@ describe('a running server', () => {
     const [guard] = await guards()
     process.kill(guard!, 'SIGKILL')
     expect((await deployment.exited).signal).toBe('SIGKILL')
-  })
-
-  it('that speaks HTTP has its whole output in the log', async () => {
-    const seen: string[] = []
-    const deployment = await deploy(nodeCommand(`console.log('out'); console.error('err')`), {
-      transport: 'sse',
-      onOutput: (line) => void seen.push(line),
-    })
-    expect(deployment.stdio).toBeUndefined()
-    await deployment.exited
-    expect(seen.sort()).toEqual(['err', 'out'])
-    expect(deployment.lastStderr()).toEqual(['err'])
   })
 })
 

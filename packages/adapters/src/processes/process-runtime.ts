@@ -1,10 +1,10 @@
 import { stat } from 'node:fs/promises'
-import { ThvError, type WorkloadRuntime } from '@thv/core'
+import { ThvError, type DeploySpec, type WorkloadRuntime } from '@thv/core'
 import { createConfine, unconfined, type ConfineOptions } from './confine.ts'
 import { findExecutable } from './executable.ts'
 import { spawnGuarded } from './guarded-spawn.ts'
 import { createProcessList } from './process-list.ts'
-import { createDeployment } from './server-deployment.ts'
+import { createDeployment, type ProcessDeployment } from './server-deployment.ts'
 
 /** How the process runtime is wired. */
 export interface ProcessRuntimeOptions {
@@ -19,12 +19,17 @@ export interface ProcessRuntimeOptions {
   systemRoot?: string
 }
 
+/** The process runtime, whose servers are processes. */
+export interface ProcessRuntime extends WorkloadRuntime {
+  deploy(spec: DeploySpec, signal: AbortSignal): Promise<ProcessDeployment>
+}
+
 /**
  * Runs servers as processes of this user, confined as their spec asks. A server and everything it starts
  * dies with the calling process, also when that is killed with SIGKILL: within half
  * a second on POSIX. Windows keeps this promise for the server itself only.
  */
-export function createProcessRuntime(options: ProcessRuntimeOptions): WorkloadRuntime {
+export function createProcessRuntime(options: ProcessRuntimeOptions): ProcessRuntime {
   const systemRoot = options.systemRoot ?? 'C:\\Windows'
   const list = createProcessList({ systemRoot })
   const confine = options.confine === undefined ? undefined : createConfine(options.confine)
@@ -33,6 +38,9 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): WorkloadRu
     async deploy(spec, signal) {
       signal.throwIfAborted()
       const [typed, ...args] = spec.command
+      if (spec.image !== undefined || typed === undefined) {
+        throw new ThvError('internal', 'the process runtime was given an image')
+      }
       const { environment, workingDirectory } = spec
       await assertDirectory(workingDirectory)
       const executable = await findExecutable(typed, {

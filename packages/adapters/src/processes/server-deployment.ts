@@ -1,13 +1,18 @@
 import { platform } from 'node:os'
-import { messageOf, type Deployment, type DeploySpec, type ServerExit } from '@thv/core'
+import { messageOf, type Deployment, type DeploySpec, type ServerExit, type ServerProcess } from '@thv/core'
 import type { ConfinedCommand } from './sandbox.ts'
 import type { GuardedProcess } from './guarded-spawn.ts'
-import { createLineMemory, readLines } from './output-lines.ts'
+import { createLineMemory, readLines } from '../output-lines.ts'
 import type { ProcessList } from './process-list.ts'
 import { processLimits } from './process-limits.ts'
 import { reapTree } from './reap-tree.ts'
 import { createStopPlan } from './stop-plan.ts'
-import { waitAtMost } from './wait-at-most.ts'
+import { waitAtMost } from '../wait-at-most.ts'
+
+/** A deployment that is a process of this machine. */
+export interface ProcessDeployment extends Deployment {
+  readonly server: ServerProcess
+}
 
 /**
  * Everything about one running server: its output, its end, and how to end it.
@@ -17,7 +22,7 @@ export function createDeployment(
   running: GuardedProcess,
   spec: DeploySpec,
   context: { list: ProcessList; systemRoot: string; confined: ConfinedCommand },
-): Deployment {
+): ProcessDeployment {
   const { child, identity, guard } = running
   const { list, systemRoot, confined } = context
   const isStdio = spec.transport === 'stdio'
@@ -73,7 +78,7 @@ export function createDeployment(
   }
 
   return {
-    process: identity,
+    server: identity,
     stdio: isStdio ? { input: child.stdin, output: child.stdout } : undefined,
     exited,
     isolation: confined.isolation,

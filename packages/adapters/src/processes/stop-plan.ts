@@ -5,7 +5,7 @@ import { limits } from '@thv/core'
 import { processLimits } from './process-limits.ts'
 import type { ProcessEntry } from './platform/process-entry.ts'
 import type { ProcessList } from './process-list.ts'
-import { waitAtMost } from './wait-at-most.ts'
+import { waitAtMost } from '../wait-at-most.ts'
 
 /** What a polite stop needs to know. */
 export interface StopSubject {

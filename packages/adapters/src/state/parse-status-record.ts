@@ -1,4 +1,13 @@
-import { isErrorCode, isolations, limits, workloadStatuses, type ProcessIdentity, type ServerProcess } from '@thv/core'
+import {
+  isErrorCode,
+  isolations,
+  limits,
+  workloadStatuses,
+  type ProcessIdentity,
+  type ServerContainer,
+  type ServerIdentity,
+  type ServerProcess,
+} from '@thv/core'
 import type { StatusExtension, StatusRecord, WorkloadStatus } from '@thv/core'
 import { isJsonObject, type JsonObject } from './parse-state-json.ts'
 import { parseRepairedObject } from './repair-json.ts'
@@ -78,7 +87,18 @@ function identityOf(raw: unknown): ProcessIdentity | undefined {
   return pid === undefined || pid === 0 || started === undefined ? undefined : { pid, started }
 }
 
-function serverOf(raw: unknown): ServerProcess | undefined {
+function serverOf(raw: unknown): ServerIdentity | undefined {
+  return containerOf(raw) ?? processOf(raw)
+}
+
+function containerOf(raw: unknown): ServerContainer | undefined {
+  if (!isJsonObject(raw)) return undefined
+  const container = textOf(raw['container'])
+  const engine = textOf(raw['engine'])
+  return container === undefined || engine === undefined ? undefined : { container, engine }
+}
+
+function processOf(raw: unknown): ServerProcess | undefined {
   const identity = identityOf(raw)
   if (identity === undefined || !isJsonObject(raw)) return undefined
   const group = pidOf(raw['group'])

@@ -49,7 +49,7 @@ describe('run configs', () => {
     [{ ...minimal, env_vars: { 'A\0': '' } }],
     [{ ...minimal, thv: null }],
     [{ ...minimal, thv: {} }],
-    [{ ...minimal, thv: { runtime: 'container' } }],
+    [{ ...minimal, thv: { runtime: 'docker' } }],
     [{ ...minimal, thv: { ...process, command: {} } }],
     [{ ...minimal, thv: { ...process, command: { ...command, executable: 'node' } } }],
     [{ ...minimal, thv: { ...process, command: { ...command, workingDirectory: '.' } } }],

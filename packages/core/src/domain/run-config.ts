@@ -58,10 +58,14 @@ export interface RunConfig {
   [unknownKey: string]: unknown
 }
 
+/** What a user asks for: a container, a process, or whatever suits. */
+export const runtimeWishes = ['auto', 'container', 'process'] as const
+export type RuntimeWish = (typeof runtimeWishes)[number]
+
 /** What thv records beside ToolHive's keys. */
 export interface RunConfigExtension {
-  /** How the server runs; today always a process on this machine. */
-  runtime: 'process'
+  /** How the server runs; `container` needs an image in `image`. */
+  runtime: 'process' | 'container'
   /** Set when the server comes from a package index: what was resolved and is in the cache. */
   package?: ResolvedPackage
   /** Set for a local command. */
@@ -154,7 +158,9 @@ function assertNoNul(value: Record<string, unknown>, origin: string): void {
 function assertExtension(value: unknown, origin: string): void {
   if (value === undefined) return
   if (!isRecord(value)) throw invalid(origin, "'thv' is not an object")
-  if (value['runtime'] !== 'process') throw invalid(origin, "'thv.runtime' is not process")
+  if (value['runtime'] !== 'process' && value['runtime'] !== 'container') {
+    throw invalid(origin, "'thv.runtime' is not process or container")
+  }
   if (value['lanes'] !== undefined && value['lanes'] !== 'shared') throw invalid(origin, "'thv.lanes' is not shared")
   assertLimits(value['limits'], origin)
   if (value['era'] !== undefined && !isEra(value['era'])) {

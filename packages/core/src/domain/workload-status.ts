@@ -34,6 +34,22 @@ export interface ServerProcess extends ProcessIdentity {
   marker: string
 }
 
+/** The container a server runs in. */
+export interface ServerContainer {
+  /** Id that the engine gave it. */
+  container: string
+  /** Socket of the engine. */
+  engine: string
+}
+
+/** What finds a server again: a process of this machine, or a container. */
+export type ServerIdentity = ServerProcess | ServerContainer
+
+/** Whether a server is a container. */
+export function isContainer(server: ServerIdentity): server is ServerContainer {
+  return 'container' in server
+}
+
 /**
  * A status file (`statuses/<name>.json`): spec/local 2.3. ToolHive reads the first
  * five keys and ignores `thv`.
@@ -55,9 +71,9 @@ export interface StatusExtension {
    * When the owner is dead, `starting` and `running` are no longer true.
    */
   owner?: ProcessIdentity
-  server?: ServerProcess
-  /** Further processes of the server, each for one client. */
-  lanes?: ServerProcess[]
+  server?: ServerIdentity
+  /** Further processes or containers of the server, each for one client. */
+  lanes?: ServerIdentity[]
   /** How the last started server is really confined. */
   isolation?: Isolation
   /** When the present status began, RFC 3339. */

@@ -17,7 +17,11 @@ export interface FakeMachine {
   /** Pids that live, with their start tokens. */
   alive: Map<number, string>
   reaped: ServerProcess[]
+  /** Names of the workloads whose containers were removed. */
+  reapedContainers: string[]
   installed: ResolvedPackage[]
+  /** References that were pulled, and names of packages that were built. */
+  images: string[]
   busyPorts: Set<number>
   /** What the next launched supervisor does; default: it serves. */
   onLaunch: (name: string, supervisor: ProcessIdentity) => void
@@ -40,7 +44,9 @@ export function createFakeMachine(): FakeMachine {
     sessions: new Set(),
     alive: new Map([[selfPid, 'self']]),
     reaped: [],
+    reapedContainers: [],
     installed: [],
+    images: [],
     busyPorts: new Set(),
     failSave: undefined,
     failUpdate: undefined,
@@ -111,7 +117,9 @@ function stores(
   }
 }
 
-function processes(machine: Omit<FakeMachine, 'deps'>): Pick<RunWorkloadDeps, 'processes' | 'launcher' | 'clock'> {
+function processes(
+  machine: Omit<FakeMachine, 'deps'>,
+): Pick<RunWorkloadDeps, 'processes' | 'containers' | 'launcher' | 'clock'> {
   let nextPid = 1000
   let nowMs = 0
   const isAlive = ({ pid, started }: ProcessIdentity): boolean => machine.alive.get(pid) === started
@@ -133,6 +141,12 @@ function processes(machine: Omit<FakeMachine, 'deps'>): Pick<RunWorkloadDeps, 'p
       },
       reap: async (server) => {
         machine.reaped.push(server)
+        return 0
+      },
+    },
+    containers: {
+      reap: async (workload) => {
+        machine.reapedContainers.push(workload)
         return 0
       },
     },
@@ -161,7 +175,7 @@ function processes(machine: Omit<FakeMachine, 'deps'>): Pick<RunWorkloadDeps, 'p
 
 function outside(
   machine: Omit<FakeMachine, 'deps'>,
-): Pick<RunWorkloadDeps, 'installers' | 'ports' | 'commands' | 'planConfinement'> {
+): Pick<RunWorkloadDeps, 'installers' | 'images' | 'ports' | 'commands' | 'planConfinement'> {
   const installer: PackageInstaller = {
     kind: 'npx',
     resolve: async (source, signal) => {
@@ -183,6 +197,16 @@ function outside(
       covered: [],
       network: { kind: 'open' },
     }),
+    images: {
+      pull: async (reference, _progress, signal) => {
+        signal.throwIfAborted()
+        machine.images.push(reference)
+      },
+      build: async ({ kind, name }) => {
+        machine.images.push(`${kind}://${name}`)
+        return `toolhivelocal/${kind}-${name}:1`
+      },
+    },
     ports: {
       isFree: async (port) => !machine.busyPorts.has(port),
       findFree: async () => 12_345,

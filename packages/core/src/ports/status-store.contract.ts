@@ -119,6 +119,7 @@ const full: StatusRecord = {
   thv: {
     owner: { pid: 4711, started: 'boot 99' },
     server: { pid: 4712, started: 'boot 100', group: 4712, marker: 'abc' },
+    lanes: [{ container: 'f00d', engine: '/var/run/docker.sock' }],
     since: '2026-08-21T10:00:30Z',
     started_at: '2026-08-21T10:00:30Z',
     restarts: 2,

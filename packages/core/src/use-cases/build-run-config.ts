@@ -11,7 +11,14 @@ import {
 import type { Confinement } from '../domain/confinement.ts'
 import { builtInProfile, defaultProfileName } from '../domain/permission-profile.ts'
 import { assertHost, listenHost } from '../domain/host.ts'
-import { isEndpointPrefix, runConfigSchemaVersion, type LocalCommand, type RunConfig } from '../domain/run-config.ts'
+import { imageWorkloadName, parseImageReference } from '../domain/image-reference.ts'
+import {
+  isEndpointPrefix,
+  runConfigSchemaVersion,
+  type LocalCommand,
+  type RunConfig,
+  type RunConfigExtension,
+} from '../domain/run-config.ts'
 import { assertOrigin } from '../domain/origin.ts'
 import { parseToolFilter, parseToolOverrides } from '../domain/tool-rules.ts'
 import { effectiveProxyMode } from '../domain/transport-type.ts'
@@ -19,6 +26,7 @@ import { assertWorkloadName, sanitizeWorkloadName } from '../domain/workload-nam
 import { isThvError, ThvError } from '../errors.ts'
 import type { CommandResolver } from '../ports/command-resolver.ts'
 import type { GroupStore, RunConfigStore } from '../ports/state-store.ts'
+import type { ImageStore } from '../ports/image-store.ts'
 import type { PackageInstaller, ProgressListener } from '../ports/package-installer.ts'
 import type { PortAllocator } from '../ports/port-allocator.ts'
 import type { RunRequest } from './run-request.ts'
@@ -30,6 +38,7 @@ export interface BuildRunConfigDeps {
   groups: GroupStore
   commands: CommandResolver
   planConfinement: PlanConfinement
+  images: ImageStore
 }
 
 /** What a config says about confinement, with its files looked up; throws what forbids a start. */
@@ -68,16 +77,15 @@ export async function buildRunConfig(
   }
   addOptional(config, request)
   addPermissions(config, request)
+  config.thv = extensionOf(request)
   if (transport !== 'stdio') {
     config.target_host = request.targetHost ?? '127.0.0.1'
     if (request.targetPort !== undefined) config.target_port = request.targetPort
     await chooseTargetPort(deps.ports, config)
   }
-  await addSource({ deps, config, request, progress }, signal)
-  if (request.sharedServer === true && config.thv !== undefined) config.thv.lanes = 'shared'
-  if (request.era !== undefined && config.thv !== undefined) config.thv.era = request.era
-  if (request.isolation !== undefined && config.thv !== undefined) config.thv.isolation = request.isolation
+  // Before a package is installed or an image pulled: what contradicts itself is told at once.
   await deps.planConfinement(config)
+  await addSource({ deps, config, request, progress }, signal)
   return config
 }
 
@@ -114,6 +122,8 @@ export async function chooseTargetPort(ports: PortAllocator, config: RunConfig):
  */
 export async function requireTargetPort(ports: PortAllocator, config: RunConfig): Promise<void> {
   const port = config.target_port ?? 0
+  // The port of a container is its own; the engine picks the one on this machine.
+  if (config.thv?.runtime === 'container') return
   if (config.transport === 'stdio' || port === 0 || (await ports.isFree(port, targetHostOf(config)))) return
   throw new ThvError('port-in-use', `the target port ${port} of '${config.name}' is taken by another program`, {
     hint: `find it with 'ss -ltnp sport = :${port}', or run the workload again with another --target-port`,
@@ -135,6 +145,7 @@ function assertNoNul(request: RunRequest): void {
 /** The workload name chosen when the user gave none: spec/local 2.5. */
 export function defaultName(request: RunRequest): string {
   if (request.source !== undefined) return packageWorkloadName(parsePackageSource(request.source))
+  if (request.image !== undefined) return imageWorkloadName(parseImageReference(request.image))
   const command = request.args[0] ?? ''
   const base = command.split(/[/\\]/).at(-1) ?? ''
   return sanitizeWorkloadName(base.replace(/\.[a-z]+$/i, ''))
@@ -205,39 +216,87 @@ function addFront(config: RunConfig, request: RunRequest): void {
   config.endpoint_prefix = prefix
 }
 
+/** What thv records beside ToolHive's keys. */
+function extensionOf(request: RunRequest): RunConfigExtension {
+  return {
+    runtime: chooseRuntime(request),
+    ...(request.sharedServer === true ? { lanes: 'shared' } : {}),
+    ...(request.era === undefined ? {} : { era: request.era }),
+    ...(request.isolation === undefined ? {} : { isolation: request.isolation }),
+  }
+}
+
 async function addSource(
   context: { deps: BuildRunConfigDeps; config: RunConfig; request: RunRequest; progress: ProgressListener },
   signal: AbortSignal,
 ): Promise<void> {
   const { deps, config, request, progress } = context
+  const extension = extensionOf(request)
+  if (request.image !== undefined) {
+    parseImageReference(request.image)
+    await deps.images.pull(request.image, progress, signal)
+    config.image = request.image
+    return
+  }
   if (request.source === undefined) {
     const [typed, ...args] = request.args
     if (typed === undefined || typed === '') {
-      throw new ThvError('invalid-argument', 'nothing to run: neither a package nor a command is given', {
+      throw new ThvError('invalid-argument', 'nothing to run: no package, no image and no command is given', {
         hint: "write 'thv run npx://package' or 'thv run --name notes -- node server.js'",
       })
     }
     const command: LocalCommand = await deps.commands.resolve(typed)
     config.cmd_args = args
-    config.thv = { runtime: 'process', command }
+    config.thv = { ...extension, command }
     return
   }
   const source = parsePackageSource(request.source)
+  if (extension.runtime === 'container') {
+    const { kind, name, version } = source
+    const wanted = { ...request.build, kind, name, ...(version === undefined ? {} : { version }) }
+    config.image = await deps.images.build(wanted, progress, signal)
+    return
+  }
   const installer = await deps.installers(source.kind)
   progress(`resolving ${formatPackage(source)}`)
   const resolved = await installer.resolve(source, signal)
   const installed = await installer.install(resolved, progress, signal)
   config.image = formatPackage(resolved)
   // Some checksums are known only to whoever installed.
-  config.thv = { runtime: 'process', package: installed.resolved }
+  config.thv = { ...extension, package: installed.resolved }
+}
+
+/** An image needs a container, a local command cannot be in one, and a package may be either. */
+function chooseRuntime(request: RunRequest): 'process' | 'container' {
+  const { image, source, runtime = 'auto' } = request
+  if (image !== undefined && request.build === undefined) {
+    if (runtime !== 'process') return 'container'
+    throw new ThvError('invalid-flag-combination', `the image '${image}' cannot run as a process`, {
+      hint: 'leave --runtime out, or run the package it was made from',
+    })
+  }
+  if (request.build !== undefined && (source === undefined || runtime !== 'container')) {
+    throw new ThvError('invalid-flag-combination', 'flags for the build of an image need a package and a container', {
+      hint: 'add --runtime container, or leave them out',
+    })
+  }
+  if (source === undefined && runtime === 'container') {
+    throw new ThvError('invalid-flag-combination', 'a local command cannot run in a container', {
+      hint: 'leave --runtime out, or run a package or an image',
+    })
+  }
+  return runtime === 'container' ? 'container' : 'process'
 }
 
 /**
- * Where a saved config's server comes from. `runtime-unsupported` for configs whose
- * server needs what this version cannot run (an image, a remote URL).
+ * Where a saved config's server comes from. `runtime-unsupported` for a remote URL, and for an
+ * image that another program runs.
  */
-export function sourceOf(config: RunConfig): { package: ResolvedPackage } | { command: LocalCommand } {
+export function sourceOf(
+  config: RunConfig,
+): { package: ResolvedPackage } | { command: LocalCommand } | { image: string } {
   const extension = config.thv
+  if (extension?.runtime === 'container' && config.image !== '') return { image: config.image }
   if (extension?.command !== undefined) return { command: extension.command }
   if (extension?.package !== undefined) return { package: extension.package }
   if (isPackageArgument(config.image)) return { package: parseExactPackage(config) }

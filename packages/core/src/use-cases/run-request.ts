@@ -1,13 +1,20 @@
-import type { Era } from '../domain/run-config.ts'
+import type { Era, RuntimeWish } from '../domain/run-config.ts'
 import type { ToolOverride } from '../domain/tool-rules.ts'
 import type { IsolationWish } from '../domain/confinement.ts'
 import type { PermissionProfile } from '../domain/permission-profile.ts'
+import type { ImageBuild } from '../ports/image-store.ts'
 import type { ProxyMode, TransportType } from '../domain/transport-type.ts'
 
 /** What a user asks of `run`, before defaults: flags of the CLI or the body of an API call. */
 export interface RunRequest {
-  /** Package argument (`npx://…`); undefined for a local command. */
+  /** Package argument (`npx://…`); undefined for a local command or an image. */
   source?: string
+  /** Reference of an image. */
+  image?: string
+  /** How a package runs; default `auto`, a process. An image always runs in a container. */
+  runtime?: RuntimeWish
+  /** How the image of a package is built, beside its name; needs the runtime `container`. */
+  build?: Partial<Omit<ImageBuild, 'kind' | 'name' | 'version'>>
   /** Local command line (after `--`), or the arguments of a package's server. */
   args: string[]
   name?: string

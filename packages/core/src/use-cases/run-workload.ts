@@ -3,8 +3,10 @@ import { listenHost } from '../domain/host.ts'
 import { assessStatus, type StatusRecord } from '../domain/workload-status.ts'
 import { isThvError, ThvError } from '../errors.ts'
 import { limits } from '../limits.ts'
+import { isPackageArgument } from '../domain/package-source.ts'
 import { assertWorkloadName } from '../domain/workload-name.ts'
 import type { ProgressListener } from '../ports/package-installer.ts'
+import type { ContainerTable } from '../ports/container-table.ts'
 import type { RunConfigStore, SessionFiles } from '../ports/state-store.ts'
 import {
   buildRunConfig,
@@ -25,6 +27,7 @@ import type { RunRequest } from './run-request.ts'
 export interface RunWorkloadDeps extends BuildRunConfigDeps, LaunchDeps {
   configs: RunConfigStore
   sessions: SessionFiles
+  containers: ContainerTable
 }
 
 /** A request to build a config from, or a finished config (`--from-config`). */
@@ -94,6 +97,7 @@ async function prepare(
 ): Promise<RunConfig> {
   if ('request' in input) return await buildRunConfig(deps, input.request, progress, signal)
   const { config } = input
+  adoptImage(config)
   sourceOf(config)
   assertSupportedRunConfig(config)
   await deps.planConfinement(config)
@@ -107,6 +111,12 @@ async function prepare(
   await chooseTargetPort(deps.ports, config)
   await ensurePackage(deps, config, progress, signal)
   return config
+}
+
+/** What another program exported names an image and no runtime; whoever runs it here wants a container. */
+function adoptImage(config: RunConfig): void {
+  if (config.thv !== undefined || config.image === '' || isPackageArgument(config.image)) return
+  config.thv = { runtime: 'container' }
 }
 
 /** Takes the name; a workload in `error` may be run again under its name (spec/local 2.4). */

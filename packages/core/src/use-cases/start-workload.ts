@@ -1,9 +1,11 @@
 import { assessStatus } from '../domain/workload-status.ts'
 import type { PackageKind } from '../domain/package-source.ts'
 import type { RunConfig } from '../domain/run-config.ts'
+import type { ImageStore } from '../ports/image-store.ts'
 import type { PackageInstaller, ProgressListener } from '../ports/package-installer.ts'
 import { ThvError } from '../errors.ts'
 import { limits } from '../limits.ts'
+import type { ContainerTable } from '../ports/container-table.ts'
 import type { PortAllocator } from '../ports/port-allocator.ts'
 import type { RunConfigStore } from '../ports/state-store.ts'
 import { applyEvent, changeStatus, firstRecord } from './change-status.ts'
@@ -19,6 +21,8 @@ import { readAssessed } from './workload-view.ts'
 /** What {@link startWorkload} needs. */
 export interface StartWorkloadDeps extends LaunchDeps {
   configs: RunConfigStore
+  containers: ContainerTable
+  images: ImageStore
   installers: (kind: PackageKind) => Promise<PackageInstaller>
   ports: PortAllocator
 }

@@ -1,6 +1,8 @@
-import type { ProcessIdentity, StatusRecord } from '../domain/workload-status.ts'
+import type { RunConfig } from '../domain/run-config.ts'
+import { isContainer, type ProcessIdentity, type StatusRecord } from '../domain/workload-status.ts'
 import { limits } from '../limits.ts'
 import { isThvError, messageOf, ThvError, type ErrorCode } from '../errors.ts'
+import type { ContainerTable } from '../ports/container-table.ts'
 import type { RunConfigStore } from '../ports/state-store.ts'
 import { applyEvent, changeStatus, type ChangeStatusDeps } from './change-status.ts'
 import { assertRunsHere } from './build-run-config.ts'
@@ -10,6 +12,7 @@ import { readAssessed } from './workload-view.ts'
 /** What {@link stopWorkload} needs. */
 export interface StopWorkloadDeps extends ChangeStatusDeps {
   configs: RunConfigStore
+  containers: ContainerTable
 }
 
 /**
@@ -169,20 +172,38 @@ export async function endOwner(
   })
 }
 
-/** Kills what is left of the servers whose supervisor is dead. */
-export async function reapLeftovers(deps: ChangeStatusDeps, name: string, signal: AbortSignal): Promise<void> {
-  await reapServers(deps, await deps.statuses.read(name), signal)
+/** Ends what is left of the servers whose supervisor is dead. */
+export async function reapLeftovers(deps: StopWorkloadDeps, name: string, signal: AbortSignal): Promise<void> {
+  const config = await tolerateUnusable(async () => await deps.configs.load(name))
+  await reapServers(deps, { name, record: await deps.statuses.read(name), config }, signal)
 }
 
-/** Kills every server process that a record names, and its tree. */
+/**
+ * Ends every server of a workload: the process trees that its record names, and its
+ * containers. Those are asked for by the workload's name, because a supervisor that is
+ * killed while it creates one has not put it on record yet.
+ */
 export async function reapServers(
-  deps: Pick<ChangeStatusDeps, 'processes'>,
-  record: StatusRecord | undefined,
+  deps: Pick<StopWorkloadDeps, 'processes' | 'containers'>,
+  left: { name: string; record: StatusRecord | undefined; config: RunConfig | undefined },
   signal: AbortSignal,
 ): Promise<void> {
-  const { server, lanes = [] } = record?.thv ?? {}
+  const { server, lanes = [] } = left.record?.thv ?? {}
   const all = server === undefined ? lanes : [server, ...lanes]
-  await Promise.all(all.map(async (one) => await deps.processes.reap(one, signal)))
+  const processes = all.flatMap((one) => (isContainer(one) ? [] : [one]))
+  await Promise.all(processes.map(async (one) => await deps.processes.reap(one, signal)))
+  const hasContainers = left.config?.thv?.runtime === 'container' || all.some((one) => isContainer(one))
+  if (hasContainers) await deps.containers.reap(left.name, signal)
+}
+
+/** A config that cannot be used tells nothing, and the record may still do. */
+async function tolerateUnusable<T>(load: () => Promise<T | undefined>): Promise<T | undefined> {
+  try {
+    return await load()
+  } catch (error) {
+    if (isThvError(error)) return undefined
+    throw error
+  }
 }
 
 /** The process, unless it is the calling one: a pid is enough, because the calling process lives. */

@@ -1,0 +1,150 @@
+import {
+  isEra,
+  isPackageArgument,
+  isProxyMode,
+  isTransportType,
+  messageOf,
+  runtimeWishes,
+  ThvError,
+  type RunRequest,
+} from '@thv/core'
+import type { CommandContext, CommandInput } from '../command.ts'
+import { flagOption, listOption, portOption, textOption } from '../options.ts'
+import { parseLabels } from './parse-labels.ts'
+import { readEnvironment } from './read-environment.ts'
+import { addPermissions } from './add-permissions.ts'
+import { readToolsOverride } from './read-tools-override.ts'
+
+/** What the flags of `thv run` ask for. Reads the files that they name; throws `invalid-argument` and the like. */
+export async function readRunRequest(context: CommandContext, input: CommandInput): Promise<RunRequest> {
+  const [source, ...extra] = input.args
+  if (extra.length > 0) {
+    throw new ThvError('invalid-argument', `unexpected argument '${extra[0] ?? ''}'`, {
+      hint: "put the server's own arguments after --",
+    })
+  }
+  const request: RunRequest = {
+    args: input.rest ?? [],
+    environment: await readEnvironment(context.container.files, {
+      file: textOption(input, 'envFile'),
+      directory: textOption(input, 'envFileDir'),
+      values: listOption(input, 'env'),
+      signal: context.signal,
+    }),
+    labels: Object.fromEntries(parseLabels(listOption(input, 'label'))),
+    allowedOrigins: listOption(input, 'allowedOrigins'),
+    trustProxyHeaders: flagOption(input, 'trustProxyHeaders'),
+    debug: context.debug,
+  }
+  if (source !== undefined) addSource(request, source)
+  addRuntime(request, input)
+  await addBuild(request, context, input)
+  addTexts(request, input)
+  if (flagOption(input, 'sharedServer')) request.sharedServer = true
+  await addChain(context, request, input)
+  addPorts(request, input)
+  await addPermissions(context, request, input)
+  return request
+}
+
+/** A package by its scheme, or else an image. */
+function addSource(request: RunRequest, source: string): void {
+  if (isPackageArgument(source)) request.source = source
+  else if (/^[a-z][a-z0-9+.-]*:\/\//.test(source)) throw notRunnable(source)
+  else request.image = source
+}
+
+function notRunnable(source: string): ThvError {
+  const hint = 'use npx://package, uvx://package, go://module, an image, or a local command after --'
+  if (/^https?:/.test(source)) {
+    return new ThvError('runtime-unsupported', `'${source}' cannot be run yet: it is a remote server`, { hint })
+  }
+  return new ThvError('package-scheme-invalid', `invalid protocol scheme provided for MCP server: '${source}'`, {
+    hint,
+  })
+}
+
+function addRuntime(request: RunRequest, input: CommandInput): void {
+  const wish = runtimeWishes.find((known) => known === textOption(input, 'runtime'))
+  if (wish !== undefined) request.runtime = wish
+  if (textOption(input, 'imageVerification') !== 'enabled' || request.image === undefined) return
+  throw new ThvError('image-denied', `the image '${request.image}' cannot be verified: nothing says who made it`, {
+    hint: 'leave --image-verification out to run it all the same',
+  })
+}
+
+async function addBuild(request: RunRequest, context: CommandContext, input: CommandInput): Promise<void> {
+  const builderImage = textOption(input, 'runtimeImage')
+  const additionalPackages = listOption(input, 'runtimeAddPackage')
+  const buildWith = listOption(input, 'buildWith')
+  const certificate = textOption(input, 'caCert')
+  const build = {
+    ...(builderImage === undefined ? {} : { builderImage }),
+    ...(additionalPackages.length === 0 ? {} : { additionalPackages }),
+    ...(buildWith.length === 0 ? {} : { buildWith }),
+    ...(certificate === undefined ? {} : { caCertificate: await readCertificate(context, certificate) }),
+  }
+  if (Object.keys(build).length > 0) request.build = build
+}
+
+async function readCertificate({ container, signal }: CommandContext, file: string): Promise<string> {
+  const text = await container.files.readText(file, { signal }).catch((error: unknown) => {
+    throw notCertificate(file, messageOf(error), error)
+  })
+  if (!text.includes('-----BEGIN CERTIFICATE-----')) throw notCertificate(file, 'it is not in PEM', undefined)
+  return text
+}
+
+function notCertificate(file: string, why: string, cause: unknown): ThvError {
+  return new ThvError('invalid-argument', `'${file}' cannot be used as a certificate: ${why}`, {
+    hint: 'give a file with one or more certificates in PEM',
+    cause,
+  })
+}
+
+function addTexts(request: RunRequest, input: CommandInput): void {
+  const texts = {
+    name: textOption(input, 'name'),
+    group: textOption(input, 'group'),
+    host: textOption(input, 'host'),
+    targetHost: textOption(input, 'targetHost'),
+    endpointPrefix: textOption(input, 'endpointPrefix'),
+  }
+  for (const [key, value] of Object.entries(texts)) if (value !== undefined) Object.assign(request, { [key]: value })
+  const transport = textOption(input, 'transport')
+  if (isTransportType(transport)) request.transport = transport
+  const mode = textOption(input, 'proxyMode')
+  if (isProxyMode(mode)) request.proxyMode = mode
+  const era = textOption(input, 'era')
+  if (isEra(era)) request.era = era
+}
+
+async function addChain(context: CommandContext, request: RunRequest, input: CommandInput): Promise<void> {
+  const tools = listOption(input, 'tools').flatMap((list) => list.split(','))
+  const names = tools.map((name) => name.trim()).filter((name) => name !== '')
+  // A filter that lets nothing through by mistake must not become none.
+  if (tools.length > 0 && names.length === 0) {
+    throw new ThvError('invalid-argument', '--tools names no tool', { hint: 'write --tools first,second' })
+  }
+  if (names.length > 0) request.toolsFilter = names
+  const file = textOption(input, 'toolsOverride')
+  if (file !== undefined) request.toolsOverride = await readToolsOverride(context, file)
+  if (flagOption(input, 'otelEnablePrometheusMetricsPath')) request.metrics = true
+}
+
+function addPorts(request: RunRequest, input: CommandInput): void {
+  const proxyPort = portOption(input, 'proxyPort', '--proxy-port')
+  if (proxyPort !== undefined) request.proxyPort = proxyPort
+  const targetPort = portOption(input, 'targetPort', '--target-port')
+  if (targetPort === undefined && textOption(input, 'targetHost') === undefined) return
+  if (request.transport === undefined || request.transport === 'stdio') {
+    throw new ThvError(
+      'invalid-flag-combination',
+      '--target-port and --target-host have no meaning for a stdio server',
+      {
+        hint: 'add --transport streamable-http or --transport sse, or leave them out',
+      },
+    )
+  }
+  if (targetPort !== undefined) request.targetPort = targetPort
+}

@@ -1,0 +1,133 @@
+import { createHash } from 'node:crypto'
+import {
+  formatPackage,
+  isThvError,
+  limits,
+  messageOf,
+  packageWorkloadName,
+  parseImageReference,
+  registryOf,
+  ThvError,
+  type ImageBuild,
+  type ProgressListener,
+} from '@thv/core'
+import { containerLimits } from './container-limits.ts'
+import { buildDockerfile, certificateFile } from './dockerfile.ts'
+import type { EngineClient } from './engine-client.ts'
+import { readJsonStream } from './json-stream.ts'
+import { localPrefix } from './pull-image.ts'
+import { textIn } from './read-json.ts'
+import { encodeAuth, registryAuth, type DockerConfigPlace } from './registry-auth.ts'
+import { writeArchive, type ArchiveEntry } from './ustar.ts'
+
+/** Names what an image was built from, so that it is found again. */
+const buildLabel = 'thv-build'
+
+/**
+ * Builds the image of a package; see `ImageStore.build`. An image from the same Dockerfile
+ * and certificate is taken again: for ever when the version is exact, for a day when it is the newest.
+ */
+export async function buildImage(
+  context: { engine: EngineClient; place: DockerConfigPlace; now: () => Date },
+  wanted: ImageBuild,
+  progress: ProgressListener,
+  signal: AbortSignal,
+): Promise<string> {
+  const { engine } = context
+  const dockerfile = buildDockerfile(wanted)
+  const files = { Dockerfile: dockerfile, ...certificateOf(wanted) }
+  const hash = createHash('sha256').update(JSON.stringify(files)).digest('hex')
+  const [known] = await engine.listImages({ [buildLabel]: hash }, signal)
+  const ageMs = context.now().getTime() - (known?.createdMs ?? 0)
+  if (known !== undefined && (wanted.version !== undefined || ageMs < limits.packageTagMs)) {
+    progress(`using ${known.name}, built from the same before`)
+    return known.name
+  }
+  const name = imageName(wanted, context.now())
+  progress(`building ${name} for ${formatPackage(wanted)}`)
+  const options = {
+    t: name,
+    dockerfile: 'Dockerfile',
+    rm: '1',
+    forcerm: '1',
+    labels: JSON.stringify({ [buildLabel]: hash }),
+  }
+  const headers = { 'X-Registry-Config': await registryConfig(context.place, dockerfile, signal) }
+  try {
+    await follow(await engine.buildImage(options, writeArchive(entriesOf(files)), headers, signal), progress)
+  } catch (error) {
+    signal.throwIfAborted()
+    throw error instanceof BuildFailure || !isThvError(error) ? buildFailed(wanted, error) : error
+  }
+  return name
+}
+
+/** `toolhivelocal/<kind>-<name>:<YYYYMMDDhhmmss>`, local time: spec/local 3.3. */
+export function imageName(wanted: Pick<ImageBuild, 'kind' | 'name'>, now: Date): string {
+  const name = packageWorkloadName({ ...wanted, version: undefined }).toLowerCase()
+  // Separators of an image's name stand alone and inside.
+  const clean = name.replace(/[^a-z0-9]+/g, '-').replace(/^-|-$/g, '')
+  const parts = [now.getMonth() + 1, now.getDate(), now.getHours(), now.getMinutes(), now.getSeconds()]
+  const stamp = `${now.getFullYear()}${parts.map((part) => String(part).padStart(2, '0')).join('')}`
+  return `${localPrefix}${wanted.kind}-${clean}:${stamp}`
+}
+
+/** What the engine said went wrong, with what it printed before. */
+class BuildFailure extends Error {
+  readonly lines: readonly string[]
+
+  constructor(message: string, lines: readonly string[]) {
+    super(message)
+    this.lines = lines
+  }
+}
+
+/** Every line goes to the progress: tools look for `Successfully built` in it. */
+async function follow(chunks: AsyncIterable<unknown>, progress: ProgressListener): Promise<void> {
+  const last: string[] = []
+  let isBuilt = false
+  for await (const event of readJsonStream(chunks)) {
+    const error = textIn(event, 'error')
+    if (error !== undefined) throw new BuildFailure(error.trim(), last)
+    for (const line of (textIn(event, 'stream') ?? '').split('\n')) {
+      if (line.trim() === '') continue
+      progress(line)
+      isBuilt ||= line.startsWith('Successfully built')
+      last.push(line.slice(0, limits.stderrLineLength))
+      if (last.length > containerLimits.buildLines) last.shift()
+    }
+  }
+  // Podman does not say so, and its stream ends with an error when it failed.
+  if (!isBuilt) progress('Successfully built the image')
+}
+
+function buildFailed(wanted: ImageBuild, error: unknown): ThvError {
+  const lines = error instanceof BuildFailure ? error.lines : []
+  return new ThvError(
+    'image-build-failed',
+    `the image of ${formatPackage(wanted)} could not be built: ${messageOf(error)}`,
+    { hint: 'look at the output of the build above, and at free disk space', detail: lines, cause: error },
+  )
+}
+
+function certificateOf({ caCertificate }: ImageBuild): Record<string, string> {
+  return caCertificate === undefined ? {} : { [certificateFile]: caCertificate }
+}
+
+function entriesOf(files: Readonly<Record<string, string>>): ArchiveEntry[] {
+  return Object.entries(files).map(([path, text]) => ({
+    path,
+    mode: 0o644,
+    content: { kind: 'file', bytes: Buffer.from(text) },
+  }))
+}
+
+/** Credentials for the registries of the base images. */
+async function registryConfig(place: DockerConfigPlace, dockerfile: string, signal: AbortSignal): Promise<string> {
+  const bases = [...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, image]) => parseImageReference(image ?? ''))
+  const registries = [...new Set(bases.map((base) => registryOf(base)))]
+  const entries = await Promise.all(
+    registries.map(async (registry) => [registry, await registryAuth(place, registry, signal)] as const),
+  )
+  return encodeAuth(Object.fromEntries(entries))
+}

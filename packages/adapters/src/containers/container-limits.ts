@@ -1,0 +1,41 @@
+/** Maxima of the container adapters. Times are milliseconds, sizes bytes. The product-wide ones are in core's `limits`. */
+export const containerLimits = {
+  /** A ping of an engine that may hang; one that lives answers within a few milliseconds. */
+  pingMs: 2_000,
+  /** One request that the engine answers from memory. */
+  requestMs: 30_000,
+  /** Creating a container copies its whole file system on engines without an overlay. */
+  createMs: 120_000,
+  /** A pull over a slow line: spec/local 3.2. */
+  pullMs: 10 * 60_000,
+  /** A build installs packages. */
+  buildMs: 20 * 60_000,
+  /** The answer to one request; a list of a thousand containers is about 2 MB. */
+  answerBytes: 16 * 1024 * 1024,
+  /** The text of an error. */
+  errorBytes: 64 * 1024,
+  /** One line of a progress stream; the last line of a build may carry a whole command's output. */
+  progressLineBytes: 1024 * 1024,
+  /** Last lines of a failed build that are shown. */
+  buildLines: 20,
+  /** After the end of a container: how long its remaining output may take to arrive. */
+  drainMs: 2_000,
+  /** Between two looks for an engine that went away, while a server that speaks HTTP may go on. */
+  engineBackMs: 1_000,
+  /** The last step of a stop: SIGKILL and removal. */
+  removeMs: 10_000,
+  /** Of the time for a stop, what is kept for the removal. */
+  removeReserveMs: 1_000,
+  /** Log of a server that speaks HTTP, kept by the engine. */
+  engineLogSize: '10m',
+  /** A credential helper of the Docker config; it may ask a keychain. */
+  credentialMs: 20_000,
+  /** Docker's config file. */
+  dockerConfigBytes: 1024 * 1024,
+  /** Processes and threads of a container, as in the sandbox: a Node program has about 12, a browser some hundred. */
+  containerProcesses: 512,
+  /** Memory of a container, as in the sandbox. */
+  containerMemoryBytes: 4 * 1024 * 1024 * 1024,
+  /** Names of leftovers that are remembered until the engine can remove them. */
+  leftovers: 256,
+} as const

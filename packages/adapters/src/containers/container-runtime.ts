@@ -1,0 +1,160 @@
+import { randomBytes } from 'node:crypto'
+import {
+  ThvError,
+  type Deployment,
+  type DeploySpec,
+  type ImageSpec,
+  type ServerAddress,
+  type WorkloadRuntime,
+} from '@thv/core'
+import { createAttachment, type Attachment } from './attachment.ts'
+import { buildContainerBody } from './container-body.ts'
+import { createContainerDeployment } from './container-deployment.ts'
+import { containerLimits } from './container-limits.ts'
+import { EngineClient } from './engine-client.ts'
+import { EngineRefusal, isRefusal } from './engine-error.ts'
+
+/** How the container runtime is wired. */
+export interface ContainerRuntimeOptions {
+  /** Socket of the engine, as `findEngine` found it. */
+  socketPath: string
+  /** Tells the containers of one user's state from those of another on the same engine. */
+  instance: string
+}
+
+/**
+ * Runs servers as containers of a Docker-compatible engine. A container is removed when
+ * its server ends or is stopped; one that the engine could not remove at the time
+ * is removed before the next deploy, and one whose supervisor was killed by the container table.
+ */
+export function createContainerRuntime({ socketPath, instance }: ContainerRuntimeOptions): WorkloadRuntime {
+  const engine = new EngineClient(socketPath)
+  const leftovers = new Set<string>()
+
+  async function remove(id: string): Promise<void> {
+    try {
+      await engine.removeContainer(id, AbortSignal.timeout(containerLimits.removeMs))
+      leftovers.delete(id)
+    } catch (error) {
+      if (leftovers.size < containerLimits.leftovers) leftovers.add(id)
+      throw error
+    }
+  }
+
+  return {
+    kind: 'container',
+    async deploy(spec, signal) {
+      signal.throwIfAborted()
+      const { image } = spec
+      if (image === undefined) throw new ThvError('internal', 'the container runtime was given no image')
+      // What still cannot be removed does not keep the next server from running.
+      await Promise.allSettled([...leftovers].map(remove))
+      const creating = create(engine, spec, image, instance)
+      const id = await orAbort(creating, signal).catch((error: unknown) => {
+        // A container that the engine is still busy with comes to be without anybody wanting it.
+        void creating.then(remove).catch(() => {})
+        throw error
+      })
+      return await start({ engine, id, remove: async () => await remove(id) }, { spec, image }, signal)
+    },
+  }
+}
+
+/**
+ * Not cut short by the caller's signal: a container that the engine has begun to create
+ * would be there without anybody knowing its id.
+ */
+async function create(engine: EngineClient, spec: DeploySpec, image: ImageSpec, instance: string): Promise<string> {
+  const body = buildContainerBody(spec, image, instance)
+  const never = new AbortController().signal
+  try {
+    return await engine.createContainer(spec.name, body, never)
+  } catch (error) {
+    if (isRefusal(error, 404)) throw imageNotFound(image.reference, error)
+    if (!isRefusal(error, 409)) throw error
+  }
+  // A second server of the workload, or somebody else's container: the labels are what finds it, not the name.
+  return await engine.createContainer(`${spec.name}-${randomBytes(4).toString('hex')}`, body, never)
+}
+
+/** The error for an image that is not on this machine. */
+function imageNotFound(reference: string, cause: unknown): ThvError {
+  return new ThvError('image-not-found', `the image '${reference}' is not there`, {
+    hint: 'pull or build it again: run the workload once more',
+    cause,
+  })
+}
+
+async function start(
+  created: { engine: EngineClient; id: string; remove: () => Promise<void> },
+  { spec, image }: { spec: DeploySpec; image: ImageSpec },
+  signal: AbortSignal,
+): Promise<Deployment> {
+  const { engine, id } = created
+  const life = new AbortController()
+  let attachment: Attachment | undefined
+  try {
+    signal.throwIfAborted()
+    // Both before the start, so that neither the first output nor a quick end is missed.
+    if (spec.transport === 'stdio') attachment = createAttachment(await engine.attach(id, signal))
+    const { exitCode } = await orAbort(engine.waitForContainer(id, 'next-exit', life.signal), signal)
+    exitCode.catch(() => {})
+    await engine.startContainer(id, signal)
+    const address = attachment === undefined ? await addressOf(engine, id, { image, signal }) : undefined
+    return createContainerDeployment({ ...created, attachment, address, exitCode, life }, spec)
+  } catch (error) {
+    life.abort()
+    attachment?.close()
+    // It will be tried again before the next deploy; the reason for the failure matters more.
+    await created.remove().catch(() => {})
+    throw startFailure(error, spec, image)
+  }
+}
+
+/** The work's result, unless the signal aborts first; the work goes on then, unheard. */
+async function orAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let onAbort = (): void => {}
+  const aborted = new Promise<never>((_resolve, reject) => {
+    onAbort = () => reject(signal.reason instanceof Error ? signal.reason : new Error(String(signal.reason)))
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort, { once: true })
+  })
+  try {
+    return await Promise.race([work, aborted])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
+async function addressOf(
+  engine: EngineClient,
+  id: string,
+  { image, signal }: { image: ImageSpec; signal: AbortSignal },
+): Promise<ServerAddress | undefined> {
+  const { ports, running } = await engine.inspectContainer(id, signal)
+  const bound = ports[`${image.targetPort ?? 0}/tcp`]?.find(({ port }) => port > 0)
+  if (bound !== undefined) return { host: '127.0.0.1', port: bound.port }
+  // The ports of one that has already ended are gone; its exit is the news.
+  if (!running) return undefined
+  throw new ThvError('server-exited', `the engine publishes no port of the container for ${image.reference}`, {
+    hint: 'look at the network settings of the engine',
+  })
+}
+
+/** What runtimes of containers say when there is no such program in the image. */
+const noSuchProgram = /executable file (?:`[^`]*` )?not found|no such file or directory|stat .*: no such file/i
+
+function startFailure(error: unknown, spec: DeploySpec, image: ImageSpec): unknown {
+  if (!(error instanceof EngineRefusal)) return error
+  if (noSuchProgram.test(error.reason)) {
+    const program = spec.command[0] ?? 'the program'
+    return new ThvError('command-not-found', `cannot start '${program}' in '${image.reference}': ${error.reason}`, {
+      hint: 'check the arguments after --, which this image takes for a program',
+      cause: error,
+    })
+  }
+  return new ThvError('server-exited', `the container cannot be started: ${error.reason}`, {
+    hint: 'see the log of the engine for more',
+    cause: error,
+  })
+}

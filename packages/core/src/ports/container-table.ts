@@ -1,0 +1,8 @@
+/** The containers that this user's thv has started, as the engine lists them. */
+export interface ContainerTable {
+  /**
+   * Removes every container of a workload, running or not; for a workload whose supervisor
+   * is dead. Resolves to how many there were. `engine-unreachable` when nobody can tell.
+   */
+  reap(workload: string, signal: AbortSignal): Promise<number>
+}
