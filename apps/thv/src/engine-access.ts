@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type * as AdaptersModule from '@thv/adapters'
+import type { ContainerNetworkOptions } from '@thv/adapters'
 import type { ContainerTable, ImageStore, WorkloadRuntime } from '@thv/core'
 import { homeDirectory } from './home-directory.ts'
 
@@ -13,7 +14,7 @@ export interface EngineAccess {
   containers: () => Promise<ContainerTable>
   images: () => Promise<ImageStore>
   /** Always the same one, because it remembers what it could not remove. */
-  runtime: (signal: AbortSignal) => Promise<WorkloadRuntime>
+  runtime: (network: ContainerNetworkOptions, signal: AbortSignal) => Promise<WorkloadRuntime>
 }
 
 /** Opens nothing. */
@@ -52,9 +53,9 @@ export function createEngineAccess(context: {
     async containers() {
       return (await adapters()).createContainerTable({ findSocket, instance: await instance() })
     },
-    async runtime(signal) {
+    async runtime(network, signal) {
       const socketPath = await findSocket(signal)
-      runtime ??= (await adapters()).createContainerRuntime({ socketPath, instance: await instance() })
+      runtime ??= (await adapters()).createContainerRuntime({ socketPath, instance: await instance(), network })
       return runtime
     },
   }

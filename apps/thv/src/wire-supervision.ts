@@ -1,6 +1,6 @@
 import { tmpdir, userInfo } from 'node:os'
 import { dirname } from 'node:path'
-import type { ConfineOptions } from '@thv/adapters'
+import type { ConfineOptions, ContainerNetworkOptions } from '@thv/adapters'
 import {
   createEgressRecord,
   openEgressProxy,
@@ -41,10 +41,15 @@ export async function wireSupervision(
     options.tell?.(level, message)
   }
   const egress = createEgressRecord((message) => log('warn', message))
-  const processes = adapters.createProcessRuntime({
-    reaperCommand: [...selfCommand, '__reap'],
-    confine: confineOptions(container, { egress, log }),
-  })
+  const confine = confineOptions(container, { egress, log })
+  const processes = adapters.createProcessRuntime({ reaperCommand: [...selfCommand, '__reap'], confine })
+  const images = await container.engines.images()
+  const network: ContainerNetworkOptions = {
+    ...confine,
+    forwarder: { image: adapters.nodeImage, script: forwarderScript },
+    createDirectory: async () => await adapters.createSandboxDirectory(shortTemporaryDirectory()),
+    pull: async (reference, signal) => await images.pull(reference, (line) => log('info', line), signal),
+  }
   return {
     egress,
     deps: {
@@ -53,10 +58,10 @@ export async function wireSupervision(
       ports: await container.ports(),
       planConfinement: await container.confinementPlanner((message) => log('warn', message)),
       containers: await container.engines.containers(),
-      images: await container.engines.images(),
+      images,
       runtime: {
         deploy: async (spec, signal) => {
-          const runtime = spec.image === undefined ? processes : await container.engines.runtime(signal)
+          const runtime = spec.image === undefined ? processes : await container.engines.runtime(network, signal)
           return await runtime.deploy(spec, signal)
         },
       },

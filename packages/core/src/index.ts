@@ -15,8 +15,10 @@ export { parseEnvironmentFile, parseEnvironmentVariable } from './domain/environ
 export { addressKind, type AddressKind } from './domain/address-kind.ts'
 export {
   assertConfinable,
+  assertContainable,
   isolations,
   isolationWishes,
+  resolveContainerNetwork,
   resolveNetwork,
   type Confinement,
   type Isolation,

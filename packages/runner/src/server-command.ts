@@ -48,6 +48,7 @@ export async function buildServerCommand(
   if ('image' in source) {
     return {
       ...common,
+      confinement,
       command: args,
       workingDirectory: '',
       // A server that listens on the loopback address of its container is reached by nobody.

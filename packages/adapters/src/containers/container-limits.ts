@@ -36,6 +36,12 @@ export const containerLimits = {
   containerProcesses: 512,
   /** Memory of a container, as in the sandbox. */
   containerMemoryBytes: 4 * 1024 * 1024 * 1024,
+  /** Size of the empty directory that covers an ignored one; nobody can write to it. */
+  coverBytes: 4096,
+  /** Until a forwarder listens, on a machine that is busy. */
+  forwarderReadyMs: 30_000,
+  /** What a forwarder says before it is ready. */
+  forwarderLines: 20,
   /** Names of leftovers that are remembered until the engine can remove them. */
   leftovers: 256,
 } as const

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import {
   ThvError,
   type Deployment,
@@ -10,6 +9,8 @@ import {
 import { createAttachment, type Attachment } from './attachment.ts'
 import { buildContainerBody } from './container-body.ts'
 import { createContainerDeployment } from './container-deployment.ts'
+import { openContainerNetwork, type ContainerNetwork, type ContainerNetworkOptions } from './container-network.ts'
+import { createNamed } from './create-named.ts'
 import { containerLimits } from './container-limits.ts'
 import { EngineClient } from './engine-client.ts'
 import { EngineRefusal, isRefusal } from './engine-error.ts'
@@ -20,6 +21,8 @@ export interface ContainerRuntimeOptions {
   socketPath: string
   /** Tells the containers of one user's state from those of another on the same engine. */
   instance: string
+  /** Without it a server whose network is to be filtered does not start. */
+  network?: ContainerNetworkOptions
 }
 
 /**
@@ -27,7 +30,8 @@ export interface ContainerRuntimeOptions {
  * its server ends or is stopped; one that the engine could not remove at the time
  * is removed before the next deploy, and one whose supervisor was killed by the container table.
  */
-export function createContainerRuntime({ socketPath, instance }: ContainerRuntimeOptions): WorkloadRuntime {
+export function createContainerRuntime(options: ContainerRuntimeOptions): WorkloadRuntime {
+  const { socketPath, instance } = options
   const engine = new EngineClient(socketPath)
   const leftovers = new Set<string>()
 
@@ -49,32 +53,46 @@ export function createContainerRuntime({ socketPath, instance }: ContainerRuntim
       if (image === undefined) throw new ThvError('internal', 'the container runtime was given no image')
       // What still cannot be removed does not keep the next server from running.
       await Promise.allSettled([...leftovers].map(remove))
-      const creating = create(engine, spec, image, instance)
-      const id = await orAbort(creating, signal).catch((error: unknown) => {
-        // A container that the engine is still busy with comes to be without anybody wanting it.
-        void creating.then(remove).catch(() => {})
+      const opening = openContainerNetwork({ engine, instance, remove, options: options.network }, spec, signal)
+      const network = await orAbort(opening, signal).catch((error: unknown) => {
+        void opening.then(async (late) => await late?.close()).catch(() => {})
         throw error
       })
-      return await start({ engine, id, remove: async () => await remove(id) }, { spec, image }, signal)
+      const creating = create(engine, { spec, image, network }, instance)
+      const id = await orAbort(creating, signal).catch(async (error: unknown) => {
+        // A container that the engine is still busy with comes to be without anybody wanting it.
+        void creating.then(remove).catch(() => {})
+        await network?.close()
+        throw error
+      })
+      const removeAll = async (): Promise<void> => {
+        try {
+          await remove(id)
+        } finally {
+          await network?.close()
+        }
+      }
+      return await start({ engine, id, remove: removeAll, network }, { spec, image }, signal)
     },
   }
 }
 
-/**
- * Not cut short by the caller's signal: a container that the engine has begun to create
- * would be there without anybody knowing its id.
- */
-async function create(engine: EngineClient, spec: DeploySpec, image: ImageSpec, instance: string): Promise<string> {
-  const body = buildContainerBody(spec, image, instance)
-  const never = new AbortController().signal
+/** What to run: the image, and the network that is shared. */
+interface Wanted {
+  spec: DeploySpec
+  image: ImageSpec
+  network: ContainerNetwork | undefined
+}
+
+async function create(engine: EngineClient, { spec, image, network }: Wanted, instance: string): Promise<string> {
+  const environment = { ...spec.environment, ...network?.environment }
+  const place = network === undefined ? { instance } : { instance, networkOf: network.id }
   try {
-    return await engine.createContainer(spec.name, body, never)
+    return await createNamed(engine, spec.name, buildContainerBody({ ...spec, environment }, image, place))
   } catch (error) {
     if (isRefusal(error, 404)) throw imageNotFound(image.reference, error)
-    if (!isRefusal(error, 409)) throw error
+    throw error
   }
-  // A second server of the workload, or somebody else's container: the labels are what finds it, not the name.
-  return await engine.createContainer(`${spec.name}-${randomBytes(4).toString('hex')}`, body, never)
 }
 
 /** The error for an image that is not on this machine. */
@@ -86,7 +104,7 @@ function imageNotFound(reference: string, cause: unknown): ThvError {
 }
 
 async function start(
-  created: { engine: EngineClient; id: string; remove: () => Promise<void> },
+  created: { engine: EngineClient; id: string; remove: () => Promise<void>; network: ContainerNetwork | undefined },
   { spec, image }: { spec: DeploySpec; image: ImageSpec },
   signal: AbortSignal,
 ): Promise<Deployment> {
@@ -100,7 +118,9 @@ async function start(
     const { exitCode } = await orAbort(engine.waitForContainer(id, 'next-exit', life.signal), signal)
     exitCode.catch(() => {})
     await engine.startContainer(id, signal)
-    const address = attachment === undefined ? await addressOf(engine, id, { image, signal }) : undefined
+    const address =
+      created.network?.address ??
+      (attachment === undefined ? await addressOf(engine, id, { image, signal }) : undefined)
     return createContainerDeployment({ ...created, attachment, address, exitCode, life }, spec)
   } catch (error) {
     life.abort()

@@ -18,7 +18,12 @@ import { readStatus } from './read-status.ts'
  * address they connect to tells the name. Prints `ready` when everything listens.
  */
 async function runForwarder(order: ForwarderOrder): Promise<void> {
-  if (order.egress !== undefined) await openWayOut(order.egress, join(order.directory, 'egress.sock'))
+  if (order.egress !== undefined) {
+    const egress = join(order.directory, 'egress.sock')
+    await openWayOut(order.egress, egress)
+    // An engine in another machine shows the socket, and nobody is behind it.
+    await tryOut(egress)
+  }
   const { inbound } = order
   if (inbound !== undefined) {
     const server = createServer({ allowHalfOpen: true }, (socket) => {
@@ -50,6 +55,12 @@ async function openWayOut(
   await once(dns, 'listening')
   // A program that is gone before its answer is no reason to end.
   dns.on('error', () => {})
+}
+
+async function tryOut(path: string): Promise<void> {
+  const socket = connectUnix(path)
+  await once(socket, 'connect')
+  socket.destroy()
 }
 
 /** Names and the addresses that stand for them. */

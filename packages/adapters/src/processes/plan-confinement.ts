@@ -3,6 +3,7 @@ import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import {
   assertConfinable,
+  assertContainable,
   builtInProfile,
   coveredEntries,
   defaultProfileName,
@@ -10,6 +11,7 @@ import {
   parseMount,
   parsePermissionProfile,
   parseVolume,
+  resolveContainerNetwork,
   resolveNetwork,
   ThvError,
   type Confinement,
@@ -38,18 +40,11 @@ export async function planConfinement(options: PlanConfinementOptions, config: R
   const volumes = config.volumes ?? []
   const hasProfile = config.permission_profile !== null || (named !== undefined && named !== '')
   const wish = config.thv?.isolation ?? 'auto'
-  assertConfinable(wish, {
-    profile: hasProfile,
-    volumes: volumes.length > 0,
-    network: config.isolate_network === true,
-  })
+  const isContainer = config.thv?.runtime === 'container'
+  const asked = { profile: hasProfile, volumes: volumes.length > 0, network: config.isolate_network === true }
+  if (!isContainer) assertConfinable(wish, asked)
   const profile = await profileOf(config)
-  if (profile.privileged === true) {
-    throw new ThvError('runtime-unsupported', 'the permission profile asks for a privileged server: no process is', {
-      hint: "take 'privileged' out of the profile",
-    })
-  }
-  const network = wish === 'none' ? ({ kind: 'open' } as const) : resolveNetwork(profile, config.isolate_network)
+  const powers = isContainer ? containerPowers(profile, config) : processPowers(profile, config)
   const mounts = await mountsOf(profile, volumes)
   const isAsked = hasProfile || volumes.length > 0 || config.isolate_network === true
   return {
@@ -57,8 +52,35 @@ export async function planConfinement(options: PlanConfinementOptions, config: R
     programPaths: 'discover',
     mounts,
     covered: await coverOf(options, mounts, config.ignore_config?.LoadGlobal !== false),
-    network,
+    ...powers,
   }
+}
+
+function processPowers(profile: PermissionProfile, config: RunConfig): Pick<Confinement, 'network'> {
+  if (profile.privileged === true) {
+    throw new ThvError('runtime-unsupported', 'the permission profile asks for a privileged server: no process is', {
+      hint: "take 'privileged' out of the profile",
+    })
+  }
+  if (config.thv?.isolation === 'none') return { network: { kind: 'open' } }
+  return { network: resolveNetwork(profile, config.isolate_network) }
+}
+
+function containerPowers(profile: PermissionProfile, config: RunConfig): Pick<Confinement, 'network' | 'privileged'> {
+  const privileged = profile.privileged === true
+  const network = resolveContainerNetwork(profile, config.isolate_network)
+  assertContainable(config.thv?.isolation ?? 'auto', { privileged, network })
+  // Its port would be open to other machines: nothing but the server decides where it listens.
+  if (network.kind === 'joined' && network.network === 'host' && config.transport !== 'stdio') {
+    throw new ThvError(
+      'isolation-contradiction',
+      'a server that speaks HTTP and the host network contradict each other',
+      {
+        hint: "leave '--network host' out: the proxy reaches the container without it",
+      },
+    )
+  }
+  return { network, ...(privileged ? { privileged } : {}) }
 }
 
 async function profileOf(config: RunConfig): Promise<PermissionProfile> {

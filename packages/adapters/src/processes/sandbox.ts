@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { ThvError, type Confinement, type DeploySpec, type Isolation, type OutboundPermissions } from '@thv/core'
+import { ThvError, type Confinement, type DeploySpec, type Isolation } from '@thv/core'
+import { openForwardedNetwork, proxyEnvironment, type NetworkOpeners } from '../forwarded-network.ts'
 import { bubblewrapArguments, networkArguments } from './bubblewrap.ts'
 import { createControlGroups } from './control-groups.ts'
 import { findProgramPaths, installationOf } from './program-paths.ts'
@@ -10,21 +11,12 @@ import { currentUser, withoutPowers } from './sandbox-probe.ts'
 import { forwardScript, joinScript, limitScript } from './sandbox-script.ts'
 
 /** How the sandbox is wired. */
-export interface SandboxOptions {
+export interface SandboxOptions extends NetworkOpeners {
   home: string
   /** Short: unix sockets get their place below it. */
   temporaryDirectory: string
   /** Node and the script that runs beside a server with a network of its own. */
   forwarder: { node: string; script: string }
-  /** Opens the way out of a filtered server. */
-  openEgress: (egress: { socketPath: string; outbound: OutboundPermissions }) => Promise<Closable>
-  /** Opens the way in to a server that speaks HTTP in a network of its own. */
-  openInbound: (inbound: { socketPath: string; host: string; port: number }) => Promise<Closable>
-}
-
-/** Something that was opened for one server. */
-export interface Closable {
-  close(): Promise<void>
 }
 
 /** A command line that confines, and what belongs to it. */
@@ -89,40 +81,17 @@ function shell(script: string): string[] {
   return ['/bin/sh', '-c', script, 'sandbox']
 }
 
-/** Where programs inside find a proxy; moved when the server itself wants that port. */
-const proxyPort = 3128
-
-/** What listens on names without knowing of proxies: the ports of the profile, or those of the web. */
-const webPorts = [80, 443]
-
 /** The words of the forwarder's command; undefined when the server needs none. */
 async function openNetwork(
   options: SandboxOptions,
   { confinement, listen }: DeploySpec & { confinement: Confinement },
   { directory, opened }: { directory: SandboxDirectory; opened: (() => Promise<void>)[] },
 ): Promise<string[] | undefined> {
-  const { network } = confinement
-  const order: Record<string, unknown> = { directory: directory.path }
-  if (network.kind === 'filtered') {
-    const { outbound } = network
-    const egress = await options.openEgress({ socketPath: `${directory.path}/egress.sock`, outbound })
-    opened.push(async () => await egress.close())
-    const named = outbound.allow_port ?? []
-    const ports = new Set(named.length === 0 ? webPorts : named)
-    ports.delete(listen?.port ?? 0)
-    order['egress'] = { proxyPort: proxyPortOf(listen?.port), ports: [...ports] }
-  }
-  if (network.kind !== 'open' && listen !== undefined) {
-    const inbound = await options.openInbound({ socketPath: `${directory.path}/inbound.sock`, ...listen })
-    opened.push(async () => await inbound.close())
-    order['inbound'] = listen
-  }
+  const wanted = { network: confinement.network, listen, publish: listen, directory: directory.path }
+  const forwarded = await openForwardedNetwork(options, wanted, opened)
   const { node, script } = options.forwarder
-  return Object.keys(order).length === 1 ? undefined : [node, script, JSON.stringify(order)]
-}
-
-function proxyPortOf(serverPort: number | undefined): number {
-  return serverPort === proxyPort ? proxyPort + 1 : proxyPort
+  if (forwarded === undefined) return undefined
+  return [node, script, JSON.stringify({ directory: directory.path, ...forwarded.order })]
 }
 
 async function planOf(
@@ -173,19 +142,7 @@ async function certificatesOf(environment: Readonly<Record<string, string>>): Pr
 function environmentOf({ environment, confinement, listen }: DeploySpec, isForwarded: boolean): Record<string, string> {
   const own = { ...environment, TMPDIR: '/tmp' }
   if (confinement?.network.kind !== 'filtered' || !isForwarded) return own
-  const proxy = `http://127.0.0.1:${proxyPortOf(listen?.port)}`
-  const direct = 'localhost,127.0.0.1,::1'
-  return {
-    ...own,
-    HTTP_PROXY: proxy,
-    HTTPS_PROXY: proxy,
-    NO_PROXY: direct,
-    http_proxy: proxy,
-    https_proxy: proxy,
-    no_proxy: direct,
-    // Node 22.21 and 24 use the variables only when told so.
-    NODE_USE_ENV_PROXY: '1',
-  }
+  return { ...own, ...proxyEnvironment(listen?.port) }
 }
 
 async function assertMountable({ mounts }: Confinement): Promise<void> {

@@ -27,10 +27,7 @@ describe('a workload in a container', () => {
       cmd_args: ['--flag'],
       thv: { runtime: 'container' },
     })
-    expect(await getWorkload(machine.deps, 'owner-server')).toMatchObject({
-      package: 'ghcr.io/owner/server:1',
-      isolation: 'container',
-    })
+    expect(await getWorkload(machine.deps, 'owner-server')).toMatchObject({ package: 'ghcr.io/owner/server:1' })
   })
 
   it('of a package is built only when that is asked for', async () => {

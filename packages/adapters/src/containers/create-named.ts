@@ -1,0 +1,20 @@
+import { randomBytes } from 'node:crypto'
+import { isRefusal } from './engine-error.ts'
+import type { EngineClient } from './engine-client.ts'
+import type { JsonObject } from './read-json.ts'
+
+/**
+ * Creates a container under a name, or one like it when that is taken: by a second server of
+ * the workload or somebody else's container. The labels are what finds it, not the name.
+ * Not cut short by a caller's signal: a container that the engine has begun to create would be
+ * there without anybody knowing its id.
+ */
+export async function createNamed(engine: EngineClient, name: string, body: JsonObject): Promise<string> {
+  const never = new AbortController().signal
+  try {
+    return await engine.createContainer(name, body, never)
+  } catch (error) {
+    if (!isRefusal(error, 409)) throw error
+  }
+  return await engine.createContainer(`${name}-${randomBytes(4).toString('hex')}`, body, never)
+}
