@@ -8,41 +8,14 @@ import { hostname, networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { collect, eventually, fixture, openWorld, type World } from './harness.ts'
+import { runHostile, type Attempt } from './hostile.ts'
 
 const bubblewrap = existsSync('/usr/bin/bwrap')
 const note = 'missing: bubblewrap'
 
-/** What an attempt came to. */
-interface Outcome {
-  done?: unknown
-  failed?: string
-}
-
-type Attempt = (what: string, how?: Record<string, unknown>) => Promise<Outcome>
-
 /** A server that tries what it is told. */
 async function hostile(name: string, ...flags: string[]): Promise<Attempt> {
-  await world.ok('run', '--name', name, ...flags, '--', ...fixture('hostile-server.mjs'))
-  const url = (await world.list()).find((workload) => workload.name === name)!.url
-  const headers: Record<string, string> = {
-    'content-type': 'application/json',
-    accept: 'application/json, text/event-stream',
-  }
-  let id = 0
-  const post = async (method: string, params: unknown): Promise<Response> => {
-    id += 1
-    return await fetch(url, { method: 'POST', headers, body: JSON.stringify({ jsonrpc: '2.0', id, method, params }) })
-  }
-  const clientInfo = { name: 'escape', version: '1' }
-  const opened = await post('initialize', { protocolVersion: '2025-06-18', capabilities: {}, clientInfo })
-  headers['mcp-session-id'] = opened.headers.get('mcp-session-id') ?? ''
-  headers['mcp-protocol-version'] = '2025-06-18'
-  return async (what, how = {}) => {
-    const response = await post('tools/call', { name: 'attempt', arguments: { what, ...how } })
-    const text = (await response.text()).replace(/^[\s\S]*?data: (?=\{"jsonrpc)/, '')
-    const answer: { result: { content: { text: string }[] } } = JSON.parse(text)
-    return JSON.parse(answer.result.content[0]!.text) as Outcome
-  }
+  return await runHostile(world, name, [...flags, '--', ...fixture('hostile-server.mjs')])
 }
 
 let world: World

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:net'
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Deployment, DeploySpec } from '@thv/core'
+import type { Confinement, Deployment, DeploySpec } from '@thv/core'
 import { testWorkloadRuntime } from '@thv/core/contracts'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { startScriptedEngine, type ScriptedEngine } from '../../../../test/fixtures/engines/scripted-engine.ts'
@@ -70,6 +70,27 @@ it('the input of a server that has ended closes only when its last output was re
   expect(String(await once(output, 'data'))).toBe('last words\n')
   await deployment.exited
   expect(input.destroyed).toBe(true)
+})
+
+it('a server says what its container is: one that is privileged is kept from nothing', async () => {
+  const confinement = {
+    wish: 'auto',
+    programPaths: 'discover',
+    mounts: [],
+    covered: [],
+    network: { kind: 'open' },
+  } as const
+  const usual = await deploy(echo, { confinement })
+  const privileged = await deploy(echo, { confinement: { ...confinement, privileged: true } })
+  expect([usual.isolation, privileged.isolation]).toEqual(['container', 'none'])
+  await Promise.all([usual.stop(0), privileged.stop(0)])
+})
+
+it('a filtered network that nothing can open is no start', async () => {
+  const network = { kind: 'filtered' as const, outbound: { allow_host: ['a.example'] } }
+  const confinement: Confinement = { wish: 'required', programPaths: 'discover', mounts: [], covered: [], network }
+  await expect(deploy(echo, { confinement })).rejects.toMatchObject({ code: 'isolation-unavailable' })
+  expect(await living()).toBe(0)
 })
 
 describe('an engine that misbehaves', { timeout: 30_000 }, () => {

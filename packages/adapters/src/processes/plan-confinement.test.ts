@@ -90,6 +90,20 @@ describe('what a run config says about confinement', () => {
     await expect(plan(config)).rejects.toMatchObject({ code })
   })
 
+  it('of an image follows its own rules: the usual network, and what only a container can be', async () => {
+    const thv = { runtime: 'container' } as const
+    expect(await plan({ thv })).toMatchObject({ wish: 'auto', network: { kind: 'open' } })
+    expect(await plan({ thv, isolate_network: true })).toMatchObject({ network: { kind: 'filtered' } })
+    const outbound = { insecure_allow_all: true }
+    expect(await plan({ thv, permission_profile: { privileged: true, network: { outbound } } })).toMatchObject({
+      privileged: true,
+      network: { kind: 'open' },
+    })
+    const host = { thv, permission_profile: { network: { mode: 'host', outbound } } }
+    expect((await plan(host)).network).toEqual({ kind: 'joined', network: 'host' })
+    await expect(plan({ ...host, transport: 'sse' })).rejects.toMatchObject({ code: 'isolation-contradiction' })
+  })
+
   it('a profile file that is no JSON is told as such', async () => {
     const path = join(directory, 'profile.json')
     await writeFile(path, '{"read":')

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ThvError } from '../errors.ts'
-import { assertConfinable, resolveNetwork } from './confinement.ts'
+import { assertConfinable, assertContainable, resolveContainerNetwork, resolveNetwork } from './confinement.ts'
 import { coveredEntries, parseIgnoreFile } from './ignore-rules.ts'
 import { parseMount, parseVolume } from './mount.ts'
 import { builtInProfile, parsePermissionProfile } from './permission-profile.ts'
@@ -91,6 +91,36 @@ describe('the network of a profile', () => {
     expect(thrown(() => resolveNetwork({ network: { mode: 'host' } }, true)).code).toBe('isolation-contradiction')
     expect(thrown(() => resolveNetwork({ network: { mode: 'my-net' } }, undefined)).code).toBe('runtime-unsupported')
     expect(resolveNetwork({ network: { mode: 'host' } }, undefined)).toEqual({ kind: 'open' })
+  })
+
+  it.each([
+    [{ network: { mode: 'none' } }, undefined, { kind: 'none' }],
+    [builtInProfile('none')!, undefined, { kind: 'none' }],
+    [builtInProfile('network')!, undefined, { kind: 'open' }],
+    [builtInProfile('network')!, true, { kind: 'filtered' }],
+    [example, undefined, { kind: 'filtered' }],
+    [{ network: { mode: 'host' } }, undefined, { kind: 'joined', network: 'host' }],
+    [{ network: { mode: 'team' } }, false, { kind: 'joined', network: 'team' }],
+  ])('of a container: %j with isolation %s', (profile, isolate, expected) => {
+    expect(resolveContainerNetwork(profile, isolate)).toMatchObject(expected)
+  })
+
+  it.each([
+    [example, false],
+    [{ network: { mode: 'host' } }, true],
+    [{ network: { mode: 'team', outbound: { allow_host: ['a.example'] } } }, undefined],
+  ])('of a container is refused when nothing would enforce it: %j with isolation %s', (profile, isolate) => {
+    expect(thrown(() => resolveContainerNetwork(profile, isolate)).code).toBe('isolation-contradiction')
+  })
+
+  it('a container is always isolated, but for a privileged one that nobody restricts', () => {
+    const open = { privileged: true, network: { kind: 'open' } } as const
+    const filtered = { privileged: true, network: { kind: 'filtered', outbound: {} } } as const
+    assertContainable('auto', open)
+    assertContainable('required', { ...filtered, privileged: false })
+    expect(thrown(() => assertContainable('none', { ...open, privileged: false })).code).toBe('isolation-contradiction')
+    expect(thrown(() => assertContainable('required', open)).code).toBe('isolation-contradiction')
+    expect(thrown(() => assertContainable('auto', filtered)).code).toBe('isolation-contradiction')
   })
 
   it('a profile or a volume for a process that is not confined is refused', () => {
