@@ -23,7 +23,8 @@ beforeAll(async () => {
   const relay = fixture('cutting-relay.mjs', String(port))
   await Promise.all([
     world.ok('run', '--name', 'stdio', '--', ...fixture('stdio-server.mjs')),
-    world.ok('run', '--name', 'http', '--transport', 'streamable-http', '--', ...relay),
+    // A strike is a signal to the relay itself, and in a sandbox the pid of the status is bubblewrap's.
+    world.ok('run', '--name', 'http', '--isolation', 'none', '--transport', 'streamable-http', '--', ...relay),
   ])
   urls = Object.fromEntries((await world.list()).map((workload) => [workload.name, workload.url]))
 })

@@ -18,7 +18,8 @@ beforeAll(async () => {
   world = await openWorld()
   await world.ok('run', '--name', 'legacy', 'npx://@modelcontextprotocol/server-everything', '--', 'stdio')
   await world.ok('run', '--name', 'modern', '--', ...fixture('era-server.mjs', '--modern-only'))
-  await world.ok('run', '--name', 'dual', '--', ...fixture('era-server.mjs'))
+  // It tells its pid, and in a sandbox that is another one.
+  await world.ok('run', '--name', 'dual', '--isolation', 'none', '--', ...fixture('era-server.mjs'))
   await world.ok('run', '--name', 'pinned', '--era', 'legacy', '--', ...fixture('era-server.mjs'))
   await world.ok('run', '--name', 'shared', '--shared-server', '--', ...fixture('era-server.mjs'))
   for (const { name, url } of await world.list()) urls.set(name, url)
