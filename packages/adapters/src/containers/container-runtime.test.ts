@@ -134,6 +134,12 @@ describe('Docker', { timeout: 60_000 }, () => {
       expect(await mine()).toEqual(['server'])
     })
 
+    it('has a name also when that of its workload is none for a container', async () => {
+      await deploy(echo, { name: 'x' })
+      await deploy(echo, { name: '_y' })
+      expect((await mine()).toSorted()).toEqual(['thv-_y', 'thv-x'])
+    })
+
     it('that speaks HTTP is published on the loopback address only', async () => {
       const deployment = await deploy(web, { transport: 'streamable-http' })
       const ports = JSON.parse(docker('inspect', '--format', '{{json .NetworkSettings.Ports}}', idOf(deployment)))

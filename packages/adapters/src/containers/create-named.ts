@@ -9,8 +9,10 @@ import type { JsonObject } from './read-json.ts'
  * Not cut short by a caller's signal: a container that the engine has begun to create would be
  * there without anybody knowing its id.
  */
-export async function createNamed(engine: EngineClient, name: string, body: JsonObject): Promise<string> {
+export async function createNamed(engine: EngineClient, wanted: string, body: JsonObject): Promise<string> {
   const never = new AbortController().signal
+  // Engines want two characters or more, and a letter or digit first; names of workloads are freer.
+  const name = /^[a-zA-Z0-9]./.test(wanted) ? wanted : `thv-${wanted}`
   try {
     return await engine.createContainer(name, body, never)
   } catch (error) {
