@@ -83,6 +83,7 @@ describe('a server of both eras', () => {
     expect(methods(seconds[0]?.server)).toEqual([
       'server/discover',
       'subscriptions/listen',
+      'tools/list',
       ...Array(3).fill('tools/call'),
     ])
     expect(methods(server)).toEqual(['initialize', 'notifications/initialized', 'tools/call'])
@@ -175,7 +176,13 @@ describe('the question whether a server speaks both eras', () => {
     }
     expect(seconds.map(({ isClosed }) => isClosed)).toEqual([true])
     expect(methods(seconds[0]?.server)).toEqual(['server/discover'])
-    expect(methods(server)).toEqual(['initialize', 'notifications/initialized', 'tools/call', 'tools/call'])
+    expect(methods(server)).toEqual([
+      'initialize',
+      'notifications/initialized',
+      'tools/list',
+      'tools/call',
+      'tools/call',
+    ])
   })
 
   it('is asked again when the answer is too old, and when another server is attached', async () => {

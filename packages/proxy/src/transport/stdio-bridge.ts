@@ -1,7 +1,7 @@
 import type { Chain } from '../chain.ts'
 import type { WireError } from '../errors.ts'
 import { declaresAskableFeature, unaskableCapabilities } from '../mcp/client-features.ts'
-import { withoutEnvelope, type Envelope } from '../mcp/envelope.ts'
+import { withoutEnvelope } from '../mcp/envelope.ts'
 import { buildResultText, idKey, param, paramText, parseText, type Message } from '../mcp/message.ts'
 import { applySplices, findValue } from '../mcp/raw-message.ts'
 import { prepareRequest } from '../mcp/readdress.ts'
@@ -21,7 +21,7 @@ import { ModernProcess } from './modern-process.ts'
 import { withServedRevision } from './server-handshake.ts'
 import type { CreatePeer } from './server-peer.ts'
 import { SessionNotices } from './session-notices.ts'
-import { SharedServer, type ListenSink } from './shared-server.ts'
+import { SharedServer, type ListenSink, type ModernCall } from './shared-server.ts'
 
 /** Answers to `initialize`: either all of the first two, or one of the others. */
 export interface InitializeSink {
@@ -186,16 +186,13 @@ export class StdioBridge {
   }
 
   /** Serves one request of a Modern client. The returned function cancels it, when its client leaves. */
-  requestModern(given: Message, envelope: Envelope, answered: CallSink): () => void {
-    const entered = enterChain(this.#chain, given, answered)
+  requestModern(given: ModernCall, answered: CallSink): () => void {
+    const entered = enterChain(this.#chain, given.message, answered)
     if (entered === undefined) return () => undefined
     const { message, sink } = entered
     return this.#chooseModern((server) => {
       if (message.method === 'server/discover') return server.discover(message, sink)
-      const call = server.request(message, envelope, sink)
-      return () => {
-        if (call !== undefined) server.link.cancel(call, 'the client closed the response')
-      }
+      return server.request({ ...given, message }, sink)
     })
   }
 
