@@ -52,7 +52,7 @@ describe('run', () => {
 
   it('saves what clients get of sessions and versions, and nothing of defaults', async () => {
     const machine = createFakeMachine()
-    const run = async (more: Partial<RunRequest>): Promise<Partial<RunConfig>> => {
+    const run = async (more: Partial<RunRequest>): Promise<object> => {
       const config = await runWorkload(machine.deps, request(more), quiet, never)
       const { stateless, session_ttl, strict_protocol_validation } = config
       return { stateless, session_ttl, strict_protocol_validation }
