@@ -27,11 +27,28 @@ it('a config that asks for what would have to be ignored is refused, naming ever
 
 it.each([
   [{ trust_proxy_headers: 'yes' }, 'trust_proxy_headers'],
+  [{ stateless: 'true' }, 'stateless'],
+  [{ strict_protocol_validation: 1 }, 'strict_protocol_validation'],
+  [{ session_ttl: 60 }, 'session_ttl'],
+  [{ session_ttl: '-1m' }, 'session_ttl'],
   [{ endpoint_prefix: 'a' }, 'endpoint_prefix'],
   [{ endpoint_prefix: '/a b' }, 'endpoint_prefix'],
 ])('a config with %j is refused', (more, key) => {
   const config = { name: 'a', transport: 'sse', port: 1, ...more }
   expect(() => assertRunConfig(config, 'x')).toThrow(key)
+})
+
+it.each([
+  [{ transport: 'sse' }, 'run-config-unsupported'],
+  [{ transport: 'stdio', proxy_mode: 'sse' }, 'run-config-unsupported'],
+  [{ transport: 'stdio', proxy_mode: 'streamable-http' }, undefined],
+  [{ transport: 'streamable-http' }, undefined],
+])('a stateless config with %j: %s', (more, code) => {
+  const config: unknown = { name: 'a', port: 1, stateless: true, session_ttl: '1h0m0s', ...more }
+  assertRunConfig(config, 'x')
+  const check = expect(() => assertSupportedRunConfig(config))
+  if (code === undefined) check.not.toThrow()
+  else check.toThrow(expect.objectContaining({ code }))
 })
 
 it('a stored chain is refused for the members that cannot be had, and for them only', () => {

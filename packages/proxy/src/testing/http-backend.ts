@@ -1,4 +1,5 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import { isRecord, parseText } from '../mcp/message.ts'
 
 /** What a scripted HTTP server was asked. */
@@ -32,22 +33,23 @@ export interface ScriptedHttpServer {
 
 let servers = 0
 
-/** Starts one. The caller kills it. */
-export async function startHttpServer(port = 0): Promise<ScriptedHttpServer> {
+/** Starts one, with a certificate as an HTTPS server. The caller kills it. */
+export async function startHttpServer(port = 0, tls?: { key: string; cert: string }): Promise<ScriptedHttpServer> {
   servers += 1
   const number = servers
   let count = 0
-  const server = createServer((req, res) => {
+  const take: RequestListener = (req, res) => {
     let body = ''
     req.setEncoding('utf8')
     req.on('error', () => undefined)
     req.on('data', (piece: string) => (body += piece))
     req.on('end', () => answer(scripted, req, res, body))
-  })
+  }
+  const server = tls === undefined ? createServer(take) : createTlsServer(tls, take)
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
   const bound = portOf(server)
   const scripted: ScriptedHttpServer = {
-    origin: `http://127.0.0.1:${bound}`,
+    origin: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${bound}`,
     port: bound,
     seen: [],
     sessions: new Map(),
@@ -63,7 +65,7 @@ export async function startHttpServer(port = 0): Promise<ScriptedHttpServer> {
   return scripted
 }
 
-function portOf(server: Server): number {
+function portOf(server: Server | TlsServer): number {
   const bound = server.address()
   return typeof bound === 'object' && bound !== null ? bound.port : 0
 }

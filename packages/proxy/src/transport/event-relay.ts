@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { buildResponseHeaders } from '../header-rules.ts'
 import { Hold } from '../held-bytes.ts'
-import { sendError, sendFault, writeForwardedHead } from '../respond.ts'
+import { sendError, sendFault, sendText, writeForwardedHead } from '../respond.ts'
 import {
   absentError,
   requestHeaders,
@@ -10,6 +10,7 @@ import {
   type ForwardParts,
   type Readiness,
 } from './forward-parts.ts'
+import { backendTarget } from './backend-target.ts'
 import type { HttpBackend } from './http-backend.ts'
 import type { HttpSession } from './http-sessions.ts'
 import { sseKeepAlive } from './sse-codec.ts'
@@ -186,6 +187,8 @@ export class EventRelay implements ReplyTaker {
 
   #send(backend: HttpBackend): void {
     const { limits } = this.#parts
+    const path = backendTarget(backend, { method: 'GET', url: this.#req.url ?? '/' })
+    if (path === undefined) return sendText(this.#res, 404, 'Not found\n')
     const isSameSession = this.#sentId === '' || this.#sentId === this.#session.backendId
     this.#sentId = this.#session.backendId
     this.#backend = backend
@@ -204,7 +207,7 @@ export class EventRelay implements ReplyTaker {
         pool: backend.pool,
         origin: backend.origin,
         method: 'GET',
-        path: this.#req.url ?? '/',
+        path,
         headers,
         body: { kind: 'none' },
         redirects: limits.redirects,

@@ -4,7 +4,8 @@ import { headerOf, parseAccept } from '../front-door.ts'
 import { Hold } from '../held-bytes.ts'
 import { buildResponseHeaders } from '../header-rules.ts'
 import { parseText } from '../mcp/message.ts'
-import { sendEmpty, sendError, sendFault, writeForwardedHead } from '../respond.ts'
+import { sendEmpty, sendError, sendFault, sendText, writeForwardedHead } from '../respond.ts'
+import { backendTarget } from './backend-target.ts'
 import { refuseBody } from './edge-checks.ts'
 import { EraWatch, refuseByEra, saysModern } from './era-watch.ts'
 import { ExchangeSteps } from './exchange-steps.ts'
@@ -153,7 +154,8 @@ export class Exchange implements ReplyTaker {
     this.#body = body
     const { sessions } = this.#parts
     // Modern knows no sessions: an id that rides along opens nothing, and ends here.
-    const id = saysModern(this.#req) ? undefined : headerOf(this.#req, 'mcp-session-id')
+    const mayName = !this.#parts.stateless && !saysModern(this.#req)
+    const id = mayName ? headerOf(this.#req, 'mcp-session-id') : undefined
     const known = id === undefined ? undefined : sessions.get(id)
     this.#peeked = peekBody(this.#req.method, body, {
       isSessionKnown: known !== undefined,
@@ -196,9 +198,12 @@ export class Exchange implements ReplyTaker {
 
   #send(backend: HttpBackend): void {
     const { limits } = this.#parts
+    const { method = 'GET', url = '/' } = this.#req
+    const path = backendTarget(backend, { method, url })
+    if (path === undefined) return sendText(this.#res, 404, 'Not found\n')
     this.#backend = backend
-    const opensSseStream = backend.transport === 'sse' && this.#req.method === 'GET'
-    const ours = opensSseStream ? withoutEncoding : withoutSession
+    const opensSseStream = backend.transport === 'sse' && method === 'GET'
+    const ours = opensSseStream ? withoutEncoding : this.#passesSession() ? nothingMore : withoutSession
     const without = this.#steps?.withoutHeaders(ours) ?? ours
     const headers = requestHeaders(this.#parts, this.#req, backend, without)
     if (this.#steps !== undefined) headers.push(...this.#steps.newHeaders)
@@ -208,8 +213,8 @@ export class Exchange implements ReplyTaker {
       {
         pool: backend.pool,
         origin: backend.origin,
-        method: this.#req.method ?? 'GET',
-        path: this.#req.url ?? '/',
+        method,
+        path,
         headers,
         body: this.#body,
         headMs: this.#headMs(opensSseStream),
@@ -219,6 +224,11 @@ export class Exchange implements ReplyTaker {
       this,
     )
     this.#upstream.send()
+  }
+
+  /** Where sessions are not tracked, an id is between client and server, except with what begins a session. */
+  #passesSession(): boolean {
+    return this.#parts.stateless && !saysModern(this.#req) && this.#peeked.kind !== 'initialize'
   }
 
   /** How long the server may keep quiet; one that serves a stream may send its head with the first event. */
@@ -282,8 +292,15 @@ export class Exchange implements ReplyTaker {
 
   #createSession(status: number, headers: ReplyHead['headers']): HttpSession | undefined {
     const backendId = headers['mcp-session-id']
-    const { sessions, limits } = this.#parts
-    if (status !== 200 || saysModern(this.#req) || typeof backendId !== 'string' || backendId === '' || sessions.isFull)
+    const { sessions, limits, stateless } = this.#parts
+    if (
+      stateless ||
+      status !== 200 ||
+      saysModern(this.#req) ||
+      typeof backendId !== 'string' ||
+      backendId === '' ||
+      sessions.isFull
+    )
       return undefined
     const bytes = this.#peeked.kind === 'initialize' ? this.#peeked.bytes : undefined
     const isKept = bytes !== undefined && bytes.length <= limits.initBodyBytes
@@ -401,5 +418,6 @@ const sessionHeader: ReadonlySet<string> = new Set(['mcp-session-id'])
 const lengthHeader: ReadonlySet<string> = new Set(['content-length'])
 const sessionAndLength: ReadonlySet<string> = new Set(['mcp-session-id', 'content-length'])
 const withoutSession = sessionHeader
+const nothingMore: ReadonlySet<string> = new Set()
 // A compressed endpoint event could not be rewritten.
 const withoutEncoding: ReadonlySet<string> = new Set(['mcp-session-id', 'accept-encoding'])

@@ -18,7 +18,7 @@ import { toLaneError } from './lane-error.ts'
 import { LanePool, type LanePoolOptions } from './lane-pool.ts'
 import type { Lane } from './lane.ts'
 import { ModernProcess } from './modern-process.ts'
-import { withServedRevision } from './server-handshake.ts'
+import { withServedRevision, type Handshake } from './server-handshake.ts'
 import type { CreatePeer } from './server-peer.ts'
 import { SessionNotices } from './session-notices.ts'
 import { SharedServer, type ListenSink, type ModernCall } from './shared-server.ts'
@@ -31,6 +31,12 @@ export interface InitializeSink {
   accepted(text: string, session: Session): void
   /** The client's own server said no, in these words. */
   rejected(text: string): void
+  refused(error: WireError): void
+}
+
+/** The answer to an `initialize` that begins nothing. */
+interface SessionlessSink {
+  accepted(text: string): void
   refused(error: WireError): void
 }
 
@@ -140,19 +146,25 @@ export class StdioBridge {
     const isModern = this.shared.era === 'modern'
     if (this.#lanes.isAvailable && !isModern && declaresAskableFeature(message))
       return this.#initializeLane(message, sink)
-    const { idText } = message
-    const asked = param(message, 'protocolVersion')
     return this.shared.link.whenReady(
-      ({ era, info, resultText }) => {
-        const version = negotiateRevision(asked, era === 'modern' ? newestRevision : info.protocolVersion)
-        const span = findValue(resultText, 0, ['protocolVersion'])
-        const result =
-          span === undefined ? resultText : applySplices(resultText, [{ ...span, text: JSON.stringify(version) }])
+      (handshake) => {
+        const { version, text } = answerInitialize(message, handshake)
         const session = sink.begin(version)
         if (session === undefined) return
         session.capabilitiesText = unaskableCapabilities(message, this.#capabilitiesBytes)
-        this.#begin(session, { sink, text: buildResultText(idText, result) })
+        this.#begin(session, { sink, text })
       },
+      (error) => sink.refused(error),
+    )
+  }
+
+  /**
+   * Answers the `initialize` of a client that gets no session. Nothing of it is kept, so the client
+   * shares the server whatever it declares. The returned function ends the wait of a client that left.
+   */
+  initializeSessionless(message: Message, sink: SessionlessSink): () => void {
+    return this.shared.link.whenReady(
+      (handshake) => sink.accepted(answerInitialize(message, handshake).text),
       (error) => sink.refused(error),
     )
   }
@@ -414,6 +426,16 @@ export class StdioBridge {
     const reason = param(message, 'reason')
     if (call !== undefined) session.link.cancel(call, typeof reason === 'string' ? reason : undefined)
   }
+}
+
+/** The server's own answer, with the version and the id of this client. */
+function answerInitialize(message: Message, { era, info, resultText }: Handshake): { version: string; text: string } {
+  const served = era === 'modern' ? newestRevision : info.protocolVersion
+  const version = negotiateRevision(param(message, 'protocolVersion'), served)
+  const span = findValue(resultText, 0, ['protocolVersion'])
+  const result =
+    span === undefined ? resultText : applySplices(resultText, [{ ...span, text: JSON.stringify(version) }])
+  return { version, text: buildResultText(message.idText, result) }
 }
 
 /** What only the client and the proxy have to do with. */
