@@ -87,11 +87,6 @@ export class SharedServer {
     return this.link.inFlight - this.state.openListens
   }
 
-  /** Whether it works for Modern clients at the moment. */
-  get servesModern(): boolean {
-    return this.#calls.size > 0 || this.isListening
-  }
-
   /** Whether clients are subscribed to changes. */
   get isListening(): boolean {
     return this.#listens.size > 0
@@ -164,6 +159,7 @@ export class SharedServer {
         void this.#beginListen(listen, honourFilter(asked, capabilities))
       },
       (error) => sink.refused(error),
+      Buffer.byteLength(message.text),
     )
     return () => {
       leave()
