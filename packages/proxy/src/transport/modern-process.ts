@@ -83,10 +83,11 @@ export class ModernProcess {
       held.remove(bytes)
       return true
     }
-    // It never rejects.
-    void opening.then(() => {
+    const tell = (): void => {
       if (leave()) chosen(this.#current())
-    })
+    }
+    // It never rejects.
+    void opening.then(tell)
     return () => void leave()
   }
 

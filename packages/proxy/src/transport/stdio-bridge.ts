@@ -196,7 +196,7 @@ export class StdioBridge {
     const entered = enterChain(this.#chain, given, answered)
     if (entered === undefined) return () => undefined
     const { message, sink } = entered
-    return this.#chooseModern({ message, refused: (error) => sink.refused(error) }, (server) => {
+    return this.#chooseModern({ message, sink }, (server) => {
       if (message.method === 'server/discover') return server.discover(message, sink)
       const call = server.request(message, envelope, sink)
       return () => {
@@ -207,9 +207,7 @@ export class StdioBridge {
 
   /** Serves `subscriptions/listen` of a Modern client. The returned function ends it, when its client leaves. */
   listen(message: Message, sink: ListenSink): () => void {
-    return this.#chooseModern({ message, refused: (error) => sink.refused(error) }, (server) =>
-      server.listen(message, sink),
-    )
+    return this.#chooseModern({ message, sink }, (server) => server.listen(message, sink))
   }
 
   /** Ends the subscriptions of Modern clients in good order. */
@@ -276,13 +274,14 @@ export class StdioBridge {
 
   /** Has a request of a Modern client served by the server that it gets. The returned function is for when its client leaves. */
   #chooseModern(
-    { message, refused }: { message: Message; refused(error: WireError): void },
+    { message, sink }: { message: Message; sink: Pick<CallSink, 'refused'> },
     serve: (server: SharedServer) => () => void,
   ): () => void {
     let leave: (() => void) | undefined
     const chosen = (server: SharedServer): void => {
       leave = serve(server)
     }
+    const refused = (error: WireError): void => sink.refused(error)
     const unwait = this.#modern.choose(chosen, refused, Buffer.byteLength(message.text))
     return () => {
       unwait()
