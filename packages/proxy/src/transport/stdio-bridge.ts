@@ -358,7 +358,8 @@ export class StdioBridge {
     const session = this.#place(id)
     if (session === undefined) return undefined
     this.#log('info', 'a session of an earlier life of the proxy goes on', { sessions: this.sessions.size })
-    Object.assign(session, { protocolVersion: stored.protocolVersion, lists: stored.lists, wasUsed: true })
+    const { protocolVersion, lists, capabilitiesText } = stored
+    Object.assign(session, { protocolVersion, lists, capabilitiesText, wasUsed: true })
     const lane = initialize !== undefined && this.#lanes.isAvailable ? this.#lanes.create(initialize) : undefined
     lane?.adopt(stored)
     this.#bind(session, lane)
