@@ -62,8 +62,8 @@ export class SharedServer {
 
   constructor(deps: SharedServerDeps) {
     this.#deps = deps
-    const { sessions, limits } = deps
-    this.subscriptions = new Subscriptions(limits.subscriptionsPerSession)
+    const { sessions, limits, held } = deps
+    this.subscriptions = new Subscriptions(limits.subscriptionsPerSession, held)
     this.link = new ServerLink({
       ...deps,
       notified: (message) => this.#notified(message),

@@ -63,7 +63,7 @@ export class SharedState {
     if (typeof uri !== 'string') return { kind: 'forward', sink }
     if (session === undefined) return refused('resources/subscribe needs a session')
     const answer = subscriptions.add(session, uri)
-    if (answer === 'full') return refused('too many subscriptions in this session')
+    if (answer === 'full') return refused('too many subscriptions in this session, or no room for one so long')
     // While no server is there, nobody knows whether the next one takes the subscription.
     if (answer === 'known' && link.handshake !== undefined) return empty(message)
     if (this.#listen !== undefined) {
