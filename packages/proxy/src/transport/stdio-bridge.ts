@@ -395,7 +395,10 @@ export class StdioBridge {
   #requestLane(session: Session, lane: Lane, request: { message: Message; sink: CallSink }): Call | undefined {
     const sink = lane.watch(request.message, request.sink)
     if (sink !== undefined) return this.#forward(session, request.message, sink)
-    request.sink.refused({ name: 'invalid-request', message: 'too many subscriptions in this session, or no room for one so long' })
+    request.sink.refused({
+      name: 'invalid-request',
+      message: 'too many subscriptions in this session, or no room for one so long',
+    })
     return undefined
   }
 
