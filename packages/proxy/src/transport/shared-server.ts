@@ -73,8 +73,8 @@ export class SharedServer {
 
   constructor(deps: SharedServerDeps) {
     this.#deps = deps
-    const { sessions, limits } = deps
-    this.subscriptions = new Subscriptions(limits.subscriptionsPerSession)
+    const { sessions, limits, held } = deps
+    this.subscriptions = new Subscriptions(limits.subscriptionsPerSession, held)
     this.link = new ServerLink({
       ...deps,
       notified: (message) => this.#notified(message),
@@ -98,11 +98,6 @@ export class SharedServer {
   /** Calls of clients, sent or waiting. */
   get inFlight(): number {
     return this.link.inFlight - this.state.openListens
-  }
-
-  /** Whether it works for Modern clients at the moment. */
-  get servesModern(): boolean {
-    return this.#calls.size > 0 || this.isListening
   }
 
   /** Whether clients are subscribed to changes. */
@@ -155,6 +150,7 @@ export class SharedServer {
         void this.#beginListen(listen, honourFilter(asked, capabilities))
       },
       (error) => sink.refused(error),
+      Buffer.byteLength(message.text),
     )
     return () => {
       leave()
