@@ -189,9 +189,11 @@ describe('a configured URL with https', () => {
     server.script = (_req, res) => (res.writeHead(307, { location: `${plain.origin}/team/mcp` }).end(), true)
     const { status, headers } = await post(port, { id: 1, method: 'initialize', params: {} })
     expect([status, headers.location]).toEqual([307, `${plain.origin}/team/mcp`])
+    expect(server.seen).toHaveLength(1)
     // The same host and port, but in the clear.
     server.script = (_req, res) => (res.writeHead(307, { location: `http://127.0.0.1:${server.port}/x` }).end(), true)
     expect((await post(port, { id: 2, method: 'initialize', params: {} })).status).toBe(307)
+    expect(server.seen).toHaveLength(2)
     server.script = (req, res) => req.url !== '/moved' && (res.writeHead(307, { location: '/moved' }).end(), true)
     expect((await post(port, { id: 3, method: 'initialize', params: {} })).status).toBe(200)
     expect(plain.seen).toEqual([])
