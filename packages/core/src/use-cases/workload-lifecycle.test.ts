@@ -50,25 +50,6 @@ describe('run', () => {
     expect(config).toMatchObject({ trust_proxy_headers: true, endpoint_prefix: '/team/notes' })
   })
 
-  it('saves what clients get of sessions and versions, and nothing of defaults', async () => {
-    const machine = createFakeMachine()
-    const run = async (more: Partial<RunRequest>): Promise<object> => {
-      const config = await runWorkload(machine.deps, request(more), quiet, never)
-      const { stateless, session_ttl, strict_protocol_validation } = config
-      return { stateless, session_ttl, strict_protocol_validation }
-    }
-    const none = { stateless: undefined, session_ttl: undefined, strict_protocol_validation: undefined }
-    expect(await run({ name: 'a', stateless: true, sessionTtl: '0s' })).toEqual({ ...none, stateless: true })
-    const given = { sessionTtl: '90m', strictProtocolValidation: true }
-    expect(await run({ name: 'b', ...given })).toEqual({
-      ...none,
-      session_ttl: '90m',
-      strict_protocol_validation: true,
-    })
-    const off = { stateless: false, sessionTtl: '0', strictProtocolValidation: false }
-    expect(await run({ name: 'c', ...off })).toEqual(none)
-  })
-
   it.each([
     [{ stateless: true, proxyMode: 'sse' }, 'invalid-flag-combination'],
     [{ stateless: true, transport: 'sse' }, 'invalid-flag-combination'],

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, type TestContext } from 'vitest'
 import type { HttpConnection } from '../proxy-config.ts'
 import { fetchText, initialize, openEvents, post } from '../testing/http-client.ts'
 import { startHttpServer, type Script, type ScriptedHttpServer } from '../testing/http-backend.ts'
@@ -166,8 +166,7 @@ describe('a configured URL of an SSE server', () => {
 
 describe('a configured URL with https', () => {
   it('is spoken to over TLS when its certificate is trusted', async (ctx) => {
-    const tls = createCertificate()
-    if (tls === undefined) return ctx.skip('missing: openssl')
+    const tls = createCertificate(ctx)
     const { port, server } = await remote({ ca: tls.cert }, { tls })
     const id = await initialize(port)
     expect((await post(port, { id: 2, method: 'tools/list' }, { 'mcp-session-id': id })).status).toBe(200)
@@ -175,8 +174,7 @@ describe('a configured URL with https', () => {
   })
 
   it('is not spoken to when it is not', async (ctx) => {
-    const tls = createCertificate()
-    if (tls === undefined) return ctx.skip('missing: openssl')
+    const tls = createCertificate(ctx)
     await expect(remote({}, { tls })).rejects.toMatchObject({
       code: 'attach-timeout',
       cause: { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' },
@@ -184,17 +182,18 @@ describe('a configured URL with https', () => {
   })
 
   it('that redirects to http is not followed there', async (ctx) => {
-    const tls = createCertificate()
-    if (tls === undefined) return ctx.skip('missing: openssl')
+    const tls = createCertificate(ctx)
     const { port, server } = await remote({ ca: tls.cert }, { tls })
     const plain = await startHttpServer()
     open.push(() => plain.kill())
     server.script = (_req, res) => (res.writeHead(307, { location: `${plain.origin}/team/mcp` }).end(), true)
     const { status, headers } = await post(port, { id: 1, method: 'initialize', params: {} })
     expect([status, headers.location]).toEqual([307, `${plain.origin}/team/mcp`])
+    expect(server.seen).toHaveLength(1)
     // The same host and port, but in the clear.
     server.script = (_req, res) => (res.writeHead(307, { location: `http://127.0.0.1:${server.port}/x` }).end(), true)
     expect((await post(port, { id: 2, method: 'initialize', params: {} })).status).toBe(307)
+    expect(server.seen).toHaveLength(2)
     server.script = (req, res) => req.url !== '/moved' && (res.writeHead(307, { location: '/moved' }).end(), true)
     expect((await post(port, { id: 3, method: 'initialize', params: {} })).status).toBe(200)
     expect(plain.seen).toEqual([])
@@ -213,8 +212,8 @@ const answerModern: Script = (_req, res, body) => {
   return true
 }
 
-/** A certificate for 127.0.0.1 that signs itself; undefined without openssl. */
-function createCertificate(): { key: string; cert: string } | undefined {
+/** A certificate for 127.0.0.1 that signs itself. Skips the test where there is no openssl. */
+function createCertificate(ctx: TestContext): { key: string; cert: string } {
   const directory = mkdtempSync(join(tmpdir(), 'thv-tls-'))
   open.push(() => rmSync(directory, { recursive: true }))
   const [key, cert] = [join(directory, 'key.pem'), join(directory, 'cert.pem')]
@@ -222,6 +221,6 @@ function createCertificate(): { key: string; cert: string } | undefined {
     ' ',
   )
   const args = [...made, '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', cert]
-  if (spawnSync('openssl', args, { stdio: 'ignore' }).status !== 0) return undefined
+  if (spawnSync('openssl', args, { stdio: 'ignore' }).status !== 0) ctx.skip('missing: openssl')
   return { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') }
 }

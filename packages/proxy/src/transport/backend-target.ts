@@ -1,6 +1,5 @@
 import { parseTarget } from '../front-door.ts'
 import type { FrontMode } from '../proxy-config.ts'
-import type { HttpBackend } from './http-backend.ts'
 
 /** The part of a configured URL behind its origin. */
 export interface RemoteTarget {
@@ -10,8 +9,15 @@ export interface RemoteTarget {
   readonly query: string
 }
 
+/** What decides where a request goes at a server. */
+export interface TargetedBackend {
+  readonly transport: FrontMode
+  /** Undefined for a server at the usual paths. */
+  readonly remote: RemoteTarget | undefined
+}
+
 /** Whether a path at the proxy is the MCP endpoint: the usual one, and the one of a configured URL, which clients are told. */
-export function isEndpointPath(path: string, backend: HttpBackend | undefined): boolean {
+export function isEndpointPath(path: string, backend: TargetedBackend | undefined): boolean {
   return path === '/mcp' || path === backend?.remote?.path
 }
 
@@ -25,7 +31,7 @@ export function endpointTarget(transport: FrontMode, remote: RemoteTarget | unde
  * Where a request to the proxy goes at the server; undefined when there is nothing for it. At a
  * configured URL there is the endpoint and, for an SSE server, wherever it has its clients post to.
  */
-export function backendTarget(backend: HttpBackend, request: { method: string; url: string }): string | undefined {
+export function backendTarget(backend: TargetedBackend, request: { method: string; url: string }): string | undefined {
   const { remote, transport } = backend
   if (remote === undefined) return request.url
   const { path, query } = parseTarget(request.url)
