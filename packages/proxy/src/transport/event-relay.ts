@@ -14,6 +14,7 @@ import type { HttpBackend } from './http-backend.ts'
 import type { HttpSession } from './http-sessions.ts'
 import { sseKeepAlive } from './sse-codec.ts'
 import { SteppedAnswer } from './stepped-answer.ts'
+import { UnreadBound } from './unread-bound.ts'
 import { Upstream, type ReplyHead, type ReplyTaker } from './upstream.ts'
 import { WholeEvents } from './whole-events.ts'
 
@@ -28,6 +29,7 @@ export class EventRelay implements ReplyTaker {
   readonly #res: ServerResponse
   readonly #session: HttpSession
   readonly #events: WholeEvents
+  readonly #unread: UnreadBound
   /** Undefined when no step of the chain looks at answers. */
   readonly #stepped: SteppedAnswer | undefined
   #deadlineMs: number
@@ -54,7 +56,8 @@ export class EventRelay implements ReplyTaker {
       this.#stepped === undefined ? limits.eventBytes : limits.lineBytes,
       new Hold(parts.held),
     )
-    this.#deadlineMs = performance.now() + parts.limits.backendWaitMs
+    this.#unread = new UnreadBound(res, limits.answerUnreadMs)
+    this.#deadlineMs = performance.now() + limits.backendWaitMs
   }
 
   /** Whether the answer is an event stream. */
@@ -67,10 +70,10 @@ export class EventRelay implements ReplyTaker {
     this.#session.active += 1
     this.#res.once('close', () => {
       this.#upstream?.abort()
+      this.#unread.stop()
       this.#events.restart()
       this.#parts.sessions.release(this.#session)
     })
-    this.#res.on('drain', () => this.#upstream?.resume())
     this.#req.resume()
     this.#whenReady()
   }
@@ -107,7 +110,7 @@ export class EventRelay implements ReplyTaker {
   }
 
   data(chunk: Buffer): boolean {
-    if (this.#state === 'plain') return this.#res.write(chunk)
+    if (this.#state === 'plain') return this.#write(chunk)
     const events = this.#events.push(chunk)
     if (this.#stepped !== undefined && !this.#events.isWhole) {
       // What is too long to be looked at as a whole must not pass.
@@ -118,7 +121,7 @@ export class EventRelay implements ReplyTaker {
     if (bytes.length === 0) return true
     this.#isQuiet = false
     this.#tries = 0
-    return this.#res.write(bytes)
+    return this.#write(bytes)
   }
 
   end(): void {
@@ -136,6 +139,10 @@ export class EventRelay implements ReplyTaker {
     }
     // A GET changes nothing in the server, so it may be sent again whatever became of it.
     this.#retry()
+  }
+
+  #write(bytes: Buffer): boolean {
+    return this.#res.write(bytes) || this.#unread.wait(() => this.#upstream?.resume())
   }
 
   #retry(): void {

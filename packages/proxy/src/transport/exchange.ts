@@ -27,6 +27,14 @@ import { SseOpening } from './sse-opening.ts'
 import { UnreadBound } from './unread-bound.ts'
 import { isSilence, Upstream, type ReplyHead, type ReplyTaker } from './upstream.ts'
 
+/** One request as it came in. */
+export interface Arrival {
+  readonly req: IncomingMessage
+  readonly res: ServerResponse
+  /** Monotonic time at which it waits for a backend no longer. */
+  readonly deadlineMs: number
+}
+
 /** One request of a client, from its arrival to the last byte of its answer. */
 export class Exchange implements ReplyTaker {
   readonly #parts: ForwardParts
@@ -53,13 +61,13 @@ export class Exchange implements ReplyTaker {
   #eraWatch: EraWatch | undefined
   #answerToInitialize: { session: HttpSession; text: string; isStream: boolean } | undefined
 
-  constructor(parts: ForwardParts, req: IncomingMessage, res: ServerResponse) {
+  constructor(parts: ForwardParts, { req, res, deadlineMs }: Arrival) {
     this.#parts = parts
     this.#req = req
     this.#res = res
+    this.#deadlineMs = deadlineMs
     this.#hold = new Hold(parts.held)
     this.#unread = new UnreadBound(res, parts.limits.answerUnreadMs)
-    this.#deadlineMs = performance.now() + parts.limits.backendWaitMs
     if (parts.chain.readsMessages) this.#steps = new ExchangeSteps(parts, req, res)
   }
 
@@ -249,8 +257,8 @@ export class Exchange implements ReplyTaker {
     if (session !== undefined && this.#req.method === 'DELETE' && (status === 404 || (status >= 200 && status < 300))) {
       this.#parts.sessions.delete(session)
     }
-    const dropped = droppedHeaders(session !== undefined, this.#steps?.isUntouched ?? true)
-    const kept = buildResponseHeaders(raw, dropped)
+    // Only ids of sessions that are known here may reach a client: any other may be, or become, somebody else's.
+    const kept = buildResponseHeaders(raw, (this.#steps?.isUntouched ?? true) ? sessionHeader : sessionAndLength)
     if (length !== undefined) kept.push('Content-Length', String(length))
     if (session !== undefined && headers['mcp-session-id'] !== undefined) kept.push('mcp-session-id', session.clientId)
     writeForwardedHead(this.#res, status, kept)
@@ -390,15 +398,9 @@ export class Exchange implements ReplyTaker {
   }
 }
 
-function droppedHeaders(hasSession: boolean, isUntouched: boolean): ReadonlySet<string> | undefined {
-  if (isUntouched) return hasSession ? sessionHeader : undefined
-  return hasSession ? sessionAndLength : lengthHeader
-}
-
 const nothing = Buffer.alloc(0)
 const sessionUnknown: WireError = { name: 'session-unknown', message: 'Session not found' }
 const sessionHeader: ReadonlySet<string> = new Set(['mcp-session-id'])
-const lengthHeader: ReadonlySet<string> = new Set(['content-length'])
 const sessionAndLength: ReadonlySet<string> = new Set(['mcp-session-id', 'content-length'])
 const withoutSession = sessionHeader
 // A compressed endpoint event could not be rewritten.

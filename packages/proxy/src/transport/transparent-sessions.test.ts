@@ -121,6 +121,22 @@ describe('a session in front of an HTTP server', () => {
     const { status, json } = await post(port, { id: 5, method: 'initialize', params: {} })
     expect([status, json.id]).toEqual([503, 5])
   })
+
+  it('that was not begun here is named to nobody', async () => {
+    const { port, server } = await pair({ sessions: 1 })
+    const waiting: (() => unknown)[] = []
+    server.script = (_req, res) => {
+      const id = `id${waiting.length}`
+      waiting.push(() => res.writeHead(200, { 'mcp-session-id': id }).end('{}'))
+      if (waiting.length === 2) for (const answer of waiting) answer()
+      return true
+    }
+    const call = { id: 1, method: 'initialize', params: {} }
+    const ids = (await Promise.all([post(port, call), post(port, call)])).map((res) => res.headers['mcp-session-id'])
+    expect(ids.filter((id) => id !== undefined)).toHaveLength(1)
+    server.script = (_req, res) => (res.writeHead(400, { 'mcp-session-id': 'x' }).end('{}'), true)
+    expect((await post(port, { id: 1, method: 'a' })).headers['mcp-session-id']).toBeUndefined()
+  })
 })
 
 describe('a session whose server was restarted', () => {
