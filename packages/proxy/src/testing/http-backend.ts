@@ -26,6 +26,8 @@ export interface ScriptedHttpServer {
   /** The version that `initialize` agrees to; the client's when empty. */
   protocolVersion: string
   newId: () => string
+  /** Hears of every request before its body is read. */
+  began: (req: IncomingMessage) => void
   /** Ends like a killed process: every connection is cut. */
   kill(): Promise<void>
 }
@@ -38,6 +40,7 @@ export async function startHttpServer(port = 0): Promise<ScriptedHttpServer> {
   const number = servers
   let count = 0
   const server = createServer((req, res) => {
+    scripted.began(req)
     let body = ''
     req.setEncoding('utf8')
     req.on('error', () => undefined)
@@ -54,6 +57,7 @@ export async function startHttpServer(port = 0): Promise<ScriptedHttpServer> {
     script: () => false,
     ownScript: () => false,
     protocolVersion: '',
+    began: () => undefined,
     newId: () => `server${number}-${(count += 1)}`,
     kill: async () => {
       server.closeAllConnections()

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ProxyLimits } from '../limits.ts'
-import { noteRefusal } from '../refusals.ts'
-import { sendError, sendMethodNotAllowed, sendText } from '../respond.ts'
+import { refuseBody } from '../refuse-body.ts'
+import { sendError, sendMethodNotAllowed } from '../respond.ts'
 
 /**
  * Answers what must not reach the backend, and says whether it did. Node's parser
@@ -25,17 +25,10 @@ export function refuseAtEdge(req: IncomingMessage, res: ServerResponse, limits: 
     return true
   }
   if (Number(req.headers['content-length'] ?? 0) > limits.bodyBytes) {
-    refuseBody(req, res)
+    refuseBody({ req, res }, limits)
     return true
   }
   return false
-}
-
-/** Answers a body above the limit; the rest of it is not worth reading. */
-export function refuseBody(req: IncomingMessage, res: ServerResponse): void {
-  noteRefusal(res, 'body-too-large')
-  sendText(res, 413, 'Request Entity Too Large\n', { Connection: 'close' })
-  req.resume()
 }
 
 function framingProblem(req: IncomingMessage): string | undefined {

@@ -4,8 +4,8 @@ import { headerOf, parseAccept } from '../front-door.ts'
 import { Hold } from '../held-bytes.ts'
 import { buildResponseHeaders } from '../header-rules.ts'
 import { parseText } from '../mcp/message.ts'
+import { refuseBody } from '../refuse-body.ts'
 import { sendEmpty, sendError, sendFault, writeForwardedHead } from '../respond.ts'
-import { refuseBody } from './edge-checks.ts'
 import { EraWatch, refuseByEra, saysModern } from './era-watch.ts'
 import { ExchangeSteps } from './exchange-steps.ts'
 import {
@@ -141,7 +141,7 @@ export class Exchange implements ReplyTaker {
   fail(error: Error, wasSent: boolean): void {
     if (this.#res.destroyed) return
     if (this.#body.kind === 'streamed' && this.#body.stream.isTooLarge && !this.#res.headersSent) {
-      return refuseBody(this.#req, this.#res)
+      return refuseBody({ req: this.#req, res: this.#res }, this.#parts.limits)
     }
     if (!wasSent && isReplayable(this.#body)) {
       const atMostMs = this.#parts.limits.redialMs
@@ -149,7 +149,8 @@ export class Exchange implements ReplyTaker {
     }
     this.#parts.log('warn', 'a request to the HTTP backend failed', { error: error.message, wasSent })
     if (isSilence(error)) return this.#refuse(this.#silenceError())
-    this.#lose(wasSent ? 'unknown' : 'not-sent')
+    const isWhole = this.#body.kind !== 'streamed' || this.#body.stream.isWhole
+    this.#lose(!wasSent ? 'not-sent' : isWhole ? 'unknown' : 'sent-in-part')
   }
 
   /** Ends it from our side: no answer will come any more. */
@@ -239,7 +240,9 @@ export class Exchange implements ReplyTaker {
   /** The server has forgotten the session: takes it up again and sends the request once more, which never ran. */
   #retake(session: HttpSession): boolean {
     const { sessions } = this.#parts
-    if (this.#req.method === 'DELETE' || this.#req.url !== session.path) return false
+    // To any other method a server says 404 that knows the session well.
+    const isOfSessions = this.#req.method === 'POST' || this.#req.method === 'GET'
+    if (!isOfSessions || this.#req.url !== session.path) return false
     if (!this.#mayRevive || session.initBody === undefined) {
       sessions.delete(session)
       return false
@@ -356,12 +359,12 @@ export class Exchange implements ReplyTaker {
   }
 
   /** No answer will come. An event stream that stands between two events can still say so. */
-  #lose(outcome: 'unknown' | 'not-sent'): void {
+  #lose(fate: keyof typeof fates): void {
     const { name } = this.#parts
-    const run = outcome === 'unknown' ? 'the call may have run' : 'the call was not sent; send it again'
+    const { outcome, error: errorName, says } = fates[fate]
     const error: WireError = {
-      name: outcome === 'unknown' ? 'backend-unreachable' : 'server-absent',
-      message: `The connection to the server "${name}" was lost; ${run}`,
+      name: errorName,
+      message: `The connection to the server "${name}" was lost; ${says}`,
       data: { outcome, backend: name },
     }
     if (!this.#res.headersSent) return this.#refuse(error)
@@ -398,6 +401,12 @@ export class Exchange implements ReplyTaker {
   }
 }
 
+/** What may have become of a call whose connection was lost. What did not arrive as a whole cannot have run. */
+const fates = {
+  unknown: { outcome: 'unknown', error: 'backend-unreachable', says: 'the call may have run' },
+  'sent-in-part': { outcome: 'not-sent', error: 'backend-unreachable', says: 'the call was not sent as a whole' },
+  'not-sent': { outcome: 'not-sent', error: 'server-absent', says: 'the call was not sent; send it again' },
+} as const
 const nothing = Buffer.alloc(0)
 const sessionUnknown: WireError = { name: 'session-unknown', message: 'Session not found' }
 const sessionHeader: ReadonlySet<string> = new Set(['mcp-session-id'])

@@ -68,6 +68,13 @@ describe('an HTTP server', () => {
     await expect.poll(() => proxy.stats().inFlight).toBe(0)
   })
 
+  it('that cuts a call before it has all of it has not run it', async () => {
+    const { port, server } = await pair(() => false, { collectBytes: 1_000 })
+    server.began = (req) => void req.once('data', () => req.destroy())
+    const answer = await post(port, { id: 1, method: 'tools/call', params: { text: 'x'.repeat(7_000_000) } })
+    expect([answer.status, answer.json.error?.data]).toEqual([502, { outcome: 'not-sent', backend: 'demo' }])
+  })
+
   it('that does not come keeps a client without a session waiting once', async () => {
     const { port } = await startHttpProxy({ backendWaitMs: 400 })
     const began = performance.now()
@@ -217,6 +224,18 @@ describe.each(['stdio', 'http'] as const)('a client in front of a server that sp
     const { port, proxy } = await start({ headersTimeoutMs: 200, [limit]: 200, connectionCheckMs: 50 })
     const socket = await sendOnly(port, text)
     expect(await readToEnd(socket)).toMatch(/^(HTTP\/1\.1 408 |$)/)
+    await expect.poll(() => proxy.stats().inFlight).toBe(0)
+  })
+
+  it('that sends more than a body may have sees the refusal, though it goes on sending', async () => {
+    const { port, proxy } = await start({ bodyBytes: 1_000_000 })
+    const head = 'POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n'
+    const socket = await sendOnly(port, `${head}Content-Length: 6000000\r\n\r\n`)
+    for (let count = 0; count < 60; count += 1) {
+      const failed = await new Promise((resolve) => socket.write('x'.repeat(100_000), resolve))
+      expect(failed).toBeFalsy()
+    }
+    expect(await readToEnd(socket)).toContain('HTTP/1.1 413 ')
     await expect.poll(() => proxy.stats().inFlight).toBe(0)
   })
 

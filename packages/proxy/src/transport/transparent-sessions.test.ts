@@ -247,6 +247,14 @@ describe('a session the server has forgotten', () => {
     expect(server.seen.filter(({ body }) => body.includes('"method":"a"'))).toHaveLength(2)
   })
 
+  it('stays as it is when the server says 404 to a method that no session has', async () => {
+    const { port, server } = await pair()
+    const id = await initialize(port)
+    server.script = (req, res) => req.method === 'PUT' && (res.writeHead(404).end(), true)
+    expect((await fetchText({ port, method: 'PUT', headers: withSession(id) })).status).toBe(404)
+    expect((await post(port, { id: 1, method: 'a' }, withSession(id))).json.result).toMatchObject({ session: id })
+  })
+
   it('ends when the server forgets it again at once', async () => {
     const { port, server } = await pair()
     const id = await initialize(port)
