@@ -60,9 +60,9 @@ export class EventRelay implements ReplyTaker {
     this.#deadlineMs = performance.now() + limits.backendWaitMs
   }
 
-  /** Whether the answer is an event stream. */
+  /** Whether it is an event stream, or will be one as soon as the server says something. */
   get isStream(): boolean {
-    return this.#state === 'events'
+    return this.#state !== 'plain'
   }
 
   /** Begins. */
@@ -151,7 +151,8 @@ export class EventRelay implements ReplyTaker {
     this.#events.restart()
     this.#tries += 1
     const { limits, gate } = this.#parts
-    if (this.#state === 'events') this.#deadlineMs = performance.now() + limits.backendWaitMs
+    // Some servers send the head with the first event, so the stream may be old by now.
+    this.#deadlineMs = performance.now() + limits.backendWaitMs
     if (this.#tries > limits.streamTries && gate.current === this.#backend) return this.#giveUp()
     const atMostMs = Math.min(limits.redialMs * 2 ** Math.min(this.#tries - 1, 6), limits.probeMaxMs * 8)
     const done = (readiness: Readiness): void => this.#proceed(readiness)

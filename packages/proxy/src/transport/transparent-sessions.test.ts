@@ -300,6 +300,23 @@ describe('the event stream of a session', () => {
     events.close()
   })
 
+  it('whose head comes late is a stream already: it waits for the next server, and holds up no end', async () => {
+    const fixture = await pair({ backendWaitMs: 300 })
+    const id = await initialize(fixture.port)
+    const isStream = (req: { method?: string }): boolean => req.method === 'GET'
+    fixture.server.script = (req) => isStream(req)
+    const stream = openEvents(fixture.port, '/mcp', withSession(id))
+    await expect.poll(() => fixture.server.seen.some(isStream)).toBe(true)
+    expect(fixture.proxy.stats()).toMatchObject({ inFlight: 0, streams: 1 })
+    await new Promise((resolve) => setTimeout(resolve, 400))
+    const next = await restart(fixture)
+    const events = await stream
+    expect(events.response.statusCode).toBe(200)
+    ;[...next.sessions.values()].at(-1)?.write('data: 1\n\n')
+    expect(await events.next()).toEqual({ data: '1' })
+    events.close()
+  })
+
   it('that was only cut is opened again behind its last event', async () => {
     const { port, server } = await pair()
     const id = await initialize(port)
