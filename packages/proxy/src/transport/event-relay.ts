@@ -12,7 +12,7 @@ import {
 } from './forward-parts.ts'
 import type { HttpBackend } from './http-backend.ts'
 import type { HttpSession } from './http-sessions.ts'
-import { sseKeepAlive } from './sse-codec.ts'
+import { isEventStream, sseKeepAlive } from './sse-codec.ts'
 import { SteppedAnswer } from './stepped-answer.ts'
 import { UnreadBound } from './unread-bound.ts'
 import { Upstream, type ReplyHead, type ReplyTaker } from './upstream.ts'
@@ -91,8 +91,8 @@ export class EventRelay implements ReplyTaker {
   }
 
   head(head: ReplyHead): boolean {
-    const { 'content-type': type = '', 'content-encoding': coding } = head.headers
-    const isEvents = head.status === 200 && type.startsWith('text/event-stream') && coding === undefined
+    const { 'content-type': type, 'content-encoding': coding } = head.headers
+    const isEvents = head.status === 200 && isEventStream(type) && coding === undefined
     if (head.status === 404 && this.#retake()) return false
     if (this.#state === 'events') {
       // Conflict: the server has not noticed yet that its end of the lost stream is gone.
@@ -100,6 +100,12 @@ export class EventRelay implements ReplyTaker {
       return isEvents
     }
     if (!isEvents && this.#dropPosition()) return false
+    if (!isEvents && head.status === 200 && this.#stepped !== undefined) {
+      // The chain could not look at it.
+      this.#upstream?.abort()
+      sendError(this.#res, { name: 'backend-unreachable', message: 'Bad Gateway: the answer is no plain event stream' })
+      return false
+    }
     this.#state = isEvents ? 'events' : 'plain'
     const without = isEvents ? streamHeaders : sessionHeader
     const kept = buildResponseHeaders(head.raw, without)

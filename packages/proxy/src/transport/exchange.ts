@@ -22,7 +22,7 @@ import { peekBody, type PeekedBody } from './peek-body.ts'
 import { isReplayable, receiveRequestBody, type RequestBody } from './request-body.ts'
 import { memoryError } from './call-errors.ts'
 import { versionIn } from './session-revival.ts'
-import { encodeSseMessage, SseParser } from './sse-codec.ts'
+import { encodeSseMessage, isEventStream, SseParser } from './sse-codec.ts'
 import { SseOpening } from './sse-opening.ts'
 import { UnreadBound } from './unread-bound.ts'
 import { isSilence, Upstream, type ReplyHead, type ReplyTaker } from './upstream.ts'
@@ -95,8 +95,7 @@ export class Exchange implements ReplyTaker {
 
   head(head: ReplyHead): boolean {
     if (head.status === 404 && this.#session !== undefined && this.#retake(this.#session)) return false
-    const type = head.headers['content-type'] ?? ''
-    this.#isStream = type.startsWith('text/event-stream')
+    this.#isStream = isEventStream(head.headers['content-type'])
     const backend = this.#backend
     this.#watchEra(head.status)
     try {

@@ -218,6 +218,15 @@ describe('a session whose server was restarted', () => {
     expect(fixture.proxy.stats().sessions).toBe(0)
   })
 
+  it('waits for a new server that says 429, which is no word about the session', async () => {
+    const fixture = await pair()
+    const id = await initialize(fixture.port)
+    const next = await restart(fixture)
+    let refused = 0
+    next.script = (_req, res) => (refused += 1) < 3 && (res.writeHead(429).end(), true)
+    expect((await post(fixture.port, { id: 1, method: 'a' }, withSession(id))).status).toBe(200)
+  })
+
   it('ends at once with DELETE, without troubling the new server', async () => {
     const fixture = await pair()
     const id = await initialize(fixture.port)
@@ -303,7 +312,7 @@ describe('the event stream of a session', () => {
   it('whose head comes late is a stream already: it waits for the next server, and holds up no end', async () => {
     const fixture = await pair({ backendWaitMs: 300 })
     const id = await initialize(fixture.port)
-    const isStream = (req: { method?: string }): boolean => req.method === 'GET'
+    const isStream = (req: { method?: string | undefined }): boolean => req.method === 'GET'
     fixture.server.script = (req) => isStream(req)
     const stream = openEvents(fixture.port, '/mcp', withSession(id))
     await expect.poll(() => fixture.server.seen.some(isStream)).toBe(true)
