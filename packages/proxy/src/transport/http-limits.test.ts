@@ -184,7 +184,7 @@ describe('a client of an HTTP server', () => {
     await expect.poll(() => server.sessions.get(id)).toBeDefined()
     const stream = server.sessions.get(id)
     const pump = (): void => {
-      while (stream?.destroyed === false && stream.write(`data: ${'x'.repeat(60_000)}\n\n`)) continue
+      if (stream?.destroyed === false && stream.write(`data: ${'x'.repeat(60_000)}\n\n`)) setImmediate(pump)
     }
     stream?.on('drain', pump)
     pump()
