@@ -27,6 +27,8 @@ export interface ScriptedHttpServer {
   /** The version that `initialize` agrees to; the client's when empty. */
   protocolVersion: string
   newId: () => string
+  /** Hears of every request before its body is read. */
+  began: (req: IncomingMessage) => void
   /** Ends like a killed process: every connection is cut. */
   kill(): Promise<void>
 }
@@ -39,6 +41,7 @@ export async function startHttpServer(port = 0, tls?: { key: string; cert: strin
   const number = servers
   let count = 0
   const take: RequestListener = (req, res) => {
+    scripted.began(req)
     let body = ''
     req.setEncoding('utf8')
     req.on('error', () => undefined)
@@ -56,6 +59,7 @@ export async function startHttpServer(port = 0, tls?: { key: string; cert: strin
     script: () => false,
     ownScript: () => false,
     protocolVersion: '',
+    began: () => undefined,
     newId: () => `server${number}-${(count += 1)}`,
     kill: async () => {
       server.closeAllConnections()

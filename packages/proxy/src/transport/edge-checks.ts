@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ProxyLimits } from '../limits.ts'
 import { modernRevision } from '../mcp/revision.ts'
-import { noteRefusal } from '../refusals.ts'
-import { sendError, sendMethodNotAllowed, sendText } from '../respond.ts'
+import { refuseBody } from '../refuse-body.ts'
+import { sendError, sendMethodNotAllowed } from '../respond.ts'
 
 /** What is refused beside what no backend may see. */
 export interface EdgeRules {
@@ -33,17 +33,10 @@ export function refuseAtEdge(req: IncomingMessage, res: ServerResponse, rules: E
     return true
   }
   if (Number(req.headers['content-length'] ?? 0) > rules.limits.bodyBytes) {
-    refuseBody(req, res)
+    refuseBody({ req, res }, rules.limits)
     return true
   }
   return false
-}
-
-/** Answers a body above the limit; the rest of it is not worth reading. */
-export function refuseBody(req: IncomingMessage, res: ServerResponse): void {
-  noteRefusal(res, 'body-too-large')
-  sendText(res, 413, 'Request Entity Too Large\n', { Connection: 'close' })
-  req.resume()
 }
 
 function framingProblem(req: IncomingMessage): string | undefined {

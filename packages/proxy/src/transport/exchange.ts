@@ -4,9 +4,9 @@ import { headerOf, parseAccept } from '../front-door.ts'
 import { Hold } from '../held-bytes.ts'
 import { buildResponseHeaders } from '../header-rules.ts'
 import { parseText } from '../mcp/message.ts'
+import { refuseBody } from '../refuse-body.ts'
 import { sendEmpty, sendError, sendFault, sendText, writeForwardedHead } from '../respond.ts'
 import { backendTarget } from './backend-target.ts'
-import { refuseBody } from './edge-checks.ts'
 import { EraWatch, refuseByEra, saysModern } from './era-watch.ts'
 import { ExchangeSteps } from './exchange-steps.ts'
 import {
@@ -23,10 +23,18 @@ import { peekBody, type PeekedBody } from './peek-body.ts'
 import { isReplayable, receiveRequestBody, type RequestBody } from './request-body.ts'
 import { memoryError } from './call-errors.ts'
 import { versionIn } from './session-revival.ts'
-import { encodeSseMessage, SseParser } from './sse-codec.ts'
+import { encodeSseMessage, isEventStream, SseParser } from './sse-codec.ts'
 import { SseOpening } from './sse-opening.ts'
 import { UnreadBound } from './unread-bound.ts'
 import { isSilence, Upstream, type ReplyHead, type ReplyTaker } from './upstream.ts'
+
+/** One request as it came in. */
+export interface Arrival {
+  readonly req: IncomingMessage
+  readonly res: ServerResponse
+  /** Monotonic time at which it waits for a backend no longer. */
+  readonly deadlineMs: number
+}
 
 /** One request of a client, from its arrival to the last byte of its answer. */
 export class Exchange implements ReplyTaker {
@@ -54,13 +62,13 @@ export class Exchange implements ReplyTaker {
   #eraWatch: EraWatch | undefined
   #answerToInitialize: { session: HttpSession; text: string; isStream: boolean } | undefined
 
-  constructor(parts: ForwardParts, req: IncomingMessage, res: ServerResponse) {
+  constructor(parts: ForwardParts, { req, res, deadlineMs }: Arrival) {
     this.#parts = parts
     this.#req = req
     this.#res = res
+    this.#deadlineMs = deadlineMs
     this.#hold = new Hold(parts.held)
     this.#unread = new UnreadBound(res, parts.limits.answerUnreadMs)
-    this.#deadlineMs = performance.now() + parts.limits.backendWaitMs
     if (parts.chain.readsMessages) this.#steps = new ExchangeSteps(parts, req, res)
   }
 
@@ -88,8 +96,7 @@ export class Exchange implements ReplyTaker {
 
   head(head: ReplyHead): boolean {
     if (head.status === 404 && this.#session !== undefined && this.#retake(this.#session)) return false
-    const type = head.headers['content-type'] ?? ''
-    this.#isStream = type.startsWith('text/event-stream')
+    this.#isStream = isEventStream(head.headers['content-type'])
     const backend = this.#backend
     this.#watchEra(head.status)
     try {
@@ -134,7 +141,7 @@ export class Exchange implements ReplyTaker {
   fail(error: Error, wasSent: boolean): void {
     if (this.#res.destroyed) return
     if (this.#body.kind === 'streamed' && this.#body.stream.isTooLarge && !this.#res.headersSent) {
-      return refuseBody(this.#req, this.#res)
+      return refuseBody({ req: this.#req, res: this.#res }, this.#parts.limits)
     }
     if (!wasSent && isReplayable(this.#body)) {
       const atMostMs = this.#parts.limits.redialMs
@@ -142,7 +149,8 @@ export class Exchange implements ReplyTaker {
     }
     this.#parts.log('warn', 'a request to the HTTP backend failed', { error: error.message, wasSent })
     if (isSilence(error)) return this.#refuse(this.#silenceError())
-    this.#lose(wasSent ? 'unknown' : 'not-sent')
+    const isWhole = this.#body.kind !== 'streamed' || this.#body.stream.isWhole
+    this.#lose(!wasSent ? 'not-sent' : isWhole ? 'unknown' : 'sent-in-part')
   }
 
   /** Ends it from our side: no answer will come any more. */
@@ -241,7 +249,9 @@ export class Exchange implements ReplyTaker {
   /** The server has forgotten the session: takes it up again and sends the request once more, which never ran. */
   #retake(session: HttpSession): boolean {
     const { sessions } = this.#parts
-    if (this.#req.method === 'DELETE' || this.#req.url !== session.path) return false
+    // To any other method a server says 404 that knows the session well.
+    const isOfSessions = this.#req.method === 'POST' || this.#req.method === 'GET'
+    if (!isOfSessions || this.#req.url !== session.path) return false
     if (!this.#mayRevive || session.initBody === undefined) {
       sessions.delete(session)
       return false
@@ -259,7 +269,7 @@ export class Exchange implements ReplyTaker {
     if (session !== undefined && this.#req.method === 'DELETE' && (status === 404 || (status >= 200 && status < 300))) {
       this.#parts.sessions.delete(session)
     }
-    const dropped = droppedHeaders(session !== undefined, this.#steps?.isUntouched ?? true)
+    const dropped = droppedHeaders(this.#parts.stateless, this.#steps?.isUntouched ?? true)
     const kept = buildResponseHeaders(raw, dropped)
     if (length !== undefined) kept.push('Content-Length', String(length))
     if (session !== undefined && headers['mcp-session-id'] !== undefined) kept.push('mcp-session-id', session.clientId)
@@ -365,12 +375,12 @@ export class Exchange implements ReplyTaker {
   }
 
   /** No answer will come. An event stream that stands between two events can still say so. */
-  #lose(outcome: 'unknown' | 'not-sent'): void {
+  #lose(fate: keyof typeof fates): void {
     const { name } = this.#parts
-    const run = outcome === 'unknown' ? 'the call may have run' : 'the call was not sent; send it again'
+    const { outcome, error: errorName, says } = fates[fate]
     const error: WireError = {
-      name: outcome === 'unknown' ? 'backend-unreachable' : 'server-absent',
-      message: `The connection to the server "${name}" was lost; ${run}`,
+      name: errorName,
+      message: `The connection to the server "${name}" was lost; ${says}`,
       data: { outcome, backend: name },
     }
     if (!this.#res.headersSent) return this.#refuse(error)
@@ -407,11 +417,21 @@ export class Exchange implements ReplyTaker {
   }
 }
 
-function droppedHeaders(hasSession: boolean, isUntouched: boolean): ReadonlySet<string> | undefined {
-  if (isUntouched) return hasSession ? sessionHeader : undefined
-  return hasSession ? sessionAndLength : lengthHeader
+/**
+ * Only ids of sessions that are known here may reach a client: any other may be, or become, somebody else's.
+ * Where no sessions are kept, ids are between client and server.
+ */
+function droppedHeaders(stateless: boolean, isUntouched: boolean): ReadonlySet<string> | undefined {
+  if (stateless) return isUntouched ? undefined : lengthHeader
+  return isUntouched ? sessionHeader : sessionAndLength
 }
 
+/** What may have become of a call whose connection was lost. What did not arrive as a whole cannot have run. */
+const fates = {
+  unknown: { outcome: 'unknown', error: 'backend-unreachable', says: 'the call may have run' },
+  'sent-in-part': { outcome: 'not-sent', error: 'backend-unreachable', says: 'the call was not sent as a whole' },
+  'not-sent': { outcome: 'not-sent', error: 'server-absent', says: 'the call was not sent; send it again' },
+} as const
 const nothing = Buffer.alloc(0)
 const sessionUnknown: WireError = { name: 'session-unknown', message: 'Session not found' }
 const sessionHeader: ReadonlySet<string> = new Set(['mcp-session-id'])

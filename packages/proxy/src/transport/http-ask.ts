@@ -8,7 +8,7 @@ import { modernRevision, newestRevision } from '../mcp/revision.ts'
 import type { BackendInfo } from '../proxy-config.ts'
 import { judgeDiscover, readDiscover, type DiscoverVerdict } from './discover-verdict.ts'
 import type { HttpBackend } from './http-backend.ts'
-import { SseParser, type SseEvent } from './sse-codec.ts'
+import { isEventStream, SseParser, type SseEvent } from './sse-codec.ts'
 
 /** Whom to ask, and how much of the answer is looked at. */
 export interface AskOptions {
@@ -54,8 +54,9 @@ export async function askDiscover(options: AskOptions): Promise<{ verdict: Disco
 
 /** The JSON-RPC answer in a response, which is its body or an event of its stream. */
 export async function readAnswer(response: Dispatcher.ResponseData, limitBytes: number): Promise<string> {
-  const type = String(response.headers['content-type'] ?? '')
-  return await firstData(response.body, type.startsWith('text/event-stream') ? isAnswer : undefined, limitBytes)
+  const type = response.headers['content-type']
+  const isStream = typeof type === 'string' && isEventStream(type)
+  return await firstData(response.body, isStream ? isAnswer : undefined, limitBytes)
 }
 
 /** The data of the first wanted event of a stream; the whole body when no event is wanted. Throws above the limit. */

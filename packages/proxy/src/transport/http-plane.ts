@@ -105,11 +105,12 @@ export class HttpPlane {
 
   #wait(req: IncomingMessage, res: ServerResponse): void {
     if (this.#forwarder.waiting >= this.#options.limits.waitingCalls) return this.#forwarder.handle(req, res)
+    const deadlineMs = performance.now() + this.#options.limits.backendWaitMs
     const leave = this.#forwarder.whenAttached(() => {
       res.off('close', leave)
       if (res.destroyed) return
-      // Without a server in time, the refusal of the forwarder is the right one.
-      if (this.#forwarder.era === undefined) this.#forwarder.handle(req, res)
+      // Without a server in time, the refusal of the forwarder is the right one; it waits no more.
+      if (this.#forwarder.era === undefined) this.#forwarder.handle(req, res, deadlineMs)
       else this.handle(req, res)
     })
     res.once('close', leave)

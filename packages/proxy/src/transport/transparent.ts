@@ -179,8 +179,12 @@ export class TransparentForwarder {
     this.#gate.wakeAll()
   }
 
-  /** Forwards one request now, or when a backend is there. */
-  handle(req: IncomingMessage, res: ServerResponse): void {
+  /** Forwards one request now, or when a backend is there. `deadlineMs`: monotonic time at which that wait ends. */
+  handle(
+    req: IncomingMessage,
+    res: ServerResponse,
+    deadlineMs: number = performance.now() + this.#limits.backendWaitMs,
+  ): void {
     if (refuseAtEdge(req, res, this.#parts)) return
     if (this.#isClosed) return sendError(res, absentError(this.#parts))
     const isGet = req.method === 'GET'
@@ -192,7 +196,7 @@ export class TransparentForwarder {
     if (session !== undefined && parseAccept(req.headers.accept).events) {
       return this.#relay(new EventRelay(this.#parts, session, req, res), res)
     }
-    const exchange = new Exchange(this.#parts, req, res)
+    const exchange = new Exchange(this.#parts, { req, res, deadlineMs })
     this.#exchanges.add(exchange)
     res.once('close', () => this.#exchanges.delete(exchange))
     exchange.start()
