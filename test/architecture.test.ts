@@ -68,7 +68,8 @@ describe('the import graph', () => {
   let graph: ICruiseResult
   beforeAll(async () => {
     graph = await readGraph(root)
-  })
+    // It reads every module of the repository, beside other tests.
+  }, 60_000)
 
   it.each(Object.entries(fewestModules))('has the modules of %s', (workspace, fewest) => {
     const modules = graph.modules.filter(({ source }) => source.startsWith(`${workspace}/src/`))

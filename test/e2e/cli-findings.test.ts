@@ -128,7 +128,14 @@ describe('what the user types', () => {
   })
 
   it('without a home of its own is kept in the home of the user', async () => {
-    const environment = { HOME: '', XDG_STATE_HOME: undefined, XDG_DATA_HOME: undefined, XDG_CONFIG_HOME: undefined }
+    const environment = {
+      HOME: '',
+      XDG_STATE_HOME: undefined,
+      XDG_DATA_HOME: undefined,
+      XDG_CONFIG_HOME: undefined,
+      // The check of the engine names it.
+      TOOLHIVE_DOCKER_SOCKET: '/no-engine.sock',
+    }
     const result = await world.run(['doctor', '--format', 'json'], { environment })
     expect(result.stdout).not.toContain(world.directory)
   })

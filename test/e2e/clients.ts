@@ -128,9 +128,13 @@ export const generations: [string, Connect][] = [
 ]
 
 /** SDK v1 on a server's own standard streams: what it says without a proxy. */
-export async function connectDirectly(command: readonly string[], environment: Record<string, string>): Promise<Peer> {
+export async function connectDirectly(
+  command: readonly string[],
+  environment: Record<string, string>,
+  capabilities: { roots?: object } = {},
+): Promise<Peer> {
   const [file = '', ...args] = command
-  const client = new ClientV1({ name: 'direct', version: '1.0.0' })
+  const client = new ClientV1({ name: 'direct', version: '1.0.0' }, { capabilities })
   const peer = wrap(client, async (tool, given, options) => {
     return await client.callTool({ name: tool, arguments: { ...given } }, undefined, options)
   })

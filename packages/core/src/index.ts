@@ -33,6 +33,7 @@ export {
   type EgressTarget,
 } from './domain/egress-rules.ts'
 export { parseGoDuration } from './domain/go-duration.ts'
+export { parseSessionTtl } from './domain/session-ttl.ts'
 export { listenHost, urlHost } from './domain/host.ts'
 export { assertGroupName, defaultGroup, type Group } from './domain/group.ts'
 export { coveredEntries, parseIgnoreFile, type RootEntry } from './domain/ignore-rules.ts'

@@ -13,6 +13,11 @@ export interface RequestHeaderOptions {
   readonly client: ClientFacts
   /** A proxy of ours stands in front: what it says about the client is kept and added to. Default false. */
   readonly trustsForwarded?: boolean
+  /**
+   * Set for a server at a configured URL: it learns this scheme, and not by which name clients
+   * reach us, by which some servers choose what they serve. Default: it learns both of clients.
+   */
+  readonly upstreamScheme?: 'http' | 'https' | undefined
   /** Lower-case names of headers that the caller drops or replaces. */
   readonly without?: ReadonlySet<string> | undefined
 }
@@ -24,7 +29,7 @@ export interface RequestHeaderOptions {
  * is said by us: what a client claims about that is dropped unless trusted.
  */
 export function buildRequestHeaders(raw: readonly string[], options: RequestHeaderOptions): string[] {
-  const { client, trustsForwarded = false, without } = options
+  const { client, trustsForwarded = false, upstreamScheme, without } = options
   const dropped = connectionNames(raw)
   const kept: string[] = ['host', options.backendHost]
   const claimed: Record<string, string> = {}
@@ -38,8 +43,13 @@ export function buildRequestHeaders(raw: readonly string[], options: RequestHead
   }
   const before = claimed['x-forwarded-for']
   claimed['x-forwarded-for'] = before === undefined ? client.address : `${before}, ${client.address}`
-  claimed['x-forwarded-host'] ??= client.host
-  claimed['x-forwarded-proto'] ??= client.scheme
+  if (upstreamScheme === undefined) {
+    claimed['x-forwarded-host'] ??= client.host
+    claimed['x-forwarded-proto'] ??= client.scheme
+  } else {
+    delete claimed['x-forwarded-host']
+    claimed['x-forwarded-proto'] = upstreamScheme
+  }
   for (const name of Object.keys(claimed)) kept.push(name, claimed[name] ?? '')
   return kept
 }

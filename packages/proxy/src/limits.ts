@@ -144,9 +144,11 @@ export const proxyLimits = {
   /** Longest pause between them, and the longest that a server may ask for with `retry`. */
   streamRedialMaxMs: 2_000,
   streamRetryMaxMs: 60_000,
-  /** Tools of a Modern HTTP server whose arguments are repeated in headers; and pages of its tool list that are read. */
+  /** Tools of one server whose arguments are repeated in headers; and pages of its tool list that are read. */
   annotatedTools: 10_000,
   toolPages: 100,
+  /** The list of tools that calls of Modern clients are checked by; less than `streamAfterMs`, so that a refusal has a status. */
+  toolListMs: 5_000,
   /** Redirects of an HTTP backend to itself that are followed; spec/local 4.3. */
   redirects: 10,
   /** Health checks of an HTTP backend: interval, wait, delay after a failure, failures until unhealthy; spec/local 4.7. */

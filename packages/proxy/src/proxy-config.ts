@@ -25,7 +25,9 @@ export type ProxyLog = (
  * SSE clients. `limits` overrides single entries of {@link ProxyLimits}: what is not
  * above zero is ignored, what no timer could wait for (2^31 - 1 ms) is lowered to that.
  * `middleware` is the chain, outermost first; default none. With `metrics`, `/metrics`
- * shows them; default off.
+ * shows them; default off. `stateless` (default false): no client gets a session, and
+ * GET, HEAD and DELETE are answered 405; only for Streamable HTTP. `strictProtocolValidation`
+ * (default false) refuses every request whose version header is not in `listedRevisions`.
  */
 export interface ProxyConfig {
   name: string
@@ -38,6 +40,8 @@ export interface ProxyConfig {
   allowedOrigins?: readonly string[]
   trustProxyHeaders?: boolean
   endpointPrefix?: string
+  stateless?: boolean
+  strictProtocolValidation?: boolean
   limits?: Partial<ProxyLimits>
   middleware?: readonly Middleware[]
   metrics?: ProxyMetrics
@@ -83,10 +87,25 @@ export interface ServerLane {
   close(): Promise<void>
 }
 
-/** A living server: its standard streams, or the origin of its HTTP endpoint. */
-export type BackendConnection =
-  | { kind: 'stdio'; input: Writable; output: Readable }
-  | { kind: 'http'; origin: string; transport: FrontMode }
+/** A living server: its standard streams, or where it is reached over HTTP. */
+export type BackendConnection = { kind: 'stdio'; input: Writable; output: Readable } | HttpConnection
+
+/**
+ * A server that is reached over HTTP or HTTPS. With `path` it is a configured URL, most likely
+ * on another machine: requests to the endpoint go to that path (`/…`), `query` (without the question
+ * mark, default none) is put before the client's in every request, the server is not told by
+ * which name clients reach the proxy, and no other path of a Streamable HTTP server can be reached.
+ */
+export interface HttpConnection {
+  kind: 'http'
+  /** Scheme, host and port. */
+  origin: string
+  transport: FrontMode
+  path?: string
+  query?: string
+  /** Certificates (PEM) that are trusted instead of Node's own list. */
+  ca?: string
+}
 
 /** What the server said about itself in the handshake; empty strings when it said nothing. */
 export interface BackendInfo {

@@ -99,6 +99,16 @@ describe('attach', () => {
     })
   })
 
+  it('takes an answer that is not at the beginning of its line', async () => {
+    const { proxy } = track(await startProxy())
+    const server = createScriptedServer().on('initialize', ({ id }, self) => {
+      const result = '{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"s","version":"1"}}'
+      self.write(` {"jsonrpc":"2.0","id":${id},"result":${result}}`)
+      return undefined
+    })
+    await expect(proxy.attach(server.connection, never)).resolves.toMatchObject({ serverName: 's' })
+  })
+
   it('rejects when the server is silent, dies, refuses or the caller gives up', async () => {
     const { proxy } = track(await startProxy({ limits: { attachTimeoutMs: 30 } }))
     const silent = createScriptedServer().on('initialize', () => undefined)

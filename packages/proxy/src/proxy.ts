@@ -9,6 +9,7 @@ import { buildLimits, type ProxyLimits } from './limits.ts'
 import { Listener } from './listener.ts'
 import { answerMetrics } from './metrics/answer-metrics.ts'
 import type { Attachment, BackendConnection, Proxy, ProxyConfig } from './proxy-config.ts'
+import { refuseUnlistedVersion } from './protocol-version.ts'
 import { sendFault, sendJson, sendText } from './respond.ts'
 import type { BackendCondition } from './transport/backend-health.ts'
 import { HttpPlane } from './transport/http-plane.ts'
@@ -85,7 +86,7 @@ class OneProxy implements Proxy {
     this.#started = 'yes'
     this.#address = await this.#listener.open(signal)
     if (this.#isClosed()) throw new ProxyError('closed', 'the proxy was closed while it was being started')
-    this.#sweeper = setInterval(() => this.#plane.sweep(), this.#limits.sessionSweepMs).unref()
+    this.#sweeper = setInterval(() => this.#plane.sweep(), sweepMsOf(this.#limits)).unref()
   }
 
   async attach(backend: BackendConnection, signal: AbortSignal): Promise<Attachment> {
@@ -149,6 +150,7 @@ class OneProxy implements Proxy {
     if (path === '/health') return this.#answerHealth(req, res)
     if (path === '/metrics') return this.#answerMetrics(req, res)
     if (path.startsWith('/.well-known/')) return sendJson(res, 404, '{"error":"not_found"}')
+    if (this.#config.strictProtocolValidation === true && refuseUnlistedVersion(req, res)) return
     const isAdmitted = this.#chain.admit?.(req, res) ?? true
     if (isAdmitted === true) return this.#plane.handle(req, res)
     if (isAdmitted !== false) void this.#handleLater(isAdmitted, req, res)
@@ -182,11 +184,11 @@ class OneProxy implements Proxy {
   }
 
   #stdioPlane(): Plane {
-    const { name, mode, log, trustProxyHeaders = false, endpointPrefix = '' } = this.#config
+    const { name, mode, log, trustProxyHeaders = false, endpointPrefix = '', stateless = false } = this.#config
     const limits = this.#limits
     const held = new HeldBytes(limits.heldBytes)
     // Over the old SSE transport the stream is the session, and it ends with us.
-    const journal = mode === 'sse' ? undefined : this.#config.journal
+    const journal = mode === 'sse' || stateless ? undefined : this.#config.journal
     const { openLane, era } = this.#config
     const bridge = new StdioBridge({
       name,
@@ -208,6 +210,7 @@ class OneProxy implements Proxy {
       authority: () => `${this.#address.host}:${this.#address.port}`,
       trustsForwarded: trustProxyHeaders,
       endpointPrefix,
+      stateless,
     }
     const front: FrontDoor = mode === 'sse' ? createLegacySseFront(parts) : createStreamableFront(parts)
     return {
@@ -241,7 +244,7 @@ class OneProxy implements Proxy {
   }
 
   #httpPlane(): Plane {
-    const { name, log, era = 'auto', trustProxyHeaders = false, endpointPrefix = '' } = this.#config
+    const { name, log, era = 'auto', trustProxyHeaders = false, endpointPrefix = '', stateless = false } = this.#config
     const held = new HeldBytes(this.#limits.heldBytes)
     const plane = new HttpPlane({
       name,
@@ -250,7 +253,8 @@ class OneProxy implements Proxy {
       held,
       limits: this.#limits,
       chain: this.#chain,
-      journal: this.#config.journal,
+      journal: stateless ? undefined : this.#config.journal,
+      stateless,
       trustsForwarded: trustProxyHeaders,
       endpointPrefix,
       authority: () => `${this.#address.host}:${this.#address.port}`,
@@ -268,7 +272,7 @@ class OneProxy implements Proxy {
       stats: () => plane.stats(),
       attach: async (backend, signal) => {
         if (backend.kind !== 'http') throw new TypeError('not an HTTP server')
-        const info = await plane.attach(backend.origin, backend.transport, signal)
+        const info = await plane.attach(backend, signal)
         // An HTTP server has no stream that could be lost: each request finds out by itself.
         return { ...info, lost: new Promise<string>(() => undefined) }
       },
@@ -279,6 +283,11 @@ class OneProxy implements Proxy {
       close: (withinMs) => plane.close(withinMs),
     }
   }
+}
+
+/** No session outlives its time by more than half of it. */
+function sweepMsOf({ sessionSweepMs, sessionTtlMs }: ProxyLimits): number {
+  return Math.min(sessionSweepMs, Math.ceil(sessionTtlMs / 2))
 }
 
 async function idle(plane: Plane, deadlineMs: number): Promise<void> {

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ProxyLimits } from './limits.ts'
 import type { ProxyLog } from './proxy-config.ts'
 import { buildErrorText } from './errors.ts'
-import { noteRefusal } from './refusals.ts'
+import { refuseBody } from './refuse-body.ts'
 import { sendError, sendFault } from './respond.ts'
 
 /**
@@ -48,26 +48,8 @@ export function receiveBody(
   })
 }
 
-/**
- * Answers 413 while the client still sends: it is read on for a moment, because a
- * socket that is closed with unread bytes resets, and takes the answer with it.
- */
-function refuse({ req, res }: { req: IncomingMessage; res: ServerResponse }, limits: ProxyLimits): void {
+function refuse(request: { req: IncomingMessage; res: ServerResponse }, limits: ProxyLimits): void {
   const message = `Request Entity Too Large: more than ${limits.bodyBytes} bytes`
   const text = buildErrorText({ name: 'body-too-large', message }, '')
-  noteRefusal(res, 'body-too-large')
-  res.writeHead(413, {
-    'Content-Type': 'application/json',
-    'Content-Length': Buffer.byteLength(text),
-    Connection: 'close',
-  })
-  res.write(text)
-  let left = limits.lingerBytes
-  const timer = setTimeout(() => res.end(), limits.lingerMs)
-  res.once('close', () => clearTimeout(timer))
-  req.on('end', () => res.end())
-  req.on('data', (chunk: Buffer) => {
-    left -= chunk.length
-    if (left < 0) res.end()
-  })
+  refuseBody(request, limits, { type: 'application/json', text })
 }

@@ -33,6 +33,17 @@ it('limits of the run config win over the environment, and both over a stored ch
   expect(buildChain(config, { bodyBytes: 2, closeMs: 3 }).limits).toEqual({ bodyBytes: 2, closeMs: 5 })
 })
 
+it.each([
+  ['1m30s', undefined, 90_000],
+  ['1m30s', 7, 7],
+  ['0', undefined, 5],
+  [undefined, undefined, 5],
+])('a session lifetime of %s beside the limit %s is %s ms, before 5 of the environment', (text, limit, expected) => {
+  const thv = { runtime: 'process' as const, limits: limit === undefined ? {} : { sessionTtlMs: limit } }
+  const config = { ...base, ...(text === undefined ? {} : { session_ttl: text }), thv }
+  expect(buildChain(config, { sessionTtlMs: 5 }).limits).toEqual({ sessionTtlMs: expected })
+})
+
 it('a limit that there is not is refused', () => {
   const config = { ...base, thv: { runtime: 'process' as const, limits: { nothing: 5 } } }
   expect(() => buildChain(config, {})).toThrow('there is no limit "nothing"')

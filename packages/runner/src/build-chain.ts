@@ -1,4 +1,4 @@
-import { readChainSettings, type RunConfig } from '@thv/core'
+import { parseSessionTtl, readChainSettings, type RunConfig } from '@thv/core'
 import {
   checkLimits,
   createToolFilter,
@@ -20,9 +20,11 @@ export type ChainConfig = Pick<ProxyConfig, 'middleware' | 'metrics' | 'allowedO
  */
 export function buildChain(config: RunConfig, limits: Partial<ProxyLimits>): ChainConfig {
   const { tools, allowedOrigins, bodyBytes, hasMetrics } = readChainSettings(config)
+  const sessionTtlMs = parseSessionTtl(config.session_ttl ?? '')
   const merged = {
     ...(bodyBytes === undefined ? {} : { bodyBytes }),
     ...limits,
+    ...(sessionTtlMs === undefined ? {} : { sessionTtlMs }),
     ...checkLimits(config.thv?.limits ?? {}),
   }
   const metrics = hasMetrics ? new ProxyMetrics(merged) : undefined

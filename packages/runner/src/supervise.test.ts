@@ -272,6 +272,20 @@ describe('supervising', () => {
     expect(stage.proxyConfig?.openLane).toBeUndefined()
   })
 
+  it('gives the proxy what the run config says of sessions and versions', async () => {
+    await run(() => stage.controller.abort())
+    expect([stage.proxyConfig?.stateless, stage.proxyConfig?.strictProtocolValidation]).toEqual([undefined, undefined])
+    const config = stage.machine.configs.get('a')!
+    stage.machine.configs.set('a', { ...config, stateless: true, strict_protocol_validation: true, session_ttl: '1m' })
+    stage.controller = new AbortController()
+    await run(() => stage.controller.abort())
+    expect(stage.proxyConfig).toMatchObject({
+      stateless: true,
+      strictProtocolValidation: true,
+      limits: { sessionTtlMs: 60_000 },
+    })
+  })
+
   it('a stop during the back-off ends at once', async () => {
     const { clock } = stage.machine.deps
     stage.deps.clock = {

@@ -237,6 +237,8 @@ function proxyConfigOf(deps: SuperviseDeps, config: RunConfig, lanes: Lanes): Pr
     ...buildChain(config, deps.proxyLimits),
     ...(config.trust_proxy_headers === true ? { trustProxyHeaders: true } : {}),
     ...(config.endpoint_prefix === undefined ? {} : { endpointPrefix: config.endpoint_prefix }),
+    ...(config.stateless === true ? { stateless: true } : {}),
+    ...(config.strict_protocol_validation === true ? { strictProtocolValidation: true } : {}),
     log: deps.log,
     ...(config.thv?.era === undefined ? {} : { era: config.thv.era }),
     ...(isShared ? {} : { openLane: async (signal) => await lanes.open(signal) }),

@@ -34,6 +34,8 @@ export async function readRunRequest(context: CommandContext, input: CommandInpu
     labels: Object.fromEntries(parseLabels(listOption(input, 'label'))),
     allowedOrigins: listOption(input, 'allowedOrigins'),
     trustProxyHeaders: flagOption(input, 'trustProxyHeaders'),
+    stateless: flagOption(input, 'stateless'),
+    strictProtocolValidation: flagOption(input, 'strictProtocolValidation'),
     debug: context.debug,
   }
   if (source !== undefined) addSource(request, source)
@@ -109,6 +111,7 @@ function addTexts(request: RunRequest, input: CommandInput): void {
     host: textOption(input, 'host'),
     targetHost: textOption(input, 'targetHost'),
     endpointPrefix: textOption(input, 'endpointPrefix'),
+    sessionTtl: textOption(input, 'sessionTtl'),
   }
   for (const [key, value] of Object.entries(texts)) if (value !== undefined) Object.assign(request, { [key]: value })
   const transport = textOption(input, 'transport')

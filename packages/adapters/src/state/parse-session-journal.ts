@@ -33,15 +33,17 @@ export function formatEntry(key: string, changes: JournalChanges | undefined): s
   return line.length > stateLimits.sessionLineLength || !keyForm.test(key) ? undefined : `${line}\n`
 }
 
-/** A whole journal. A long record takes several lines. */
+/** A whole journal. */
 export function formatJournal(records: ReadonlyMap<string, JournalRecord>): string {
   const lines = [`${firstLine}\n`]
-  for (const [key, record] of records) {
-    const whole = formatEntry(key, record)
-    if (whole !== undefined) lines.push(whole)
-    else for (const [name, text] of Object.entries(record)) lines.push(formatEntry(key, { [name]: text }) ?? '')
-  }
+  for (const [key, record] of records) lines.push(formatRecord(key, record))
   return lines.join('')
+}
+
+/** A whole record; a long one takes several lines. */
+export function formatRecord(key: string, record: JournalRecord): string {
+  const pieces = Object.entries(record).map(([name, text]) => ({ [name]: text }))
+  return formatEntry(key, record) ?? pieces.map((piece) => formatEntry(key, piece) ?? '').join('')
 }
 
 /** A record after some changes. */

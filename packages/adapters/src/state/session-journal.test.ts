@@ -96,6 +96,44 @@ describe('what was written', () => {
     journal.write('three', { kind: 'shared' })
     expect(Object.keys(await recordsOf(await open()))).toEqual(['one', 'two', 'three'])
   })
+
+  it('has a largest size: what has no room is said once and left out, and costs nothing more', async () => {
+    const journal = await open()
+    const initialize = 'x'.repeat(100_000)
+    for (let count = 0; count < 400; count += 1) journal.write(`s${count}`, { kind: 'lane', initialize })
+    const began = performance.now()
+    for (let count = 0; count < 100; count += 1) {
+      journal.write('s0', { used: String(count) })
+      journal.write('s399', { level: 'info' })
+    }
+    expect(performance.now() - began).toBeLessThan(1_000)
+    expect(warnings).toEqual(['sessions that begin now may not outlive this process'])
+    journal.delete('s1')
+    journal.write('late', { kind: 'lane', initialize })
+    const records = await recordsOf(await open())
+    expect(records['s0']?.['used']).toBe('99')
+    expect(records['late']?.['kind']).toBe('lane')
+    expect(Object.values(records).filter((record) => record['kind'] !== 'lane')).toEqual([])
+    expect((await stat(path)).size).toBeLessThanOrEqual(32 * 1024 * 1024)
+  })
+
+  it('is not touched any more by a process that was given up for dead', async () => {
+    const late = await open()
+    late.write('one', { kind: 'shared' })
+    late.write('two', { kind: 'shared' })
+    const journal = await open()
+    journal.load()
+    late.delete('one')
+    late.write('three', { kind: 'shared', text: 'x'.repeat(100_000) })
+    for (let round = 0; round < 10; round += 1) late.write('two', { text: 'x'.repeat(100_000) })
+    journal.write('four', { kind: 'shared' })
+    expect(await recordsOf(await open())).toEqual({
+      one: { kind: 'shared' },
+      two: { kind: 'shared' },
+      four: { kind: 'shared' },
+    })
+    expect(warnings).toHaveLength(1)
+  })
 })
 
 describe('a file that cannot be believed', () => {

@@ -1,10 +1,22 @@
 import { randomBytes } from 'node:crypto'
-import { closeSync, constants, fstatSync, lstatSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeSync,
+  type Stats,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { messageOf, systemCodeOf } from '@thv/core'
 import {
   formatEntry,
   formatJournal,
+  formatRecord,
   mergeRecord,
   parseJournal,
   type JournalChanges,
@@ -54,14 +66,23 @@ class AppendedJournal implements FileSessionJournal {
   readonly #path: string
   readonly #records: Map<string, JournalRecord>
   readonly #warn: Warn
+  /** Bytes of each record when it is written whole, and of all. */
+  readonly #sizes = new Map<string, number>()
+  #recordBytes = 0
+  /** Records that had no room when they began; half of one would be of no use. */
+  readonly #leftOut = new Set<string>()
   /** Size after the last time the file was written as a whole; 0 before. */
   #shortBytes = 0
+  /** Which file this process wrote; undefined before. */
+  #inode: number | undefined
   #hasWarned = false
+  #wasFull = false
 
   constructor(path: string, records: Map<string, JournalRecord>, warn: Warn) {
     this.#path = path
     this.#records = records
     this.#warn = warn
+    for (const [key, record] of records) this.#resize(key, record)
   }
 
   load(): ReadonlyMap<string, JournalRecord> {
@@ -72,21 +93,66 @@ class AppendedJournal implements FileSessionJournal {
 
   write(key: string, changes: JournalChanges): void {
     const line = formatEntry(key, changes)
-    if (line === undefined) return
-    this.#records.set(key, mergeRecord(this.#records.get(key), changes))
+    const known = this.#records.get(key)
+    if (this.#leftOut.has(key)) return
+    const record = mergeRecord(known, changes)
+    if (line === undefined || !this.#resize(key, record)) {
+      if (known === undefined) this.#leftOut.add(key)
+      return
+    }
+    this.#records.set(key, record)
     this.#append(line)
   }
 
   delete(key: string): void {
+    this.#leftOut.delete(key)
     const line = this.#records.delete(key) ? formatEntry(key, undefined) : undefined
+    this.#recordBytes -= this.#sizes.get(key) ?? 0
+    this.#sizes.delete(key)
     if (line !== undefined) this.#append(line)
+  }
+
+  /** Notes the size that a record gets. False when there is no room for it. */
+  #resize(key: string, record: JournalRecord): boolean {
+    const before = this.#sizes.get(key) ?? 0
+    const bytes = Buffer.byteLength(formatRecord(key, record))
+    if (bytes > before && this.#recordBytes - before + bytes > stateLimits.sessionRecordsBytes) {
+      if (!this.#wasFull)
+        this.#warn(notKept, { path: this.#path, reason: 'there are too many sessions for their file' })
+      this.#wasFull = true
+      return false
+    }
+    this.#sizes.set(key, bytes)
+    this.#recordBytes += bytes - before
+    return true
   }
 
   #append(line: string): void {
     this.#attempt(() => {
       // Nothing of this process has written it whole yet, so how it ends is not known.
-      if (this.#shortBytes === 0 || !appendLine(this.#path, line, this.#limitBytes())) this.#rewrite()
+      if (this.#shortBytes === 0 || !this.#appendLine(line)) this.#rewrite()
     })
+  }
+
+  /** Appends a line in one write. False when the file has to be written whole: it is gone, was emptied or would be too large. */
+  #appendLine(line: string): boolean {
+    const { O_WRONLY, O_APPEND, O_NOFOLLOW, O_NONBLOCK } = constants
+    const bytes = Buffer.from(line)
+    let file: number
+    try {
+      file = openSync(this.#path, O_WRONLY | O_APPEND | (O_NOFOLLOW ?? 0) | (O_NONBLOCK ?? 0))
+    } catch (error) {
+      if (systemCodeOf(error) === 'ENOENT') return false
+      throw error
+    }
+    try {
+      const found = fstatSync(file)
+      assertOurs(found, this.#inode)
+      if (found.size === 0 || found.size + bytes.length > this.#limitBytes()) return false
+      return writeSync(file, bytes) === bytes.length
+    } finally {
+      closeSync(file)
+    }
   }
 
   #limitBytes(): number {
@@ -96,10 +162,8 @@ class AppendedJournal implements FileSessionJournal {
 
   #rewrite(): void {
     const text = formatJournal(this.#records)
-    const bytes = Buffer.byteLength(text)
-    if (bytes > stateLimits.sessionJournalBytes) throw new RangeError('there are too many sessions for their file')
-    replaceFile(this.#path, text)
-    this.#shortBytes = bytes
+    this.#inode = replaceFile(this.#path, text, this.#inode)
+    this.#shortBytes = Buffer.byteLength(text)
   }
 
   /** A client is served whatever the disk does. */
@@ -112,36 +176,16 @@ class AppendedJournal implements FileSessionJournal {
       this.#shortBytes = 0
       if (this.#hasWarned) return
       this.#hasWarned = true
-      this.#warn('sessions that begin now may not outlive this process', { path: this.#path, reason: messageOf(error) })
+      this.#warn(notKept, { path: this.#path, reason: messageOf(error) })
     }
   }
 }
 
-/** Appends a line in one write. False when the file has to be written whole: it is gone, was emptied or would be too large. */
-function appendLine(path: string, line: string, limitBytes: number): boolean {
-  const { O_WRONLY, O_APPEND, O_NOFOLLOW, O_NONBLOCK } = constants
-  const bytes = Buffer.from(line)
-  let file: number
-  try {
-    file = openSync(path, O_WRONLY | O_APPEND | (O_NOFOLLOW ?? 0) | (O_NONBLOCK ?? 0))
-  } catch (error) {
-    if (systemCodeOf(error) === 'ENOENT') return false
-    throw error
-  }
-  try {
-    const found = fstatSync(file)
-    if (!found.isFile()) throw new TypeError('it is not a regular file')
-    if (found.size === 0 || found.size + bytes.length > limitBytes) return false
-    return writeSync(file, bytes) === bytes.length
-  } finally {
-    closeSync(file)
-  }
-}
-
-function replaceFile(path: string, text: string): void {
+/** Writes the file whole, unless it is not the one this process wrote, and says which file it is now. */
+function replaceFile(path: string, text: string, inode: number | undefined): number {
   const directory = dirname(path)
   const before = lstatSync(path, { throwIfNoEntry: false })
-  if (before !== undefined && !before.isFile()) throw new TypeError('it is not a regular file')
+  if (before !== undefined) assertOurs(before, inode)
   mkdirSync(directory, { recursive: true, mode: 0o750 })
   const temporary = join(directory, `.thv-${process.pid}-${randomBytes(16).toString('hex')}.tmp`)
   const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
@@ -150,6 +194,7 @@ function replaceFile(path: string, text: string): void {
     const bytes = Buffer.from(text)
     for (let written = 0; written < bytes.length;) written += writeSync(file, bytes, written)
     renameSync(temporary, path)
+    return fstatSync(file).ino
   } catch (error) {
     rmSync(temporary, { force: true })
     throw error
@@ -157,3 +202,11 @@ function replaceFile(path: string, text: string): void {
     closeSync(file)
   }
 }
+
+/** A process that was given up for dead may wake up: the file is its successor's then. */
+function assertOurs(found: Stats, inode: number | undefined): void {
+  if (!found.isFile()) throw new TypeError('it is not a regular file')
+  if (inode !== undefined && found.ino !== inode) throw new TypeError('another process writes it now')
+}
+
+const notKept = 'sessions that begin now may not outlive this process'

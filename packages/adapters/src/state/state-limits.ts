@@ -26,6 +26,8 @@ export const stateLimits = {
   rescanMs: 500,
   /** The file of a workload's sessions; 10,000 of them take a few MB. */
   sessionJournalBytes: 32 * 1024 * 1024,
+  /** All records in it; half of the file, so that a full one is not written anew for every line. */
+  sessionRecordsBytes: 16 * 1024 * 1024,
   /** It is written anew, without what is over, at this multiple of its shortest size, but not below the minimum. */
   sessionJournalGrowth: 4,
   sessionJournalMinBytes: 256 * 1024,

@@ -1,6 +1,7 @@
 import { messageOf, ThvError } from '../errors.ts'
 import { isolationWishes, type IsolationWish } from './confinement.ts'
 import { formatPackage, packageKinds, parsePackageSource, type ResolvedPackage } from './package-source.ts'
+import { parseSessionTtl } from './session-ttl.ts'
 import type { ToolOverride } from './tool-rules.ts'
 import { isProxyMode, isTransportType, type ProxyMode, type TransportType } from './transport-type.ts'
 import { assertWorkloadName } from './workload-name.ts'
@@ -35,6 +36,12 @@ export interface RunConfig {
   trust_proxy_headers?: boolean
   /** Path in front of the endpoints that SSE clients are told; `/…`, default none. */
   endpoint_prefix?: string
+  /** No client gets a session; default false. */
+  stateless?: boolean
+  /** Lifetime of an unused session, as Go writes durations; default `0`, which is 2 h. */
+  session_ttl?: string
+  /** Whether a request with a version header that is not in the list of versions is refused; default false. */
+  strict_protocol_validation?: boolean
   /** A profile object as in a profile file, or null. */
   permission_profile: unknown
   /** A built-in profile or the path of a profile file; `permission_profile` is what it held. */
@@ -138,11 +145,24 @@ export function isEndpointPrefix(text: string): boolean {
 }
 
 function assertFront(value: Record<string, unknown>, origin: string): void {
-  const { trust_proxy_headers: trust, endpoint_prefix: prefix } = value
-  if (trust !== undefined && typeof trust !== 'boolean') throw invalid(origin, "'trust_proxy_headers' is not a boolean")
+  for (const key of ['trust_proxy_headers', 'stateless', 'strict_protocol_validation']) {
+    if (value[key] !== undefined && typeof value[key] !== 'boolean') throw invalid(origin, `'${key}' is not a boolean`)
+  }
+  assertSessionTtl(value['session_ttl'], origin)
+  const { endpoint_prefix: prefix } = value
   if (prefix === undefined || prefix === '') return
   if (typeof prefix !== 'string' || !isEndpointPrefix(prefix)) {
     throw invalid(origin, "'endpoint_prefix' is not a path that begins with '/'")
+  }
+}
+
+function assertSessionTtl(value: unknown, origin: string): void {
+  if (value === undefined) return
+  if (typeof value !== 'string') throw invalid(origin, "'session_ttl' is not a string")
+  try {
+    parseSessionTtl(value)
+  } catch (error) {
+    throw invalid(origin, `'session_ttl': ${messageOf(error)}`)
   }
 }
 

@@ -5,6 +5,7 @@ import { errorKinds } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { parseEnvironmentFile, parseEnvironmentVariable } from './environment.ts'
 import { parseGoDuration } from './go-duration.ts'
+import { parseSessionTtl } from './session-ttl.ts'
 import { assertGroupName } from './group.ts'
 import { assertHost } from './host.ts'
 import { matchesLabels, parseLabel } from './label.ts'
@@ -41,6 +42,24 @@ describe('labels', () => {
         ['b', '2'],
       ]),
     ).toBe(false)
+  })
+})
+
+describe('session lifetimes', () => {
+  it.each([
+    ['', undefined],
+    ['0', undefined],
+    ['0s', undefined],
+    ['0h0m0.0s', undefined],
+    ['1ms', 1],
+    ['2h0m0s', 7_200_000],
+    ['596h', 2_145_600_000],
+  ])('%j is %s', (text, ms) => {
+    expect(parseSessionTtl(text)).toBe(ms)
+  })
+
+  it.each(['597h', '0.4ms', '-1m', '90', ' 1m', '1d'])('%j is none', (text) => {
+    expect(() => parseSessionTtl(text)).toThrow(expect.objectContaining({ code: 'invalid-argument' }))
   })
 })
 

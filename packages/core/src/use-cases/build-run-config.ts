@@ -20,6 +20,7 @@ import {
   type RunConfigExtension,
 } from '../domain/run-config.ts'
 import { assertOrigin } from '../domain/origin.ts'
+import { parseSessionTtl } from '../domain/session-ttl.ts'
 import { parseToolFilter, parseToolOverrides } from '../domain/tool-rules.ts'
 import { effectiveProxyMode } from '../domain/transport-type.ts'
 import { assertWorkloadName, sanitizeWorkloadName } from '../domain/workload-name.ts'
@@ -169,6 +170,7 @@ function addOptional(config: RunConfig, request: RunRequest): void {
     config.allowed_origins = request.allowedOrigins
   }
   addFront(config, request)
+  addSessions(config, request)
   addChain(config, request)
   if (Object.keys(request.environment).length > 0) config.env_vars = request.environment
   if (Object.keys(request.labels).length > 0) config.container_labels = request.labels
@@ -224,6 +226,26 @@ function extensionOf(request: RunRequest): RunConfigExtension {
     ...(request.era === undefined ? {} : { era: request.era }),
     ...(request.isolation === undefined ? {} : { isolation: request.isolation }),
   }
+}
+
+/** What clients get of sessions and versions. */
+function addSessions(config: RunConfig, request: RunRequest): void {
+  if (request.strictProtocolValidation === true) config.strict_protocol_validation = true
+  const { sessionTtl } = request
+  const hasTtl = sessionTtl !== undefined && parseSessionTtl(sessionTtl) !== undefined
+  if (hasTtl) config.session_ttl = sessionTtl
+  if (request.stateless !== true) return
+  if (hasTtl) {
+    throw new ThvError('invalid-flag-combination', 'a stateless proxy has no sessions that could have a lifetime', {
+      hint: 'leave --session-ttl out, or --stateless',
+    })
+  }
+  if (effectiveProxyMode(config.transport, config.proxy_mode) === 'sse') {
+    throw new ThvError('invalid-flag-combination', 'SSE clients cannot be served without sessions', {
+      hint: 'leave --stateless out, or serve Streamable HTTP',
+    })
+  }
+  config.stateless = true
 }
 
 async function addSource(

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { assertRunConfig, runConfigSchemaVersion } from '../domain/run-config.ts'
+import { isThvError } from '../errors.ts'
 import { assertSupportedRunConfig } from './check-run-config.ts'
 
 it('a config that asks for what would have to be ignored is refused, naming every key', () => {
@@ -27,11 +28,26 @@ it('a config that asks for what would have to be ignored is refused, naming ever
 
 it.each([
   [{ trust_proxy_headers: 'yes' }, 'trust_proxy_headers'],
+  [{ stateless: 'true' }, 'stateless'],
+  [{ strict_protocol_validation: 1 }, 'strict_protocol_validation'],
+  [{ session_ttl: 60 }, 'session_ttl'],
+  [{ session_ttl: '-1m' }, 'session_ttl'],
   [{ endpoint_prefix: 'a' }, 'endpoint_prefix'],
   [{ endpoint_prefix: '/a b' }, 'endpoint_prefix'],
 ])('a config with %j is refused', (more, key) => {
   const config = { name: 'a', transport: 'sse', port: 1, ...more }
   expect(() => assertRunConfig(config, 'x')).toThrow(key)
+})
+
+it.each([
+  [{ transport: 'sse' }, 'run-config-unsupported'],
+  [{ transport: 'stdio', proxy_mode: 'sse' }, 'run-config-unsupported'],
+  [{ transport: 'stdio', proxy_mode: 'streamable-http' }, undefined],
+  [{ transport: 'streamable-http' }, undefined],
+])('a stateless config with %j: %s', (more, code) => {
+  const config: unknown = { name: 'a', port: 1, stateless: true, session_ttl: '1h0m0s', ...more }
+  assertRunConfig(config, 'x')
+  expect(codeOf(() => assertSupportedRunConfig(config))).toBe(code)
 })
 
 it('a stored chain is refused for the members that cannot be had, and for them only', () => {
@@ -50,3 +66,12 @@ it('a stored chain is refused for the members that cannot be had, and for them o
     }),
   )
 })
+
+function codeOf(act: () => void): string | undefined {
+  try {
+    act()
+    return undefined
+  } catch (error) {
+    return isThvError(error) ? error.code : String(error)
+  }
+}

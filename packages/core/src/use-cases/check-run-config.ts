@@ -1,5 +1,6 @@
 import { readChainSettings } from '../domain/chain-settings.ts'
 import type { RunConfig } from '../domain/run-config.ts'
+import { effectiveProxyMode } from '../domain/transport-type.ts'
 import { ThvError } from '../errors.ts'
 
 /**
@@ -31,9 +32,6 @@ const unsupported: Record<string, string> = {
   runtime_config: 'image builds',
   scaling_config: 'scaling',
   k8s_pod_template_patch: 'Kubernetes',
-  stateless: 'stateless sessions',
-  session_ttl: 'a session lifetime',
-  strict_protocol_validation: 'strict protocol validation',
 }
 
 /**
@@ -41,6 +39,7 @@ const unsupported: Record<string, string> = {
  * that this version would have to ignore; `invalid-run-config` for a chain that makes no sense.
  */
 export function assertSupportedRunConfig(config: RunConfig): void {
+  assertSessionsSuit(config)
   const inChain = readChainSettings(config).unsupported
   const found = Object.keys(unsupported).filter((key) => isSet(config[key]))
   if (found.length === 0 && inChain.length === 0) return
@@ -51,6 +50,14 @@ export function assertSupportedRunConfig(config: RunConfig): void {
     `the run config of '${config.name}' asks for what this version of thv cannot do: ${meanings.join(', ')}`,
     { hint: `remove ${found.map((key) => `'${key}'`).join(', ')} if the server may run without` },
   )
+}
+
+/** The session of an SSE client is its stream: without it there is no answer. */
+function assertSessionsSuit(config: RunConfig): void {
+  if (config.stateless !== true || effectiveProxyMode(config.transport, config.proxy_mode) !== 'sse') return
+  throw new ThvError('run-config-unsupported', `'${config.name}' cannot be stateless, because its clients speak SSE`, {
+    hint: "remove 'stateless', or the transport or proxy mode sse",
+  })
 }
 
 const chainKeys = ['middleware_configs', 'additional_middleware_configs', 'telemetry_config']

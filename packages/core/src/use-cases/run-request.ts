@@ -29,6 +29,11 @@ export interface RunRequest {
   trustProxyHeaders?: boolean
   /** A path, `/…`. */
   endpointPrefix?: string
+  /** No client gets a session. */
+  stateless?: boolean
+  /** As Go writes durations; `0` is the default. */
+  sessionTtl?: string
+  strictProtocolValidation?: boolean
   /** Already merged: files first, then single values. */
   environment: Record<string, string>
   labels: Record<string, string>

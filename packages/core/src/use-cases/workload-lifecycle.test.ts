@@ -51,6 +51,10 @@ describe('run', () => {
   })
 
   it.each([
+    [{ stateless: true, proxyMode: 'sse' }, 'invalid-flag-combination'],
+    [{ stateless: true, transport: 'sse' }, 'invalid-flag-combination'],
+    [{ stateless: true, sessionTtl: '1m' }, 'invalid-flag-combination'],
+    [{ sessionTtl: 'soon' }, 'invalid-argument'],
     [{ endpointPrefix: '/a' }, 'invalid-flag-combination'],
     [{ transport: 'streamable-http', endpointPrefix: '/a' }, 'invalid-flag-combination'],
     [{ transport: 'sse', endpointPrefix: 'a' }, 'invalid-argument'],

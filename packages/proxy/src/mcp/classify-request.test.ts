@@ -49,6 +49,7 @@ function request(method: string, meta?: Record<string, unknown>, params: Record<
 
 const envelope = { [v]: modern, [c]: {} }
 const list = { body: request('tools/list', envelope), version: modern, method: 'tools/list' }
+const call = { body: request('tools/call', envelope, { name: 'echo' }), version: modern, method: 'tools/call' }
 
 describe('the era of a request', () => {
   it.each<[string, Case, string]>([
@@ -157,6 +158,19 @@ describe('the era of a request', () => {
         logLevel: 'info',
       },
     })
+  })
+
+  it.each<[string, Case, string, string]>([
+    ['version', { ...list, version: '2025-11-25' }, '2025-11-25', modern],
+    ['method', { ...list, method: 'tools/call' }, 'tools/call', 'tools/list'],
+    ['missing version', { body: list.body, method: list.method }, '', modern],
+    ['missing method', { body: list.body, version: modern }, '', 'tools/list'],
+    ['missing name', call, '', 'echo'],
+    ['name', { ...call, name: 'eco' }, 'eco', 'echo'],
+    ['handshake', { body: request('initialize'), version: modern }, modern, ''],
+  ])('names both values of a mismatch, as the SDKs and as ToolHive do: %s', (_title, given, header, body) => {
+    const mismatch = { header: header === '' ? '(missing)' : header, body: expect.any(String) }
+    expect(classify(given)).toMatchObject({ error: { name: 'header-mismatch', data: { mismatch, header, body } } })
   })
 
   it('names the versions it serves, and the id of the request it refuses', () => {

@@ -82,9 +82,11 @@ function classifyNotification(message: Message, headers: Headers, claims: boolea
 
 function classifyInitialize(message: Message, headers: Headers): Classification {
   if (headers.version === undefined || !isModernVersion(headers.version)) return legacy
+  const asked = param(message, 'protocolVersion')
   return mismatch(message, {
     header: headers.version,
-    body: 'initialize belongs to the Legacy versions, the MCP-Protocol-Version header does not',
+    value: typeof asked === 'string' ? asked : '',
+    problem: 'initialize belongs to the Legacy versions, the MCP-Protocol-Version header does not',
   })
 }
 
@@ -118,10 +120,11 @@ function lacksEnvelope(message: Message, version: string): Classification {
 
 function missingHeader(message: Message, headers: Headers): Classification | undefined {
   if (headers.version === undefined) {
-    return mismatch(message, { header: '(missing)', body: 'the MCP-Protocol-Version header is required' })
+    const value = claimOf(message) ?? ''
+    return mismatch(message, { header: '', value, problem: 'the MCP-Protocol-Version header is required' })
   }
   if (headers.method === undefined) {
-    return mismatch(message, { header: '(missing)', body: 'the Mcp-Method header is required' })
+    return mismatch(message, { header: '', value: message.method, problem: 'the Mcp-Method header is required' })
   }
   return undefined
 }
@@ -133,31 +136,40 @@ function nameMismatch(message: Message, headers: Headers): Classification | unde
   const named = param(message, source)
   if (headers.name === undefined) {
     if (typeof named !== 'string') return undefined
-    return mismatch(message, { header: '(missing)', body: `the Mcp-Name header must repeat params.${source}` })
+    return mismatch(message, { header: '', value: named, problem: `the Mcp-Name header must repeat params.${source}` })
   }
+  const value = typeof named === 'string' ? named : ''
   const decoded = decodeHeaderValue(headers.name)
   if (decoded === undefined) {
-    return mismatch(message, { header: headers.name, body: 'the Mcp-Name header is not well encoded' })
+    return mismatch(message, { header: headers.name, value, problem: 'the Mcp-Name header is not well encoded' })
   }
   if (typeof named !== 'string' || decoded === named) return undefined
-  return mismatch(message, { header: headers.name, body: `the Mcp-Name header differs from params.${source}` })
+  return mismatch(message, {
+    header: headers.name,
+    value,
+    problem: `the Mcp-Name header differs from params.${source}`,
+  })
 }
 
 function versionMismatch(message: Message, headers: Headers, claimed: string): Classification {
-  return mismatch(message, { header: headers.version ?? '', body: `the body names version ${quote(claimed)}` })
+  const problem = `the body names version ${quote(claimed)}`
+  return mismatch(message, { header: headers.version ?? '', value: claimed, problem })
 }
 
 function methodMismatch(message: Message, headers: Headers): Classification {
-  return mismatch(message, { header: headers.method ?? '', body: `the body names method ${quote(message.method)}` })
+  const problem = `the body names method ${quote(message.method)}`
+  return mismatch(message, { header: headers.method ?? '', value: message.method, problem })
 }
 
-function mismatch(message: Message, pair: { header: string; body: string }): Classification {
-  const { header, body } = pair
+/** `data` says it twice: `mismatch` as the SDKs do, `header` and `body`, the two values, as ToolHive does. */
+function mismatch(message: Message, pair: { header: string; value: string; problem: string }): Classification {
+  const [header, value] = [pair.header, pair.value].map((text) => text.slice(0, quotedLength))
+  const { problem } = pair
   return refuse(
     {
       name: 'header-mismatch',
-      message: `Bad Request: headers and body disagree: ${body}`,
-      data: { mismatch: { header: header.slice(0, quotedLength), body } },
+      message: `Bad Request: headers and body disagree: ${problem}`,
+      data: { mismatch: { header: header === '' ? '(missing)' : header, body: problem }, header, body: value },
     },
     message.idText,
   )

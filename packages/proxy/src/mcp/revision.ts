@@ -1,6 +1,9 @@
 /** The revisions with an `initialize` handshake, oldest first. Dates compare as text. */
 export const legacyRevisions = ['2024-10-07', '2024-11-05', '2025-03-26', '2025-06-18', '2025-11-25'] as const
 
+/** The versions that strict validation lets through in a header; spec/local 4.9. */
+export const listedRevisions = ['2024-11-05', '2025-03-26', '2025-06-18', '2025-11-25', '2026-07-28'] as const
+
 /** How two peers speak: with `initialize` and sessions, or with every request on its own. */
 export type Era = 'legacy' | 'modern'
 

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decodeHeaderValue, encodeHeaderValue } from './header-value.ts'
-import { readToolHeaders } from './tool-headers.ts'
+import { parseText, type Message } from './message.ts'
+import { readToolHeaders, ToolHeaderIndex } from './tool-headers.ts'
 
 const annotated = { type: 'string', 'x-mcp-header': 'Region' }
 
@@ -55,3 +56,62 @@ describe('a mirrored header value', () => {
     )
   })
 })
+
+describe('a call with headers', () => {
+  const properties = Object.fromEntries(
+    ['string', 'integer', 'boolean'].map((type) => [type, { type, 'x-mcp-header': type }]),
+  )
+  const inputSchema = { properties: { deep: { properties } } }
+  const leaf = fc.oneof(fc.string({ unit: 'grapheme' }), fc.double({ noNaN: true }), fc.integer(), fc.boolean())
+  const args = fc.record({ deep: fc.record({ string: leaf, integer: leaf, boolean: leaf }, { requiredKeys: [] }) })
+
+  it('made from its arguments has no problem, and one with any other value, or without one, has', () => {
+    const index = new ToolHeaderIndex(1)
+    index.learn(listOf({ name: 'a', inputSchema }))
+    fc.assert(
+      fc.property(args, leaf, (given, other) => {
+        const headers = toRecord(index.headersFor('a', given))
+        expect(index.problemOf('a', given, headers)).toBeUndefined()
+        for (const name of Object.keys(headers)) {
+          const { [name]: value, ...rest } = headers
+          expect(index.problemOf('a', given, rest)).toMatchObject({ header: '' })
+          const said = encodeHeaderValue(String(other))
+          if (said === value || Number(other) === Number(decodeHeaderValue(value ?? ''))) continue
+          expect(index.problemOf('a', given, { ...rest, [name]: said })).toMatchObject({ header: said })
+        }
+      }),
+    )
+  })
+
+  it('never fails, whatever the headers and arguments are', () => {
+    const index = new ToolHeaderIndex(1)
+    index.learn(listOf({ name: 'a', inputSchema }))
+    const headers = fc.dictionary(fc.constantFrom('mcp-param-string', 'mcp-param-integer'), fc.string())
+    fc.assert(
+      fc.property(fc.jsonValue(), headers, (given, sent) => {
+        expect(() => index.problemOf('a', given, sent)).not.toThrow()
+      }),
+    )
+  })
+
+  it('is not judged by what a later list took back', () => {
+    const index = new ToolHeaderIndex(1)
+    const given = { deep: { string: 'x' } }
+    index.learn(listOf({ name: 'a', inputSchema }))
+    expect(index.problemOf('a', given, {})).toBeDefined()
+    index.learn(listOf({ name: 'a' }))
+    expect(index.problemOf('a', given, {})).toBeUndefined()
+  })
+})
+
+function listOf(tool: unknown): Message {
+  const parsed = parseText(JSON.stringify({ jsonrpc: '2.0', id: 1, result: { tools: [tool] } }))
+  if (parsed.kind !== 'message') throw new TypeError('no message')
+  return parsed.message
+}
+
+function toRecord(pairs: readonly string[]): Record<string, string> {
+  const record: Record<string, string> = {}
+  for (let at = 0; at + 1 < pairs.length; at += 2) record[pairs[at]!] = pairs[at + 1]!
+  return record
+}

@@ -1,4 +1,4 @@
-import { encodeHeaderValue } from './header-value.ts'
+import { decodeHeaderValue, encodeHeaderValue } from './header-value.ts'
 import { isRecord, type Message } from './message.ts'
 import { applySplices, findValue } from './raw-message.ts'
 import { rewriteArray } from './rewrite-object.ts'
@@ -10,7 +10,17 @@ export interface ToolHeader {
   readonly path: readonly string[]
 }
 
-/** What the tool lists of one Modern server say about headers. */
+/** Headers of a request as Node gives them: by their names in lower case. */
+export type HeaderValues = Readonly<Record<string, string | string[] | undefined>>
+
+/** A header of a call that is not what the arguments say. */
+export interface ToolHeaderProblem {
+  /** What came in the header; empty without one. */
+  readonly header: string
+  readonly problem: string
+}
+
+/** What the tool lists of one server say about headers. */
 export class ToolHeaderIndex {
   readonly #byTool = new Map<string, readonly ToolHeader[]>()
   readonly #maximum: number
@@ -25,7 +35,9 @@ export class ToolHeaderIndex {
    */
   learn(message: Message): { text: string; dropped: string[] } {
     const { text } = message
-    const span = text.includes('x-mcp-header') ? findValue(text, 0, ['result', 'tools']) : undefined
+    // Without an annotation, the list can only take back what an earlier one said.
+    const isOfUse = this.#byTool.size > 0 || text.includes('x-mcp-header')
+    const span = isOfUse ? findValue(text, 0, ['result', 'tools']) : undefined
     if (span === undefined) return { text, dropped: [] }
     const dropped: string[] = []
     const tools = rewriteArray(text.slice(span.start, span.end), (toolText) => {
@@ -47,6 +59,24 @@ export class ToolHeaderIndex {
       const value = textOf(valueAt(args, path))
       return value === undefined ? [] : [`mcp-param-${name.toLowerCase()}`, encodeHeaderValue(value)]
     })
+  }
+
+  /** The first header of a call that is missing, cannot be decoded, or differs from its argument. */
+  problemOf(tool: string, args: unknown, headers: HeaderValues): ToolHeaderProblem | undefined {
+    for (const { name, path } of this.#byTool.get(tool) ?? []) {
+      const value = valueAt(args, path)
+      const text = textOf(value)
+      // What has no header may still come with one, which then says nothing.
+      if (text === undefined) continue
+      const header = headers[`mcp-param-${name.toLowerCase()}`]
+      if (typeof header !== 'string') return { header: '', problem: `the Mcp-Param-${name} header is required` }
+      const decoded = decodeHeaderValue(header)
+      if (decoded === undefined) return { header, problem: `the Mcp-Param-${name} header is not well encoded` }
+      if (decoded !== text && !isSameNumber(decoded, value)) {
+        return { header, problem: `the Mcp-Param-${name} header differs from its argument` }
+      }
+    }
+    return undefined
   }
 
   #note(tool: string, headers: readonly ToolHeader[] | undefined): void {
@@ -126,11 +156,17 @@ function valueAt(args: unknown, path: readonly string[]): unknown {
   return value
 }
 
-/** Undefined for what has no header: nothing, and what does not fit the annotation. */
+/** Undefined for what has no header: nothing, what is no text, number or boolean, and an integer that JavaScript cannot hold. */
 function textOf(value: unknown): string | undefined {
   if (typeof value === 'string') return value
   if (typeof value === 'boolean' || Number.isSafeInteger(value)) return String(value)
-  return undefined
+  // A fraction does not fit any annotation. That is the server's to refuse, and SDKs have a header for it.
+  return Number.isFinite(value) && !Number.isInteger(value) ? String(value) : undefined
+}
+
+/** `5.0` and `5` are the same. */
+function isSameNumber(text: string, value: unknown): boolean {
+  return typeof value === 'number' && /^-?\d+(?:\.\d+)?$/.test(text) && Number(text) === value
 }
 
 /** Arguments are not nested deeper than this in any tool that a person wrote. */

@@ -18,7 +18,9 @@ export class LabelledCounter {
   /** Adds one. Values that are too long are cut. */
   add(given: readonly string[]): void {
     const { valueLength } = this.#limits
-    const values = given.map((value) => (value.length > valueLength ? `${value.slice(0, valueLength)}...` : value))
+    const values = given.map((value) =>
+      asWritten(value.length > valueLength ? `${value.slice(0, valueLength)}...` : value),
+    )
     const known = this.#series.get(keyOf(values))
     if (known !== undefined) known.count += 1
     else if (this.#series.size < this.#limits.series) this.#series.set(keyOf(values), { values, count: 1 })
@@ -36,6 +38,11 @@ export class LabelledCounter {
     if (other === undefined) this.#series.set(keyOf(values), { values, count: 1 })
     else other.count += 1
   }
+}
+
+/** Half a surrogate pair is written as U+FFFD: two such values would be one series that is there twice. */
+function asWritten(value: string): string {
+  return Buffer.from(value, 'utf8').toString('utf8')
 }
 
 function keyOf(values: readonly string[]): string {

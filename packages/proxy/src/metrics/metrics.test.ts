@@ -77,6 +77,12 @@ it('names of tools that clients make up do not fill the memory', () => {
   ])
 })
 
+it('values that are written the same are one series', () => {
+  const counter = new LabelledCounter(['x'], { series: 9, valueLength: 1 })
+  for (const value of ['\ud800', '\udbff', '\u{1f600}', '\u{1f900}']) counter.add([value])
+  expect(counter.samples().map(({ count }) => count)).toEqual([2, 2])
+})
+
 it('labels cannot end a line', () => {
   const text = new MetricsText({})
   const counter = new LabelledCounter(['x'], { series: 9, valueLength: 99 })

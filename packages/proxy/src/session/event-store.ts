@@ -39,7 +39,6 @@ export class EventStore implements EventKeeper {
     this.#primes = options.primes
   }
 
-  /** Events that are kept. */
   /** A new stream on its first connection; undefined when its event ids would be too long to be sent back. */
   open(beginning: StreamBeginning, connect: () => SseStream): ResumableStream | undefined {
     if (encodeWaitsFor(beginning.waitsFor).length > this.#deps.limits.eventIdBytes) return undefined

@@ -8,6 +8,8 @@ import { listNames, type ListName } from './missed-changes.ts'
 export interface StoredSession {
   readonly protocolVersion: string
   readonly lists: readonly ListName[]
+  /** JSON text of what the client declared, for servers that are told with each call. */
+  readonly capabilitiesText: string
   /** The client's `initialize`, for one with a server of its own. */
   readonly initialize: Message | undefined
   /** The client's `notifications/initialized`; empty until it came. */
@@ -18,13 +20,14 @@ export interface StoredSession {
 
 /** What is written down when a session begins. `initialize` for a client with a server of its own. */
 export function buildSessionRecord(
-  session: Pick<StoredSession, 'protocolVersion' | 'lists'>,
+  session: Pick<StoredSession, 'protocolVersion' | 'lists' | 'capabilitiesText'>,
   initialize: Message | undefined,
 ): SessionRecord {
   return {
     kind: initialize === undefined ? 'shared' : 'lane',
     version: session.protocolVersion,
     lists: session.lists.join(','),
+    ...(session.capabilitiesText === '{}' ? {} : { capabilities: session.capabilitiesText }),
     ...(initialize === undefined ? {} : { initialize: initialize.text }),
   }
 }
@@ -48,7 +51,7 @@ export function recordChanges(message: Message): Readonly<Record<string, string 
 
 /** Reads a record; undefined when it is not one of a session in front of a stdio server. */
 export function parseSessionRecord(record: SessionRecord): StoredSession | undefined {
-  const { kind, version = '', lists = '', initialize, initialized = '', level } = record
+  const { kind, version = '', lists = '', capabilities = '{}', initialize, initialized = '', level } = record
   if ((kind !== 'shared' && kind !== 'lane') || version === '') return undefined
   const message = kind === 'lane' ? readMessage(initialize) : undefined
   if (kind === 'lane' && message?.method !== 'initialize') return undefined
@@ -56,6 +59,7 @@ export function parseSessionRecord(record: SessionRecord): StoredSession | undef
   return {
     protocolVersion: version,
     lists: listNames.filter((list) => announced.includes(list)),
+    capabilitiesText: isJsonObject(capabilities) ? capabilities : '{}',
     initialize: message,
     initializedText: readMessage(initialized)?.method === 'notifications/initialized' ? initialized : '',
     logLevel: isLogLevel(level) ? level : undefined,
@@ -80,6 +84,14 @@ function readMessage(text: string | undefined): Message | undefined {
   if (text === undefined || text === '') return undefined
   const parsed = parseText(text)
   return parsed.kind === 'message' ? parsed.message : undefined
+}
+
+function isJsonObject(text: string): boolean {
+  try {
+    return isRecord(JSON.parse(text))
+  } catch {
+    return false
+  }
 }
 
 const subscriptionPrefix = 'subscribed '

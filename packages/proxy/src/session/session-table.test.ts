@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { ServerLink } from '../transport/server-link.ts'
+import { HeldBytes } from '../held-bytes.ts'
 import { SessionTable } from './session-table.ts'
 import { Subscriptions } from './subscriptions.ts'
 
@@ -58,7 +59,7 @@ describe('Subscriptions', () => {
   const table = new SessionTable({ maximum: 9, ttlMs: 100, unusedTtlMs: 100 })
 
   it('asks the server for the first and tells it about the last of a URI only', () => {
-    const subscriptions = new Subscriptions(10)
+    const subscriptions = new Subscriptions(10, new HeldBytes(100))
     const [one, two] = [table.create(link)!, table.create(link)!]
     expect(subscriptions.add(one, 'u')).toBe('ask')
     subscriptions.confirm('u')
@@ -70,7 +71,7 @@ describe('Subscriptions', () => {
   })
 
   it('bounds the subscriptions of one session', () => {
-    const subscriptions = new Subscriptions(1)
+    const subscriptions = new Subscriptions(1, new HeldBytes(100))
     const session = table.create(link)!
     subscriptions.add(session, 'a')
     expect(subscriptions.add(session, 'b')).toBe('full')

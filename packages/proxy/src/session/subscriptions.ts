@@ -1,3 +1,5 @@
+import type { HeldBytes } from '../held-bytes.ts'
+
 /** Somebody who wants to hear about resources: a session, or a listening Modern client. */
 export interface Subscriber {
   /** The URIs it wants to hear about. */
@@ -11,10 +13,12 @@ export interface Subscriber {
 export class Subscriptions<S extends Subscriber> {
   readonly #byUri = new Map<string, { subscribers: Set<S>; isConfirmed: boolean }>()
   readonly #maximum: number
+  readonly #held: HeldBytes
 
-  /** `maximum` is of one subscriber. */
-  constructor(maximum: number) {
+  /** `maximum` is of one subscriber; what all URIs take is counted into `held`. */
+  constructor(maximum: number, held: HeldBytes) {
     this.#maximum = maximum
+    this.#held = held
   }
 
   /**
@@ -24,7 +28,9 @@ export class Subscriptions<S extends Subscriber> {
    */
   add(subscriber: S, uri: string): 'full' | 'known' | 'ask' {
     const { subscriptions } = subscriber
-    if (!subscriptions.has(uri) && subscriptions.size >= this.#maximum) return 'full'
+    const hasRoom =
+      subscriptions.has(uri) || (subscriptions.size < this.#maximum && this.#held.tryAddSpare(Buffer.byteLength(uri)))
+    if (!hasRoom) return 'full'
     const entry = this.#byUri.get(uri) ?? { subscribers: new Set<S>(), isConfirmed: false }
     this.#byUri.set(uri, entry)
     entry.subscribers.add(subscriber)
@@ -45,7 +51,7 @@ export class Subscriptions<S extends Subscriber> {
 
   /** Forgets a wish. True when nobody else has it, so that the server can be told. */
   remove(subscriber: S, uri: string): boolean {
-    subscriber.subscriptions.delete(uri)
+    if (subscriber.subscriptions.delete(uri)) this.#held.remove(Buffer.byteLength(uri))
     const entry = this.#byUri.get(uri)
     if (entry === undefined) return true
     entry.subscribers.delete(subscriber)

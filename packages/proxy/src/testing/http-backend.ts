@@ -1,4 +1,5 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import { isRecord, parseText } from '../mcp/message.ts'
 
 /** What a scripted HTTP server was asked. */
@@ -26,34 +27,39 @@ export interface ScriptedHttpServer {
   /** The version that `initialize` agrees to; the client's when empty. */
   protocolVersion: string
   newId: () => string
+  /** Hears of every request before its body is read. */
+  began: (req: IncomingMessage) => void
   /** Ends like a killed process: every connection is cut. */
   kill(): Promise<void>
 }
 
 let servers = 0
 
-/** Starts one. The caller kills it. */
-export async function startHttpServer(port = 0): Promise<ScriptedHttpServer> {
+/** Starts one, with a certificate as an HTTPS server. The caller kills it. */
+export async function startHttpServer(port = 0, tls?: { key: string; cert: string }): Promise<ScriptedHttpServer> {
   servers += 1
   const number = servers
   let count = 0
-  const server = createServer((req, res) => {
+  const take: RequestListener = (req, res) => {
+    scripted.began(req)
     let body = ''
     req.setEncoding('utf8')
     req.on('error', () => undefined)
     req.on('data', (piece: string) => (body += piece))
     req.on('end', () => answer(scripted, req, res, body))
-  })
+  }
+  const server = tls === undefined ? createServer(take) : createTlsServer(tls, take)
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
   const bound = portOf(server)
   const scripted: ScriptedHttpServer = {
-    origin: `http://127.0.0.1:${bound}`,
+    origin: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${bound}`,
     port: bound,
     seen: [],
     sessions: new Map(),
     script: () => false,
     ownScript: () => false,
     protocolVersion: '',
+    began: () => undefined,
     newId: () => `server${number}-${(count += 1)}`,
     kill: async () => {
       server.closeAllConnections()
@@ -63,7 +69,7 @@ export async function startHttpServer(port = 0): Promise<ScriptedHttpServer> {
   return scripted
 }
 
-function portOf(server: Server): number {
+function portOf(server: Server | TlsServer): number {
   const bound = server.address()
   return typeof bound === 'object' && bound !== null ? bound.port : 0
 }

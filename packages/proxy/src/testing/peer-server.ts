@@ -70,11 +70,11 @@ export async function startPeer(
   const address = server.address()
   const origin = `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`
   const all = buildLimits({ redialMs: 5, ...limits })
-  const backend = await openBackend(origin, 'streamable-http', all)
+  const backend = await openBackend({ kind: 'http', origin, transport: 'streamable-http' }, all)
   const notified: string[] = []
   const lost: string[] = []
   const peer = create(
-    { backend, path: '/mcp', held: new HeldBytes(all.heldBytes) },
+    { backend, held: new HeldBytes(all.heldBytes) },
     {
       name: 'demo',
       limits: all,

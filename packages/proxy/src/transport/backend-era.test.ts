@@ -35,7 +35,7 @@ async function start(answers: Record<string, Answer>): Promise<{ backend: HttpBa
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const address = server.address()
   const origin = `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`
-  const backend = await openBackend(origin, 'streamable-http', buildLimits())
+  const backend = await openBackend({ kind: 'http', origin, transport: 'streamable-http' }, buildLimits())
   open.push(() => {
     closeBackend(backend, new Error('the test is over'))
     server.closeAllConnections()
@@ -59,12 +59,9 @@ function probe(
   era: Era | 'auto' = 'auto',
   limits: Partial<ProxyLimits> = {},
 ): ReturnType<typeof probeBackend> {
-  const { origin, transport } = backend
   return probeBackend({
-    origin,
-    transport,
+    backend,
     era,
-    pool: backend.pool,
     limits: buildLimits({ attachTimeoutMs: 300, ...limits }),
     signal: never,
   })

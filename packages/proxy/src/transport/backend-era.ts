@@ -87,7 +87,7 @@ export class BackendEra {
     const { backend, limits, log } = this.#options
     this.#askedMs = performance.now()
     const signal = AbortSignal.any([this.#closed.signal, AbortSignal.timeout(limits.eraAskMs)])
-    const ask = { pool: backend.pool, limits, signal }
+    const ask = { backend, limits, signal }
     try {
       const { verdict } = await askDiscover(ask)
       if (verdict !== 'unclear') this.#modern = verdict === 'modern'

@@ -11,13 +11,14 @@ export interface BackendCondition {
 }
 
 /**
- * Looks at an attached server at an interval: `GET /`, and any answer below 500
- * is life (spec/local 4.7). It only tells: whether a server is restarted is decided
+ * Looks at an attached server at an interval: `GET /`, or a `ping` where only POST is
+ * answered, and any answer below 500 is life (spec/local 4.7). It only tells: whether a server is restarted is decided
  * by who runs it, and a server that answers again is healthy again at once.
  */
 export class BackendHealth {
   readonly #limits: ProxyLimits
   readonly #log: ProxyLog
+  readonly #stateless: boolean
   #stop = new AbortController()
   #timer: NodeJS.Timeout | undefined
   #failures = 0
@@ -25,9 +26,10 @@ export class BackendHealth {
   #responseTimeMs: number | undefined
   #lastCheckedMs = 0
 
-  constructor(limits: ProxyLimits, log: ProxyLog) {
+  constructor({ limits, log, stateless }: { limits: ProxyLimits; log: ProxyLog; stateless: boolean }) {
     this.#limits = limits
     this.#log = log
+    this.#stateless = stateless
   }
 
   /** The condition of the attached server. */
@@ -66,7 +68,8 @@ export class BackendHealth {
     const began = performance.now()
     try {
       const signal = AbortSignal.any([stop, AbortSignal.timeout(healthTimeoutMs)])
-      const { statusCode, body } = await backend.pool.request({ path: '/', method: 'GET', signal })
+      const question = this.#stateless ? { ...ping, path: backend.endpoint } : ({ path: '/', method: 'GET' } as const)
+      const { statusCode, body } = await backend.pool.request({ ...question, signal })
       // The head says enough, and a stream would never end.
       body.on('error', () => undefined).destroy()
       if (statusCode >= 500) throw new Error(`the server answered ${statusCode}`)
@@ -94,3 +97,9 @@ export class BackendHealth {
     }
   }
 }
+
+const ping = {
+  method: 'POST',
+  headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
+  body: '{"jsonrpc":"2.0","id":0,"method":"ping"}',
+} as const

@@ -61,16 +61,22 @@ export function adaptModernCall(client: Envelope, contradicted: () => void): Cal
 
 type Translate = (text: string) => ReturnType<typeof toLegacyResponse>
 
-/** The same sink behind a translation of the response. */
+/** The same sink behind a translation of the response, and without what the server said to this hop. */
 function translated(sink: CallSink, translate: Translate): CallSink {
   return {
     ...sink,
+    progress: (text) => sink.progress(stripNotification(text)),
     response: (text, failed) => {
       const answer = translate(text)
       if (typeof answer === 'string') sink.response(answer, failed)
       else sink.refused(answer)
     },
   }
+}
+
+function stripNotification(text: string): string {
+  const parsed = parseText(text)
+  return parsed.kind === 'message' ? withoutEnvelope(parsed.message) : text
 }
 
 function rewrite(request: PreparedRequest, change: (message: Message) => string): PreparedRequest {

@@ -1,14 +1,22 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ProxyLimits } from '../limits.ts'
-import { noteRefusal } from '../refusals.ts'
-import { sendError, sendMethodNotAllowed, sendText } from '../respond.ts'
+import { modernRevision } from '../mcp/revision.ts'
+import { refuseBody } from '../refuse-body.ts'
+import { sendError, sendMethodNotAllowed } from '../respond.ts'
+
+/** What is refused beside what no backend may see. */
+export interface EdgeRules {
+  readonly limits: ProxyLimits
+  /** Whether there are no sessions, and with them no streams and nothing to end. */
+  readonly stateless: boolean
+}
 
 /**
  * Answers what must not reach the backend, and says whether it did. Node's parser
  * has refused most of request smuggling by now (Content-Length with
  * Transfer-Encoding, lengths that differ, bare line ends); the rest is here.
  */
-export function refuseAtEdge(req: IncomingMessage, res: ServerResponse, limits: ProxyLimits): boolean {
+export function refuseAtEdge(req: IncomingMessage, res: ServerResponse, rules: EdgeRules): boolean {
   const problem = framingProblem(req) ?? targetProblem(req)
   if (problem !== undefined) {
     const message = `Bad Request: ${problem}`
@@ -20,22 +28,15 @@ export function refuseAtEdge(req: IncomingMessage, res: ServerResponse, limits: 
     sendMethodNotAllowed(res, 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS')
     return true
   }
-  if (isModernQuery(req)) {
+  if ((rules.stateless || isModern(req)) && needsSession.has(req.method ?? '')) {
     sendMethodNotAllowed(res, 'POST, OPTIONS')
     return true
   }
-  if (Number(req.headers['content-length'] ?? 0) > limits.bodyBytes) {
-    refuseBody(req, res)
+  if (Number(req.headers['content-length'] ?? 0) > rules.limits.bodyBytes) {
+    refuseBody({ req, res }, rules.limits)
     return true
   }
   return false
-}
-
-/** Answers a body above the limit; the rest of it is not worth reading. */
-export function refuseBody(req: IncomingMessage, res: ServerResponse): void {
-  noteRefusal(res, 'body-too-large')
-  sendText(res, 413, 'Request Entity Too Large\n', { Connection: 'close' })
-  req.resume()
 }
 
 function framingProblem(req: IncomingMessage): string | undefined {
@@ -63,10 +64,10 @@ function targetProblem(req: IncomingMessage): string | undefined {
   return /^\/[/\\]/.test(url) ? 'the path begins with two slashes' : undefined
 }
 
-/** The revision of 2026-07-28 knows POST only (spec 3.5: GET, HEAD and DELETE get 405). */
-function isModernQuery(req: IncomingMessage): boolean {
-  return (
-    req.headers['mcp-protocol-version'] === '2026-07-28' &&
-    (req.method === 'GET' || req.method === 'HEAD' || req.method === 'DELETE')
-  )
+/** The revision of 2026-07-28 knows POST only. */
+function isModern(req: IncomingMessage): boolean {
+  return req.headers['mcp-protocol-version'] === modernRevision
 }
+
+/** GET opens a stream of a session, DELETE ends one; spec/local 4.3. */
+const needsSession: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE'])

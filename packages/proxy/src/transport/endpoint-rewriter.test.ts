@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { EndpointRewriter, rewriteEndpoint, type PublicView } from './endpoint-rewriter.ts'
 
-const view: PublicView = { streamUrl: 'http://b:1/sse', proxyOrigin: 'http://p:2', prefix: '' }
+const view: PublicView = { streamUrl: 'http://b:1/sse', isMoved: false, proxyOrigin: 'http://p:2', prefix: '' }
 
 function rewriteInPieces(text: string, size: number, limitBytes = 1_000): string {
   const rewriter = new EndpointRewriter(view, limitBytes)

@@ -4,6 +4,8 @@ import { SseParser } from './sse-codec.ts'
 export interface PublicView {
   /** The URL the event stream came from. */
   readonly streamUrl: string
+  /** Whether it has another path there than at the proxy, so that what is relative to it would lead elsewhere. */
+  readonly isMoved: boolean
   /** Origin that the client used, for endpoints the backend names with a full URL. */
   readonly proxyOrigin: string
   /** Origin by the word of a trusted proxy in front; it is always written out. */
@@ -84,7 +86,7 @@ export class EndpointRewriter {
 /**
  * The endpoint as the proxy's clients must see it, or undefined when it is not
  * on the backend: clients would send their messages, and tokens, elsewhere.
- * A relative one stays as it is unless a prefix or a forwarded host asks for more.
+ * A relative one stays as it is unless a prefix, a forwarded host or another path asks for more.
  */
 export function rewriteEndpoint(data: string, view: PublicView): RewrittenEndpoint | undefined {
   // URL parsers drop line ends and tabs, so what they read would not be what stands there.
@@ -97,7 +99,7 @@ export function rewriteEndpoint(data: string, view: PublicView): RewrittenEndpoi
   if (view.forwardedOrigin !== undefined) return { data: view.forwardedOrigin + path, sessionId }
   const isAbsolute = /^[a-z][a-z0-9+.-]*:/i.test(data) || /^[\\/]{2}/.test(data)
   if (isAbsolute) return { data: view.proxyOrigin + path, sessionId }
-  return { data: view.prefix === '' ? data : path, sessionId }
+  return { data: view.prefix === '' && !view.isMoved ? data : path, sessionId }
 }
 
 function endOfEvent(bytes: Buffer): number {

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { buildResponseHeaders } from '../header-rules.ts'
 import { Hold } from '../held-bytes.ts'
-import { sendError, sendFault, writeForwardedHead } from '../respond.ts'
+import { sendError, sendFault, sendText, writeForwardedHead } from '../respond.ts'
 import {
   absentError,
   requestHeaders,
@@ -10,10 +10,12 @@ import {
   type ForwardParts,
   type Readiness,
 } from './forward-parts.ts'
+import { backendTarget } from './backend-target.ts'
 import type { HttpBackend } from './http-backend.ts'
 import type { HttpSession } from './http-sessions.ts'
-import { sseKeepAlive } from './sse-codec.ts'
+import { isEventStream, sseKeepAlive } from './sse-codec.ts'
 import { SteppedAnswer } from './stepped-answer.ts'
+import { UnreadBound } from './unread-bound.ts'
 import { Upstream, type ReplyHead, type ReplyTaker } from './upstream.ts'
 import { WholeEvents } from './whole-events.ts'
 
@@ -28,6 +30,7 @@ export class EventRelay implements ReplyTaker {
   readonly #res: ServerResponse
   readonly #session: HttpSession
   readonly #events: WholeEvents
+  readonly #unread: UnreadBound
   /** Undefined when no step of the chain looks at answers. */
   readonly #stepped: SteppedAnswer | undefined
   #deadlineMs: number
@@ -54,12 +57,13 @@ export class EventRelay implements ReplyTaker {
       this.#stepped === undefined ? limits.eventBytes : limits.lineBytes,
       new Hold(parts.held),
     )
-    this.#deadlineMs = performance.now() + parts.limits.backendWaitMs
+    this.#unread = new UnreadBound(res, limits.answerUnreadMs)
+    this.#deadlineMs = performance.now() + limits.backendWaitMs
   }
 
-  /** Whether the answer is an event stream. */
+  /** Whether it is an event stream, or will be one as soon as the server says something. */
   get isStream(): boolean {
-    return this.#state === 'events'
+    return this.#state !== 'plain'
   }
 
   /** Begins. */
@@ -67,10 +71,10 @@ export class EventRelay implements ReplyTaker {
     this.#session.active += 1
     this.#res.once('close', () => {
       this.#upstream?.abort()
+      this.#unread.stop()
       this.#events.restart()
       this.#parts.sessions.release(this.#session)
     })
-    this.#res.on('drain', () => this.#upstream?.resume())
     this.#req.resume()
     this.#whenReady()
   }
@@ -88,8 +92,8 @@ export class EventRelay implements ReplyTaker {
   }
 
   head(head: ReplyHead): boolean {
-    const { 'content-type': type = '', 'content-encoding': coding } = head.headers
-    const isEvents = head.status === 200 && type.startsWith('text/event-stream') && coding === undefined
+    const { 'content-type': type, 'content-encoding': coding } = head.headers
+    const isEvents = head.status === 200 && isEventStream(type) && coding === undefined
     if (head.status === 404 && this.#retake()) return false
     if (this.#state === 'events') {
       // Conflict: the server has not noticed yet that its end of the lost stream is gone.
@@ -97,6 +101,12 @@ export class EventRelay implements ReplyTaker {
       return isEvents
     }
     if (!isEvents && this.#dropPosition()) return false
+    if (!isEvents && head.status === 200 && this.#stepped !== undefined) {
+      // The chain could not look at it.
+      this.#upstream?.abort()
+      sendError(this.#res, { name: 'backend-unreachable', message: 'Bad Gateway: the answer is no plain event stream' })
+      return false
+    }
     this.#state = isEvents ? 'events' : 'plain'
     const without = isEvents ? streamHeaders : sessionHeader
     const kept = buildResponseHeaders(head.raw, without)
@@ -107,7 +117,7 @@ export class EventRelay implements ReplyTaker {
   }
 
   data(chunk: Buffer): boolean {
-    if (this.#state === 'plain') return this.#res.write(chunk)
+    if (this.#state === 'plain') return this.#write(chunk)
     const events = this.#events.push(chunk)
     if (this.#stepped !== undefined && !this.#events.isWhole) {
       // What is too long to be looked at as a whole must not pass.
@@ -118,7 +128,7 @@ export class EventRelay implements ReplyTaker {
     if (bytes.length === 0) return true
     this.#isQuiet = false
     this.#tries = 0
-    return this.#res.write(bytes)
+    return this.#write(bytes)
   }
 
   end(): void {
@@ -138,13 +148,18 @@ export class EventRelay implements ReplyTaker {
     this.#retry()
   }
 
+  #write(bytes: Buffer): boolean {
+    return this.#res.write(bytes) || this.#unread.wait(() => this.#upstream?.resume())
+  }
+
   #retry(): void {
     this.#upstream?.abort()
     this.#upstream = undefined
     this.#events.restart()
     this.#tries += 1
     const { limits, gate } = this.#parts
-    if (this.#state === 'events') this.#deadlineMs = performance.now() + limits.backendWaitMs
+    // Some servers send the head with the first event, so the stream may be old by now.
+    this.#deadlineMs = performance.now() + limits.backendWaitMs
     if (this.#tries > limits.streamTries && gate.current === this.#backend) return this.#giveUp()
     const atMostMs = Math.min(limits.redialMs * 2 ** Math.min(this.#tries - 1, 6), limits.probeMaxMs * 8)
     const done = (readiness: Readiness): void => this.#proceed(readiness)
@@ -186,6 +201,8 @@ export class EventRelay implements ReplyTaker {
 
   #send(backend: HttpBackend): void {
     const { limits } = this.#parts
+    const path = backendTarget(backend, { method: 'GET', url: this.#req.url ?? '/' })
+    if (path === undefined) return sendText(this.#res, 404, 'Not found\n')
     const isSameSession = this.#sentId === '' || this.#sentId === this.#session.backendId
     this.#sentId = this.#session.backendId
     this.#backend = backend
@@ -204,7 +221,7 @@ export class EventRelay implements ReplyTaker {
         pool: backend.pool,
         origin: backend.origin,
         method: 'GET',
-        path: this.#req.url ?? '/',
+        path,
         headers,
         body: { kind: 'none' },
         redirects: limits.redirects,

@@ -3,8 +3,8 @@ import type { WireError } from '../errors.ts'
 import { headerOf, parseAccept } from '../front-door.ts'
 import { decodeHeaderValue, encodeHeaderValue } from '../mcp/header-value.ts'
 import { noteRefusal } from '../refusals.ts'
+import { refuseBody } from '../refuse-body.ts'
 import { sendError, sendJson } from '../respond.ts'
-import { refuseBody } from './edge-checks.ts'
 import type { ForwardParts } from './forward-parts.ts'
 import { passBody, type PassedBody, type RefusedBody } from './pass-body.ts'
 import type { RequestBody } from './request-body.ts'
@@ -33,7 +33,7 @@ export class ExchangeSteps {
     const { chain } = this.#parts
     if (body.kind === 'streamed') {
       // It is longer than what is read at all.
-      refuseBody(this.#req, this.#res)
+      refuseBody({ req: this.#req, res: this.#res }, this.#parts.limits)
       return undefined
     }
     if (body.kind === 'none' || body.bytes.length === 0) {

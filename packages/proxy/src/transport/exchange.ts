@@ -4,8 +4,9 @@ import { headerOf, parseAccept } from '../front-door.ts'
 import { Hold } from '../held-bytes.ts'
 import { buildResponseHeaders } from '../header-rules.ts'
 import { parseText } from '../mcp/message.ts'
-import { sendEmpty, sendError, sendFault, writeForwardedHead } from '../respond.ts'
-import { refuseBody } from './edge-checks.ts'
+import { refuseBody } from '../refuse-body.ts'
+import { sendEmpty, sendError, sendFault, sendText, writeForwardedHead } from '../respond.ts'
+import { backendTarget } from './backend-target.ts'
 import { EraWatch, refuseByEra, saysModern } from './era-watch.ts'
 import { ExchangeSteps } from './exchange-steps.ts'
 import {
@@ -22,10 +23,18 @@ import { peekBody, type PeekedBody } from './peek-body.ts'
 import { isReplayable, receiveRequestBody, type RequestBody } from './request-body.ts'
 import { memoryError } from './call-errors.ts'
 import { versionIn } from './session-revival.ts'
-import { encodeSseMessage, SseParser } from './sse-codec.ts'
+import { encodeSseMessage, isEventStream, SseParser } from './sse-codec.ts'
 import { SseOpening } from './sse-opening.ts'
 import { UnreadBound } from './unread-bound.ts'
 import { isSilence, Upstream, type ReplyHead, type ReplyTaker } from './upstream.ts'
+
+/** One request as it came in. */
+export interface Arrival {
+  readonly req: IncomingMessage
+  readonly res: ServerResponse
+  /** Monotonic time at which it waits for a backend no longer. */
+  readonly deadlineMs: number
+}
 
 /** One request of a client, from its arrival to the last byte of its answer. */
 export class Exchange implements ReplyTaker {
@@ -53,13 +62,13 @@ export class Exchange implements ReplyTaker {
   #eraWatch: EraWatch | undefined
   #answerToInitialize: { session: HttpSession; text: string; isStream: boolean } | undefined
 
-  constructor(parts: ForwardParts, req: IncomingMessage, res: ServerResponse) {
+  constructor(parts: ForwardParts, { req, res, deadlineMs }: Arrival) {
     this.#parts = parts
     this.#req = req
     this.#res = res
+    this.#deadlineMs = deadlineMs
     this.#hold = new Hold(parts.held)
     this.#unread = new UnreadBound(res, parts.limits.answerUnreadMs)
-    this.#deadlineMs = performance.now() + parts.limits.backendWaitMs
     if (parts.chain.readsMessages) this.#steps = new ExchangeSteps(parts, req, res)
   }
 
@@ -87,8 +96,7 @@ export class Exchange implements ReplyTaker {
 
   head(head: ReplyHead): boolean {
     if (head.status === 404 && this.#session !== undefined && this.#retake(this.#session)) return false
-    const type = head.headers['content-type'] ?? ''
-    this.#isStream = type.startsWith('text/event-stream')
+    this.#isStream = isEventStream(head.headers['content-type'])
     const backend = this.#backend
     this.#watchEra(head.status)
     try {
@@ -133,7 +141,7 @@ export class Exchange implements ReplyTaker {
   fail(error: Error, wasSent: boolean): void {
     if (this.#res.destroyed) return
     if (this.#body.kind === 'streamed' && this.#body.stream.isTooLarge && !this.#res.headersSent) {
-      return refuseBody(this.#req, this.#res)
+      return refuseBody({ req: this.#req, res: this.#res }, this.#parts.limits)
     }
     if (!wasSent && isReplayable(this.#body)) {
       const atMostMs = this.#parts.limits.redialMs
@@ -141,7 +149,8 @@ export class Exchange implements ReplyTaker {
     }
     this.#parts.log('warn', 'a request to the HTTP backend failed', { error: error.message, wasSent })
     if (isSilence(error)) return this.#refuse(this.#silenceError())
-    this.#lose(wasSent ? 'unknown' : 'not-sent')
+    const isWhole = this.#body.kind !== 'streamed' || this.#body.stream.isWhole
+    this.#lose(!wasSent ? 'not-sent' : isWhole ? 'unknown' : 'sent-in-part')
   }
 
   /** Ends it from our side: no answer will come any more. */
@@ -153,7 +162,8 @@ export class Exchange implements ReplyTaker {
     this.#body = body
     const { sessions } = this.#parts
     // Modern knows no sessions: an id that rides along opens nothing, and ends here.
-    const id = saysModern(this.#req) ? undefined : headerOf(this.#req, 'mcp-session-id')
+    const mayName = !this.#parts.stateless && !saysModern(this.#req)
+    const id = mayName ? headerOf(this.#req, 'mcp-session-id') : undefined
     const known = id === undefined ? undefined : sessions.get(id)
     this.#peeked = peekBody(this.#req.method, body, {
       isSessionKnown: known !== undefined,
@@ -196,9 +206,12 @@ export class Exchange implements ReplyTaker {
 
   #send(backend: HttpBackend): void {
     const { limits } = this.#parts
+    const { method = 'GET', url = '/' } = this.#req
+    const path = backendTarget(backend, { method, url })
+    if (path === undefined) return sendText(this.#res, 404, 'Not found\n')
     this.#backend = backend
-    const opensSseStream = backend.transport === 'sse' && this.#req.method === 'GET'
-    const ours = opensSseStream ? withoutEncoding : withoutSession
+    const opensSseStream = backend.transport === 'sse' && method === 'GET'
+    const ours = opensSseStream ? withoutEncoding : this.#passesSession() ? nothingMore : withoutSession
     const without = this.#steps?.withoutHeaders(ours) ?? ours
     const headers = requestHeaders(this.#parts, this.#req, backend, without)
     if (this.#steps !== undefined) headers.push(...this.#steps.newHeaders)
@@ -208,8 +221,8 @@ export class Exchange implements ReplyTaker {
       {
         pool: backend.pool,
         origin: backend.origin,
-        method: this.#req.method ?? 'GET',
-        path: this.#req.url ?? '/',
+        method,
+        path,
         headers,
         body: this.#body,
         headMs: this.#headMs(opensSseStream),
@@ -219,6 +232,11 @@ export class Exchange implements ReplyTaker {
       this,
     )
     this.#upstream.send()
+  }
+
+  /** Where sessions are not tracked, an id is between client and server, except with what begins a session. */
+  #passesSession(): boolean {
+    return this.#parts.stateless && !saysModern(this.#req) && this.#peeked.kind !== 'initialize'
   }
 
   /** How long the server may keep quiet; one that serves a stream may send its head with the first event. */
@@ -231,7 +249,9 @@ export class Exchange implements ReplyTaker {
   /** The server has forgotten the session: takes it up again and sends the request once more, which never ran. */
   #retake(session: HttpSession): boolean {
     const { sessions } = this.#parts
-    if (this.#req.method === 'DELETE' || this.#req.url !== session.path) return false
+    // To any other method a server says 404 that knows the session well.
+    const isOfSessions = this.#req.method === 'POST' || this.#req.method === 'GET'
+    if (!isOfSessions || this.#req.url !== session.path) return false
     if (!this.#mayRevive || session.initBody === undefined) {
       sessions.delete(session)
       return false
@@ -249,7 +269,7 @@ export class Exchange implements ReplyTaker {
     if (session !== undefined && this.#req.method === 'DELETE' && (status === 404 || (status >= 200 && status < 300))) {
       this.#parts.sessions.delete(session)
     }
-    const dropped = droppedHeaders(session !== undefined, this.#steps?.isUntouched ?? true)
+    const dropped = droppedHeaders(this.#parts.stateless, this.#steps?.isUntouched ?? true)
     const kept = buildResponseHeaders(raw, dropped)
     if (length !== undefined) kept.push('Content-Length', String(length))
     if (session !== undefined && headers['mcp-session-id'] !== undefined) kept.push('mcp-session-id', session.clientId)
@@ -282,8 +302,15 @@ export class Exchange implements ReplyTaker {
 
   #createSession(status: number, headers: ReplyHead['headers']): HttpSession | undefined {
     const backendId = headers['mcp-session-id']
-    const { sessions, limits } = this.#parts
-    if (status !== 200 || saysModern(this.#req) || typeof backendId !== 'string' || backendId === '' || sessions.isFull)
+    const { sessions, limits, stateless } = this.#parts
+    if (
+      stateless ||
+      status !== 200 ||
+      saysModern(this.#req) ||
+      typeof backendId !== 'string' ||
+      backendId === '' ||
+      sessions.isFull
+    )
       return undefined
     const bytes = this.#peeked.kind === 'initialize' ? this.#peeked.bytes : undefined
     const isKept = bytes !== undefined && bytes.length <= limits.initBodyBytes
@@ -348,12 +375,12 @@ export class Exchange implements ReplyTaker {
   }
 
   /** No answer will come. An event stream that stands between two events can still say so. */
-  #lose(outcome: 'unknown' | 'not-sent'): void {
+  #lose(fate: keyof typeof fates): void {
     const { name } = this.#parts
-    const run = outcome === 'unknown' ? 'the call may have run' : 'the call was not sent; send it again'
+    const { outcome, error: errorName, says } = fates[fate]
     const error: WireError = {
-      name: outcome === 'unknown' ? 'backend-unreachable' : 'server-absent',
-      message: `The connection to the server "${name}" was lost; ${run}`,
+      name: errorName,
+      message: `The connection to the server "${name}" was lost; ${says}`,
       data: { outcome, backend: name },
     }
     if (!this.#res.headersSent) return this.#refuse(error)
@@ -390,16 +417,27 @@ export class Exchange implements ReplyTaker {
   }
 }
 
-function droppedHeaders(hasSession: boolean, isUntouched: boolean): ReadonlySet<string> | undefined {
-  if (isUntouched) return hasSession ? sessionHeader : undefined
-  return hasSession ? sessionAndLength : lengthHeader
+/**
+ * Only ids of sessions that are known here may reach a client: any other may be, or become, somebody else's.
+ * Where no sessions are kept, ids are between client and server.
+ */
+function droppedHeaders(stateless: boolean, isUntouched: boolean): ReadonlySet<string> | undefined {
+  if (stateless) return isUntouched ? undefined : lengthHeader
+  return isUntouched ? sessionHeader : sessionAndLength
 }
 
+/** What may have become of a call whose connection was lost. What did not arrive as a whole cannot have run. */
+const fates = {
+  unknown: { outcome: 'unknown', error: 'backend-unreachable', says: 'the call may have run' },
+  'sent-in-part': { outcome: 'not-sent', error: 'backend-unreachable', says: 'the call was not sent as a whole' },
+  'not-sent': { outcome: 'not-sent', error: 'server-absent', says: 'the call was not sent; send it again' },
+} as const
 const nothing = Buffer.alloc(0)
 const sessionUnknown: WireError = { name: 'session-unknown', message: 'Session not found' }
 const sessionHeader: ReadonlySet<string> = new Set(['mcp-session-id'])
 const lengthHeader: ReadonlySet<string> = new Set(['content-length'])
 const sessionAndLength: ReadonlySet<string> = new Set(['mcp-session-id', 'content-length'])
 const withoutSession = sessionHeader
+const nothingMore: ReadonlySet<string> = new Set()
 // A compressed endpoint event could not be rewritten.
 const withoutEncoding: ReadonlySet<string> = new Set(['mcp-session-id', 'accept-encoding'])

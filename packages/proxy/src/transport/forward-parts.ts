@@ -26,6 +26,8 @@ export interface ForwardParts {
   readonly sseSessions: Set<string>
   readonly trustsForwarded: boolean
   readonly endpointPrefix: string
+  /** Whether sessions are not tracked. */
+  readonly stateless: boolean
   /** The server answered like one of another era than it is taken for. */
   contradicted(): void
   /** Whether nothing may be sent any more. */
@@ -111,6 +113,7 @@ export function requestHeaders(
     backendHost: backend.host,
     client: { address: req.socket.remoteAddress ?? 'unknown', host: req.headers.host ?? '', scheme: 'http' },
     trustsForwarded: parts.trustsForwarded,
+    upstreamScheme: backend.remote === undefined ? undefined : backend.scheme,
     without,
   })
 }

@@ -117,6 +117,32 @@ describe('a client', () => {
     stream.close()
   })
 
+  it('that ended its session keeps what its call still brings from the only other session', async () => {
+    const { port, server } = await setUp()
+    server.on('tools/call', () => undefined)
+    const left = { 'mcp-session-id': await initialize(port) }
+    const call = post(port, { id: 1, method: 'tools/call' }, left)
+    await server.seen(({ method }) => method === 'tools/call')
+    const stream = await openEvents(port, '/mcp', { 'mcp-session-id': await initialize(port) })
+    await fetchText({ port, method: 'DELETE', headers: left })
+    server.send({ method: 'notifications/vendor', params: { of: 'the ended' } })
+    server.answer(await server.seen(({ method }) => method === 'tools/call'), {})
+    await call
+    server.send({ method: 'notifications/vendor', params: { of: 'the other' } })
+    expect((await stream.message()).params).toEqual({ of: 'the other' })
+    stream.close()
+  })
+
+  it('cannot ask the shared server for the tasks of everybody', async () => {
+    const { port, server } = await setUp()
+    server.on('tasks/list', () => ({ tasks: [{ taskId: 'of somebody' }] }))
+    const headers = { 'mcp-session-id': await initialize(port) }
+    for (const given of [headers, {}]) {
+      const { status, json } = await post(port, { id: 1, method: 'tasks/list' }, given)
+      expect({ status, code: json.error?.code }).toEqual({ status: 200, code: -32601 })
+    }
+  })
+
   it('may name the version that its server made the proxy tell it', async () => {
     const { port } = await setUp({ serverVersion: '2023-01-01' })
     const headers = { 'mcp-session-id': await initialize(port), 'mcp-protocol-version': '2023-01-01' }

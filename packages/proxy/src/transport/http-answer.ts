@@ -1,6 +1,6 @@
 import { Hold, type HeldBytes } from '../held-bytes.ts'
 import type { ProxyLimits } from '../limits.ts'
-import { SseParser } from './sse-codec.ts'
+import { isEventStream, SseParser } from './sse-codec.ts'
 import { Upstream, type ReplyHead, type ReplyTaker, type UpstreamRequest } from './upstream.ts'
 import { WholeEvents } from './whole-events.ts'
 
@@ -81,8 +81,7 @@ export class HttpAnswer implements ReplyTaker {
 
   head(head: ReplyHead): boolean {
     this.#head = head
-    const type = head.headers['content-type'] ?? ''
-    const isStream = head.status === 200 && /^text\/event-stream\s*(?:;|$)/i.test(type)
+    const isStream = head.status === 200 && isEventStream(head.headers['content-type'])
     if (isStream) this.#events = new WholeEvents(this.#limits.lineBytes, this.#hold)
     this.#listener.head?.(this)
     return !this.#isOver

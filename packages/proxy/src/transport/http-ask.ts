@@ -1,4 +1,4 @@
-import type { Dispatcher, Pool } from 'undici'
+import type { Dispatcher } from 'undici'
 import { ProxyError } from '../errors.ts'
 import type { ProxyLimits } from '../limits.ts'
 import { isRecord, parseText } from '../mcp/message.ts'
@@ -7,11 +7,12 @@ import { metaKeys } from '../mcp/meta-keys.ts'
 import { modernRevision, newestRevision } from '../mcp/revision.ts'
 import type { BackendInfo } from '../proxy-config.ts'
 import { judgeDiscover, readDiscover, type DiscoverVerdict } from './discover-verdict.ts'
-import { SseParser, type SseEvent } from './sse-codec.ts'
+import type { HttpBackend } from './http-backend.ts'
+import { isEventStream, SseParser, type SseEvent } from './sse-codec.ts'
 
 /** Whom to ask, and how much of the answer is looked at. */
 export interface AskOptions {
-  readonly pool: Pool
+  readonly backend: HttpBackend
   readonly limits: ProxyLimits
   readonly signal: AbortSignal
 }
@@ -23,10 +24,10 @@ export class HandshakeRefused extends Error {}
  * Asks a server to `initialize`, and ends the session that it began.
  * @throws ProxyError `handshake-failed` when it demands credentials; {@link HandshakeRefused}; Error when it cannot be reached or is not well
  */
-export async function askInitialize({ pool, limits, signal }: AskOptions): Promise<BackendInfo> {
+export async function askInitialize({ backend, limits, signal }: AskOptions): Promise<BackendInfo> {
   const params = { protocolVersion: newestRevision, capabilities: {}, clientInfo: proxyIdentity }
-  const response = await pool.request({
-    path: '/mcp',
+  const response = await backend.pool.request({
+    path: backend.endpoint,
     method: 'POST',
     headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
     body: JSON.stringify({ jsonrpc: '2.0', id: 0, method: 'initialize', params }),
@@ -35,7 +36,7 @@ export async function askInitialize({ pool, limits, signal }: AskOptions): Promi
   const data = await readAnswer(response, limits.probeBytes)
   assertServes(response.statusCode)
   const info = readInfo(data)
-  await endProbeSession(pool, response.headers['mcp-session-id'], signal)
+  await endProbeSession(backend, response.headers['mcp-session-id'], signal)
   return info
 }
 
@@ -53,8 +54,9 @@ export async function askDiscover(options: AskOptions): Promise<{ verdict: Disco
 
 /** The JSON-RPC answer in a response, which is its body or an event of its stream. */
 export async function readAnswer(response: Dispatcher.ResponseData, limitBytes: number): Promise<string> {
-  const type = String(response.headers['content-type'] ?? '')
-  return await firstData(response.body, type.startsWith('text/event-stream') ? isAnswer : undefined, limitBytes)
+  const type = response.headers['content-type']
+  const isStream = typeof type === 'string' && isEventStream(type)
+  return await firstData(response.body, isStream ? isAnswer : undefined, limitBytes)
 }
 
 /** The data of the first wanted event of a stream; the whole body when no event is wanted. Throws above the limit. */
@@ -82,7 +84,7 @@ export async function firstData(
 }
 
 async function discover(
-  { pool, limits, signal }: AskOptions,
+  { backend, limits, signal }: AskOptions,
   capabilities: object,
 ): Promise<{ verdict: DiscoverVerdict; info: BackendInfo }> {
   const _meta = {
@@ -90,8 +92,8 @@ async function discover(
     [metaKeys.clientInfo]: proxyIdentity,
     [metaKeys.capabilities]: capabilities,
   }
-  const response = await pool.request({
-    path: '/mcp',
+  const response = await backend.pool.request({
+    path: backend.endpoint,
     method: 'POST',
     headers: {
       'content-type': 'application/json',
@@ -106,11 +108,15 @@ async function discover(
   return { verdict: judgeDiscover(response.statusCode, text), info: readDiscover(text) }
 }
 
-async function endProbeSession(pool: Pool, id: string | string[] | undefined, signal: AbortSignal): Promise<void> {
+async function endProbeSession(
+  { pool, endpoint }: HttpBackend,
+  id: string | string[] | undefined,
+  signal: AbortSignal,
+): Promise<void> {
   if (typeof id !== 'string') return
   const headers = { 'mcp-session-id': id }
   // A server may refuse to end sessions (405); it then forgets the probe on its own.
-  await pool.request({ path: '/mcp', method: 'DELETE', headers, signal }).then(
+  await pool.request({ path: endpoint, method: 'DELETE', headers, signal }).then(
     ({ body }) => body.dump(),
     () => undefined,
   )

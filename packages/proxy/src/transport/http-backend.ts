@@ -1,6 +1,7 @@
 import type { Pool } from 'undici'
 import type { ProxyLimits } from '../limits.ts'
-import type { FrontMode } from '../proxy-config.ts'
+import type { FrontMode, HttpConnection } from '../proxy-config.ts'
+import { endpointTarget, type RemoteTarget } from './backend-target.ts'
 
 /**
  * One HTTP server in use. A restarted server is another object, which is how
@@ -10,7 +11,12 @@ export interface HttpBackend {
   readonly origin: string
   /** Value of the `Host` header. */
   readonly host: string
+  readonly scheme: 'http' | 'https'
   readonly transport: FrontMode
+  /** Request target of the endpoint. */
+  readonly endpoint: string
+  /** Set for a configured URL, which may be on another machine. */
+  readonly remote: RemoteTarget | undefined
   /**
    * Connections for calls and event streams. They share them, so that a stream takes the warm connection and the
    * call behind it a new one: some servers ask their clients on a stream that must be there before the call.
@@ -19,7 +25,8 @@ export interface HttpBackend {
 }
 
 /** Prepares connections to a server; none is opened before the first request. */
-export async function openBackend(origin: string, transport: FrontMode, limits: ProxyLimits): Promise<HttpBackend> {
+export async function openBackend(connection: HttpConnection, limits: ProxyLimits): Promise<HttpBackend> {
+  const { transport, path, query = '', ca } = connection
   // Loaded here, so that the process in front of a stdio server never pays for it.
   const { Pool } = await import('undici')
   const options = {
@@ -30,12 +37,21 @@ export async function openBackend(origin: string, transport: FrontMode, limits: 
     headersTimeout: 0,
     bodyTimeout: 0,
     maxHeaderSize: limits.headerBytes,
-    connect: { timeout: limits.connectTimeoutMs, keepAliveInitialDelay: limits.tcpKeepAliveMs },
+    connect: {
+      timeout: limits.connectTimeoutMs,
+      keepAliveInitialDelay: limits.tcpKeepAliveMs,
+      ...(ca === undefined ? {} : { ca }),
+    },
   }
+  const { origin, host, protocol } = new URL(connection.origin)
+  const remote = path === undefined ? undefined : { path: path === '' ? '/' : path, query }
   return {
     origin,
-    host: new URL(origin).host,
+    host,
+    scheme: protocol === 'https:' ? 'https' : 'http',
     transport,
+    endpoint: endpointTarget(transport, remote),
+    remote,
     pool: new Pool(origin, options),
   }
 }

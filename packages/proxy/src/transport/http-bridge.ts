@@ -7,7 +7,6 @@ import type { HeldBytes } from '../held-bytes.ts'
 import type { ProxyLimits } from '../limits.ts'
 import type { Era } from '../mcp/revision.ts'
 import type { ProxyLog, SessionJournal } from '../proxy-config.ts'
-import { sendText } from '../respond.ts'
 import type { HttpBackend } from './http-backend.ts'
 import type { CreatePeer } from './server-peer.ts'
 import { SseStreams } from './sse-stream.ts'
@@ -22,6 +21,8 @@ export interface HttpBridgeOptions {
   readonly held: HeldBytes
   readonly chain: Chain
   readonly journal: SessionJournal | undefined
+  /** Whether clients get no sessions. */
+  readonly stateless: boolean
   /** Era of the server. */
   readonly era: Era
   createPeer(backend: HttpBackend): CreatePeer
@@ -74,7 +75,8 @@ export class HttpBridge {
   /** Answers one request, now or when the server is there. */
   serve(req: IncomingMessage, res: ServerResponse, backend: HttpBackend | undefined): void {
     if (backend !== undefined) this.use(backend)
-    if (!this.#front.handle(req, res, parseTarget(req.url ?? '/'))) sendText(res, 404, 'Not found\n')
+    // That it is for the endpoint is known, whatever the path of that is called.
+    this.#front.handle(req, res, { ...parseTarget(req.url ?? '/'), path: '/mcp' })
   }
 
   /** Begins a conversation with a server, unless there is one. */

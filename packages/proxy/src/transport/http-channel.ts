@@ -6,8 +6,6 @@ import type { HttpBackend } from './http-backend.ts'
 /** Where a peer behind HTTP is. It never speaks to any other origin. */
 export interface HttpPeerOptions {
   readonly backend: HttpBackend
-  /** Path of the endpoint. */
-  readonly path: string
   readonly held: HeldBytes
 }
 
@@ -68,9 +66,9 @@ export class HttpChannel {
 
   /** Says that what the headers name is not needed any more. Bounded; whether the server agrees changes nothing. */
   endSession(headers: readonly string[]): void {
-    const { backend, path } = this.#options
+    const { backend } = this.#options
     const signal = AbortSignal.timeout(this.#limits.closeMs)
-    const ended = backend.pool.request({ path, method: 'DELETE', headers: [...headers], signal })
+    const ended = backend.pool.request({ path: backend.endpoint, method: 'DELETE', headers: [...headers], signal })
     ended.then(
       ({ body }) => body.dump(),
       () => undefined,
@@ -98,7 +96,7 @@ export class HttpChannel {
     request: { method: string; headers: readonly string[]; bytes: Buffer | undefined },
     listener: AnswerListener,
   ): HttpAnswer {
-    const { backend, path, held } = this.#options
+    const { backend, held } = this.#options
     const { method, headers, bytes } = request
     const answer: HttpAnswer = new HttpAnswer(
       {
@@ -106,7 +104,7 @@ export class HttpChannel {
           pool: backend.pool,
           origin: backend.origin,
           method,
-          path,
+          path: backend.endpoint,
           headers: ['host', backend.host, ...headers],
           body: bytes === undefined ? { kind: 'none' } : { kind: 'whole', bytes },
           redirects: this.#limits.redirects,

@@ -1,6 +1,7 @@
 import type { ProxyLimits } from '../limits.ts'
 import type { HttpAnswer } from './http-answer.ts'
 import type { HttpChannel } from './http-channel.ts'
+import { isEventStream } from './sse-codec.ts'
 
 /** How far a stream is: the id of its last event, and how long the server wants to be left alone. */
 export interface StreamPosition {
@@ -79,7 +80,7 @@ export class HttpEventStream {
 
   #judge(answer: HttpAnswer): void {
     const { status, headers } = answer
-    const isStream = status === 200 && String(headers['content-type']).startsWith('text/event-stream')
+    const isStream = status === 200 && isEventStream(headers['content-type'])
     if (isStream) {
       this.#wasOpen = true
       return

@@ -12,14 +12,19 @@ afterEach(async () => {
   for (const close of open.splice(0).toReversed()) await close()
 })
 
+async function startHttpProxy(limits: Partial<ProxyLimits>): Promise<ProxyFixture> {
+  const fixture = await startProxy({ config: { backend: 'http' }, limits: { backendWaitMs: 300, ...limits } })
+  open.push(() => fixture.proxy.close(0))
+  return fixture
+}
+
 /** A proxy with a server whose behaviour for clients, not for the probe, is the script. */
 async function pair(
   script: Script,
   limits: Partial<ProxyLimits>,
   transport: FrontMode = 'streamable-http',
 ): Promise<ProxyFixture & { server: ScriptedHttpServer }> {
-  const fixture = await startProxy({ config: { backend: 'http' }, limits: { backendWaitMs: 300, ...limits } })
-  open.push(() => fixture.proxy.close(0))
+  const fixture = await startHttpProxy(limits)
   const server = await startHttpServer()
   open.push(() => server.kill().catch(() => undefined))
   if (transport === 'sse') server.ownScript = (_req, res) => sendEvents(res, 'event: endpoint\ndata: /m\n\n')
@@ -61,6 +66,21 @@ describe('an HTTP server', () => {
     expect(answer.json.error?.data).toEqual({ outcome: 'unknown', backend: 'demo' })
     expect(server.seen).toHaveLength(1)
     await expect.poll(() => proxy.stats().inFlight).toBe(0)
+  })
+
+  it('that cuts a call before it has all of it has not run it', async () => {
+    const { port, server } = await pair(() => false, { collectBytes: 1_000 })
+    server.began = (req) => void req.once('data', () => req.destroy())
+    const answer = await post(port, { id: 1, method: 'tools/call', params: { text: 'x'.repeat(7_000_000) } })
+    expect([answer.status, answer.json.error?.data]).toEqual([502, { outcome: 'not-sent', backend: 'demo' }])
+  })
+
+  it('that does not come keeps a client without a session waiting once', async () => {
+    const { port } = await startHttpProxy({ backendWaitMs: 400 })
+    const began = performance.now()
+    const answer = await post(port, { id: 'q', method: 'initialize' })
+    expect(performance.now() - began).toBeLessThan(700)
+    expect([answer.status, answer.json.id, answer.json.error?.data]).toMatchObject([503, 'q', { outcome: 'not-sent' }])
   })
 
   it('may send the head of an event stream as late as it likes', async () => {
@@ -154,6 +174,24 @@ describe('a client of an HTTP server', () => {
     await expect.poll(() => proxy.stats().inFlight).toBe(0)
   })
 
+  it('that stops reading the stream of its session is cut as well', async () => {
+    const { port, proxy, server } = await pair(() => false, { answerUnreadMs: 150 })
+    const id = await initialize(port)
+    await sendOnly(
+      port,
+      `GET /mcp HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nMcp-Session-Id: ${id}\r\n\r\n`,
+    )
+    await expect.poll(() => server.sessions.get(id)).toBeDefined()
+    const stream = server.sessions.get(id)
+    const pump = (): void => {
+      if (stream?.destroyed === false && stream.write(`data: ${'x'.repeat(60_000)}\n\n`)) setImmediate(pump)
+    }
+    stream?.on('drain', pump)
+    pump()
+    await expect.poll(() => proxy.stats().streams, { timeout: 5_000 }).toBe(0)
+    await expect.poll(() => stream?.destroyed).toBe(true)
+  })
+
   it('that reads slowly gets its whole answer', async () => {
     const text = 'x'.repeat(8_000_000)
     const { port } = await pair((_req, res) => (res.writeHead(200).end(text), true), { answerUnreadMs: 500 })
@@ -186,6 +224,18 @@ describe.each(['stdio', 'http'] as const)('a client in front of a server that sp
     const { port, proxy } = await start({ headersTimeoutMs: 200, [limit]: 200, connectionCheckMs: 50 })
     const socket = await sendOnly(port, text)
     expect(await readToEnd(socket)).toMatch(/^(HTTP\/1\.1 408 |$)/)
+    await expect.poll(() => proxy.stats().inFlight).toBe(0)
+  })
+
+  it('that sends more than a body may have sees the refusal, though it goes on sending', async () => {
+    const { port, proxy } = await start({ bodyBytes: 1_000_000 })
+    const head = 'POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n'
+    const socket = await sendOnly(port, `${head}Content-Length: 6000000\r\n\r\n`)
+    for (let count = 0; count < 60; count += 1) {
+      const failed = await new Promise((resolve) => socket.write('x'.repeat(100_000), resolve))
+      expect(failed).toBeFalsy()
+    }
+    expect(await readToEnd(socket)).toContain('HTTP/1.1 413 ')
     await expect.poll(() => proxy.stats().inFlight).toBe(0)
   })
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { headerOf, parseTarget } from '../front-door.ts'
-import type { BackendInfo, FrontMode } from '../proxy-config.ts'
+import type { BackendInfo, HttpConnection } from '../proxy-config.ts'
+import { isEndpointPath } from './backend-target.ts'
 import type { BackendEra } from './backend-era.ts'
 import type { BackendCondition } from './backend-health.ts'
 import { refuseAtEdge } from './edge-checks.ts'
@@ -51,9 +52,9 @@ export class HttpPlane {
   }
 
   /** Waits until the server answers, then sends it the requests that waited. */
-  async attach(origin: string, transport: FrontMode, signal: AbortSignal): Promise<BackendInfo> {
+  async attach(connection: HttpConnection, signal: AbortSignal): Promise<BackendInfo> {
     this.#detachBridges('another server takes its place')
-    const info = await this.#forwarder.attach(origin, transport, signal)
+    const info = await this.#forwarder.attach(connection, signal)
     const { backend } = this.#forwarder.era ?? {}
     for (const bridge of this.#bridges()) if (backend !== undefined && bridge.isInUse) bridge.use(backend)
     return info
@@ -68,13 +69,14 @@ export class HttpPlane {
   /** Answers one request now, or when a server is there. */
   handle(req: IncomingMessage, res: ServerResponse): void {
     const { era } = this.#forwarder
-    const isEndpoint = parseTarget(req.url ?? '/').path === '/mcp'
+    const isEndpoint = isEndpointPath(parseTarget(req.url ?? '/').path, era?.backend)
     if (!isEndpoint || era?.backend.transport === 'sse') return this.#forwarder.handle(req, res)
     const isModern = saysModern(req)
-    if (isModern && req.method !== 'POST') return this.#forwarder.handle(req, res)
+    if ((isModern || this.#options.stateless) && req.method !== 'POST') return this.#forwarder.handle(req, res)
     if (era === undefined) {
       // Of which era the server is decides, so what begins something waits for it.
-      const waits = !this.#isClosed && (isModern || headerOf(req, 'mcp-session-id') === undefined)
+      const hasSession = !this.#options.stateless && headerOf(req, 'mcp-session-id') !== undefined
+      const waits = !this.#isClosed && (isModern || !hasSession)
       return waits ? this.#wait(req, res) : this.#forwarder.handle(req, res)
     }
     if (!isModern) return this.#handleLegacy(req, res, era.verdict.legacy)
@@ -103,11 +105,12 @@ export class HttpPlane {
 
   #wait(req: IncomingMessage, res: ServerResponse): void {
     if (this.#forwarder.waiting >= this.#options.limits.waitingCalls) return this.#forwarder.handle(req, res)
+    const deadlineMs = performance.now() + this.#options.limits.backendWaitMs
     const leave = this.#forwarder.whenAttached(() => {
       res.off('close', leave)
       if (res.destroyed) return
-      // Without a server in time, the refusal of the forwarder is the right one.
-      if (this.#forwarder.era === undefined) this.#forwarder.handle(req, res)
+      // Without a server in time, the refusal of the forwarder is the right one; it waits no more.
+      if (this.#forwarder.era === undefined) this.#forwarder.handle(req, res, deadlineMs)
       else this.handle(req, res)
     })
     res.once('close', leave)
@@ -132,7 +135,7 @@ export class HttpPlane {
   }
 
   #serve(bridge: HttpBridge, req: IncomingMessage, res: ServerResponse): void {
-    if (refuseAtEdge(req, res, this.#options.limits)) return
+    if (refuseAtEdge(req, res, this.#options)) return
     bridge.serve(req, res, this.isAttached ? this.#forwarder.era?.backend : undefined)
   }
 
@@ -142,7 +145,7 @@ export class HttpPlane {
       era: 'legacy',
       // Clients of this bridge have no sessions.
       journal: undefined,
-      createPeer: (backend) => (deps) => new HttpLegacyPeer({ backend, path: '/mcp', held: this.#options.held }, deps),
+      createPeer: (backend) => (deps) => new HttpLegacyPeer({ backend, held: this.#options.held }, deps),
     })
   }
 
@@ -151,8 +154,7 @@ export class HttpPlane {
     return new HttpBridge({
       ...this.#options,
       era: 'modern',
-      createPeer: (backend) => (deps) =>
-        new HttpModernPeer({ backend, path: '/mcp', held: this.#options.held, contradicted }, deps),
+      createPeer: (backend) => (deps) => new HttpModernPeer({ backend, held: this.#options.held, contradicted }, deps),
     })
   }
 

@@ -1,17 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Pool } from 'undici'
 import { ProxyError } from '../errors.ts'
 import type { ProxyLimits } from '../limits.ts'
 import type { Era } from '../mcp/revision.ts'
-import type { BackendInfo, FrontMode } from '../proxy-config.ts'
+import type { BackendInfo } from '../proxy-config.ts'
 import { askDiscover, askInitialize, firstData, HandshakeRefused, type AskOptions } from './http-ask.ts'
+import type { HttpBackend } from './http-backend.ts'
 
 /** What is probed, and how long. */
 export interface ProbeOptions {
-  readonly origin: string
-  readonly transport: FrontMode
+  readonly backend: HttpBackend
   readonly era: Era | 'auto'
-  readonly pool: Pool
   readonly limits: ProxyLimits
   readonly signal: AbortSignal
 }
@@ -38,7 +36,7 @@ export async function probeBackend(options: ProbeOptions): Promise<ProbedBackend
   let problem: unknown
   while (!signal.aborted) {
     try {
-      return await (options.transport === 'sse' ? probeSse(options, signal) : probeStreamable(options, signal))
+      return await (options.backend.transport === 'sse' ? probeSse(options, signal) : probeStreamable(options, signal))
     } catch (error) {
       // Waiting does not turn a refusal into an answer.
       if (error instanceof ProxyError) throw error
@@ -52,13 +50,13 @@ export async function probeBackend(options: ProbeOptions): Promise<ProbedBackend
   const last = problem instanceof Error ? `: ${problem.message}` : ''
   throw new ProxyError(
     'attach-timeout',
-    `the server at ${options.origin} was not ready within ${seconds} s${last}`,
+    `the server at ${options.backend.origin} was not ready within ${seconds} s${last}`,
     problem,
   )
 }
 
-async function probeStreamable({ era, pool, limits }: ProbeOptions, signal: AbortSignal): Promise<ProbedBackend> {
-  const ask = { pool, limits, signal }
+async function probeStreamable({ era, backend, limits }: ProbeOptions, signal: AbortSignal): Promise<ProbedBackend> {
+  const ask = { backend, limits, signal }
   if (era === 'modern') return await probeModern(ask)
   try {
     return { info: await askInitialize(ask), knowsLegacy: true }
@@ -77,8 +75,9 @@ async function probeModern(ask: AskOptions): Promise<ProbedBackend> {
   return { info, knowsLegacy: false }
 }
 
-async function probeSse({ pool, limits }: ProbeOptions, signal: AbortSignal): Promise<ProbedBackend> {
-  const response = await pool.request({ path: '/sse', method: 'GET', headers: { accept: 'text/event-stream' }, signal })
+async function probeSse({ backend, limits }: ProbeOptions, signal: AbortSignal): Promise<ProbedBackend> {
+  const headers = { accept: 'text/event-stream' }
+  const response = await backend.pool.request({ path: backend.endpoint, method: 'GET', headers, signal })
   if (response.statusCode !== 200) {
     response.body.destroy()
     throw new Error(`the server answered ${response.statusCode}`)

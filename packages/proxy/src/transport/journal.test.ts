@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { SessionJournal } from '../proxy-config.ts'
 import { fetchText, initialize, openEvents, openResponse, post } from '../testing/http-client.ts'
 import { connectAsking, startWithLanes } from '../testing/lane-fixture.ts'
+import { createModernServer, type ModernServer } from '../testing/modern-server.ts'
 import { never, startProxy, startWithServer, type ProxyFixture } from '../testing/proxy-fixture.ts'
 import type { Wire } from '../testing/scripted-server.ts'
 
@@ -49,6 +50,27 @@ describe('a session on the shared server', () => {
     server.send({ method: 'notifications/message', params: { level: 'info', data: 'quiet' } })
     server.send({ method: 'notifications/message', params: { level: 'error', data: 'loud' } })
     expect((await stream.message()).params?.['data']).toBe('loud')
+  })
+
+  it('tells a Modern server in the next proxy what its client declared', async () => {
+    const journal = createJournal()
+    const capabilities = { extensions: { 'a/b': { big: 1 } }, roots: {} }
+    const start = async (): Promise<{ port: number; server: ModernServer }> => {
+      const started = await startProxy({ config: { journal } })
+      proxies.push(started)
+      const server = createModernServer()
+      await started.proxy.attach(server.connection, never)
+      return { port: started.port, server }
+    }
+    const before = await start()
+    const params = { protocolVersion: '2025-11-25', capabilities }
+    const { headers } = await post(before.port, { id: 0, method: 'initialize', params })
+    const { port, server } = await start()
+    await post(port, { id: 1, method: 'tools/call' }, { 'mcp-session-id': String(headers['mcp-session-id']) })
+    const call = await server.seen(({ method }) => method === 'tools/call')
+    expect(call.params?.['_meta']).toMatchObject({
+      'io.modelcontextprotocol/clientCapabilities': { extensions: { 'a/b': { big: 1 } } },
+    })
   })
 
   it('that ended is unknown to the next proxy, and nobody can read its id in the journal', async () => {

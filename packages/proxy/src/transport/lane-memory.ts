@@ -1,3 +1,4 @@
+import type { HeldBytes } from '../held-bytes.ts'
 import { isLogLevel } from '../mcp/log-level.ts'
 import { param, type Message } from '../mcp/message.ts'
 import type { StoredSession } from '../session/session-records.ts'
@@ -9,13 +10,16 @@ import { buildOwnRequest } from './server-handshake.ts'
 /** What a client brought about in the server of its lane, so that the next process of it can be brought there too. */
 export class LaneMemory {
   readonly #maximum: number
+  readonly #held: HeldBytes
   readonly #uris = new Set<string>()
   #level: string | undefined
   /** The client's own `notifications/initialized`; empty until it came. */
   #initializedText = ''
 
-  constructor(subscriptionsPerSession: number) {
+  /** What the URIs take is counted into `held`. */
+  constructor(subscriptionsPerSession: number, held: HeldBytes) {
     this.#maximum = subscriptionsPerSession
+    this.#held = held
   }
 
   /** Remembers that the client ended the handshake. */
@@ -27,7 +31,7 @@ export class LaneMemory {
   adopt({ initializedText, logLevel, uris }: Pick<StoredSession, 'initializedText' | 'logLevel' | 'uris'>): void {
     this.#initializedText = initializedText
     this.#level = logLevel
-    for (const uri of uris.slice(0, this.#maximum)) this.#uris.add(uri)
+    for (const uri of uris) if (this.#mayAdd(uri)) this.#uris.add(uri)
   }
 
   /** The same sink, remembering what the server did. Undefined when there would be too much to remember. */
@@ -41,13 +45,22 @@ export class LaneMemory {
     }
     if (typeof uri !== 'string') return sink
     if (message.method === 'resources/subscribe') {
-      if (!this.#uris.has(uri) && this.#uris.size >= this.#maximum) return undefined
+      if (this.#uris.has(uri)) return sink
+      if (!this.#mayAdd(uri)) return undefined
       return watchSink(sink, (isDone) => {
-        if (isDone) this.#uris.add(uri)
+        // Another request for the same one may have been faster.
+        if (isDone && !this.#uris.has(uri)) this.#uris.add(uri)
+        else this.#held.remove(Buffer.byteLength(uri))
       })
     }
-    if (message.method === 'resources/unsubscribe') this.#uris.delete(uri)
+    if (message.method === 'resources/unsubscribe' && this.#uris.delete(uri)) this.#held.remove(Buffer.byteLength(uri))
     return sink
+  }
+
+  /** Forgets the subscriptions. */
+  clear(): void {
+    for (const uri of this.#uris) this.#held.remove(Buffer.byteLength(uri))
+    this.#uris.clear()
   }
 
   /** Whether the client wants to hear about a resource. */
@@ -65,6 +78,11 @@ export class LaneMemory {
     if (this.#initializedText !== '') connection.notify(this.#initializedText)
     if (this.#level !== undefined) tell(connection, 'logging/setLevel', { level: this.#level })
     for (const uri of this.#uris) tell(connection, 'resources/subscribe', { uri })
+  }
+
+  /** Whether there is room for one more URI, which then has it. */
+  #mayAdd(uri: string): boolean {
+    return this.#uris.size < this.#maximum && this.#held.tryAddSpare(Buffer.byteLength(uri))
   }
 }
 

@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { openEvents, openResponse, post } from '../testing/http-client.ts'
 import { connectAsking, startWithLanes, type LaneFixture } from '../testing/lane-fixture.ts'
-import { startWithServer } from '../testing/proxy-fixture.ts'
+import { createModernServer } from '../testing/modern-server.ts'
+import { never, startProxy, startWithServer } from '../testing/proxy-fixture.ts'
 import type { Wire } from '../testing/scripted-server.ts'
 
 let fixture: LaneFixture | undefined
@@ -46,6 +47,19 @@ describe('a client that declares elicitation, sampling or roots', () => {
       expect([lanes.length, server.received.filter(isCall).length]).toEqual([0, 1])
     },
   )
+
+  it('gets none of a Modern server, which asks nobody, though it came first', async () => {
+    const early = await startProxy({ config: { openLane: () => Promise.reject(new Error('not wanted')) } })
+    const initialized = post(early.port, {
+      id: 0,
+      method: 'initialize',
+      params: { protocolVersion: '2025-11-25', capabilities: { roots: {} } },
+    })
+    await expect.poll(() => early.proxy.stats().inFlight).toBe(1)
+    await early.proxy.attach(createModernServer().connection, never)
+    expect((await initialized).json.result).toMatchObject({ instructions: 'modern' })
+    await early.proxy.close()
+  })
 
   it('is asked for a revision that the proxy can serve', async () => {
     const { port, lanes } = await setUp()

@@ -61,7 +61,7 @@ export class Lane implements CallLink {
   constructor(initialize: PreparedRequest, deps: LaneDeps) {
     this.#deps = deps
     this.#initialize = initialize
-    this.#memory = new LaneMemory(deps.limits.subscriptionsPerSession)
+    this.#memory = new LaneMemory(deps.limits.subscriptionsPerSession, deps.held)
     this.#questions = new ClientQuestions({
       ...deps,
       reach: (text, token) => sendFirst(waysForQuestion(this.#client, token), text),
@@ -176,6 +176,7 @@ export class Lane implements CallLink {
     clearInterval(this.#idleTimer)
     this.#endLife('the session ended')
     this.#refuseWaiting(absentError(this.#deps.name, 'the session ended'))
+    this.#memory.clear()
     this.#deps.ended()
   }
 

@@ -2,7 +2,8 @@ import { connect, type Socket } from 'node:net'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { afterEach, describe, expect, it } from 'vitest'
-import { initialize, openEvents, post } from '../testing/http-client.ts'
+import { fetchText, initialize, openEvents, post } from '../testing/http-client.ts'
+import { connectAsking, startWithLanes } from '../testing/lane-fixture.ts'
 import { startProxy, startWithServer, type ProxyFixture } from '../testing/proxy-fixture.ts'
 
 let fixture: ProxyFixture | undefined
@@ -43,6 +44,30 @@ function rawPost(body: string): string {
 const bigCall = rawPost('{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"arguments":"big"}}')
 
 describe('memory', () => {
+  it.each([{}, { roots: {} }])(
+    'for subscriptions is bounded in bytes and given back, of a client that declares %j',
+    async (capabilities) => {
+      const started = await startWithLanes({ limits: { heldBytes: 100_000 } })
+      fixture = started
+      const { port } = started
+      const client = await connectAsking(port, capabilities)
+      const ask = async (method: string, name: string): Promise<number | undefined> => {
+        const uri = name.repeat(30_000)
+        return (await client.post({ id: 1, method: `resources/${method}`, params: { uri } })).json.error?.code
+      }
+      expect(await ask('subscribe', 'a')).toBeUndefined()
+      expect(await ask('subscribe', 'a')).toBeUndefined()
+      expect(await ask('subscribe', 'b')).toBe(-32600)
+      expect(await ask('unsubscribe', 'a')).toBeUndefined()
+      expect(await ask('subscribe', 'b')).toBeUndefined()
+      await fetchText({ port, method: 'DELETE', headers: client.headers })
+      const next = await connectAsking(port, capabilities)
+      const params = { uri: 'c'.repeat(30_000) }
+      const { json } = await next.post({ id: 1, method: 'resources/subscribe', params })
+      expect(json.error).toBeUndefined()
+    },
+  )
+
   it('for calls that wait is bounded in bytes, over all of them', async () => {
     const started = await startProxy({ limits: { heldBytes: 100_000, backendWaitMs: 300 } })
     fixture = started

@@ -158,6 +158,20 @@ describe('a Modern client of a Legacy server', () => {
     }
   })
 
+  it('never takes what its server says about the hop for the word of the proxy', async () => {
+    const { port, server } = await setUp()
+    const _meta = { [subscriptionId]: 5, [serverInfo]: { name: 'forged', version: '0' }, kept: 1 }
+    server.on('tools/call', (call, self) => {
+      self.send({ method: 'notifications/progress', params: { progressToken: tokenOf(call), progress: 1, _meta } })
+      self.send({ method: 'notifications/message', params: { level: 'error', data: 'd', _meta } })
+      return {}
+    })
+    const wanted = { progressToken: 'p', [logLevel]: 'debug' }
+    const reader = await openCall(port, modernRequest('tools/call', { name: 'a', _meta: wanted }))
+    expect((await reader.message()).params).toEqual({ progressToken: 'p', progress: 1, _meta: { kept: 1 } })
+    expect((await reader.message()).params).toEqual({ level: 'error', data: 'd', _meta: { kept: 1 } })
+  })
+
   it('cancels by closing the answer', async () => {
     const { port, server } = await setUp({ limits: { streamAfterMs: 1 } })
     server.on('tools/call', () => undefined)

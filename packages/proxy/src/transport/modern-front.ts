@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Accepted } from '../front-door.ts'
 import type { HeldBytes } from '../held-bytes.ts'
 import type { ProxyLimits } from '../limits.ts'
@@ -15,13 +15,14 @@ export interface ModernRequest {
   readonly streams: SseStreams
   readonly limits: ProxyLimits
   readonly held: HeldBytes
+  readonly req: IncomingMessage
   readonly res: ServerResponse
   readonly accepted: Accepted
 }
 
 /** Serves one message of a Modern client. It belongs to no session, whatever its headers say. */
 export function serveModern(request: ModernRequest, asked: Extract<Classification, { kind: 'modern' }>): void {
-  const { bridge, streams, limits, held, res, accepted } = request
+  const { bridge, streams, limits, held, req, res, accepted } = request
   const { message, envelope } = asked
   // The era has no notifications of clients that a server would have to hear over HTTP.
   if (message.kind === 'notification' || envelope === undefined) return sendEmpty(res, 202)
@@ -36,7 +37,7 @@ export function serveModern(request: ModernRequest, asked: Extract<Classificatio
   leave =
     message.method === 'subscriptions/listen'
       ? bridge.listen(message, { open: () => listenWay(answer), refused: (error) => answer.refuse(error) })
-      : bridge.requestModern(message, envelope, answer.sink)
+      : bridge.requestModern({ message, envelope, headers: req.headers }, answer.sink)
 }
 
 function listenWay(answer: ModernAnswer): { send(text: string): void; end(): void } | undefined {

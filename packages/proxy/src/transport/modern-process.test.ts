@@ -83,6 +83,7 @@ describe('a server of both eras', () => {
     expect(methods(seconds[0]?.server)).toEqual([
       'server/discover',
       'subscriptions/listen',
+      'tools/list',
       ...Array(3).fill('tools/call'),
     ])
     expect(methods(server)).toEqual(['initialize', 'notifications/initialized', 'tools/call'])
@@ -175,7 +176,13 @@ describe('the question whether a server speaks both eras', () => {
     }
     expect(seconds.map(({ isClosed }) => isClosed)).toEqual([true])
     expect(methods(seconds[0]?.server)).toEqual(['server/discover'])
-    expect(methods(server)).toEqual(['initialize', 'notifications/initialized', 'tools/call', 'tools/call'])
+    expect(methods(server)).toEqual([
+      'initialize',
+      'notifications/initialized',
+      'tools/list',
+      'tools/call',
+      'tools/call',
+    ])
   })
 
   it('is asked again when the answer is too old, and when another server is attached', async () => {
@@ -207,6 +214,31 @@ describe('the question whether a server speaks both eras', () => {
     expect((await postModern(port, call())).json.result).not.toHaveProperty('from')
     expect(methods(server)).toContain('tools/call')
     expect(seconds).toHaveLength(1)
+  })
+
+  it('gets no more calls from then on, also while it is not idle', async () => {
+    const lying = (): ScriptedServer => dual().on('tools/call', () => ({ content: [], from: 'second' }))
+    const { port } = await setUp(lying)
+    await postModern(port, call())
+    expect((await postModern(port, call())).json.result).not.toHaveProperty('from')
+  })
+
+  it('has no more requests wait for it than there is room for', async () => {
+    const silent = (): ScriptedServer => createModernServer().on('server/discover', () => undefined)
+    const { port, seconds } = await setUp(silent, { limits: { waitingCalls: 1 } })
+    const waiting = postModern(port, call())
+    await expect.poll(() => methods(seconds[0]?.server)).toEqual(['server/discover'])
+    const { status, json } = await postModern(port, call(2))
+    expect({ status, outcome: json.error?.data?.['outcome'] }).toEqual({ status: 503, outcome: 'not-sent' })
+    seconds[0]?.crash()
+    expect((await waiting).status).toBe(200)
+  })
+
+  it('has what waits for it counted', async () => {
+    const silent = (): ScriptedServer => createModernServer().on('server/discover', () => undefined)
+    const { port, seconds } = await setUp(silent, { limits: { heldBytes: 100 } })
+    expect((await postModern(port, call())).status).toBe(503)
+    seconds[0]?.crash()
   })
 
   it('does not keep the process of a client that left from being used', async () => {

@@ -1,9 +1,10 @@
-import { ProxyError } from '../errors.ts'
+import { ProxyError, type WireError } from '../errors.ts'
 import type { HeldBytes } from '../held-bytes.ts'
 import type { ProxyLimits } from '../limits.ts'
 import type { Era } from '../mcp/revision.ts'
 import type { ProxyLog, ServerLane } from '../proxy-config.ts'
 import { SessionTable } from '../session/session-table.ts'
+import { memoryError } from './call-errors.ts'
 import { raceAbort } from './race-abort.ts'
 import { ServerConnection } from './server-connection.ts'
 import { SharedServer } from './shared-server.ts'
@@ -34,6 +35,8 @@ export class ModernProcess {
   #verdict: { era: Era; untilMs: number } | undefined
   #process: ServerLane | undefined
   #opening: Promise<void> | undefined
+  /** Requests that wait for it. */
+  #waiting = 0
   /** The end of the last process. */
   #ending: Promise<void> = Promise.resolve()
   #failureTimes: number[] = []
@@ -56,25 +59,36 @@ export class ModernProcess {
     return this.#own.inFlight
   }
 
-  /** Calls back with the server for a Modern client, as soon as it is known. The returned function ends the wait. */
-  choose(chosen: (server: SharedServer) => void): () => void {
-    const { shared } = this.#deps
+  /**
+   * Calls back with the server for a Modern client, as soon as it is known, or with why its request
+   * of so many bytes may not wait for that. The returned function ends the wait.
+   */
+  choose(chosen: (server: SharedServer) => void, refused: (error: WireError) => void, bytes: number): () => void {
     if (!this.#mayOpen()) {
-      chosen(this.#isOpen() ? this.#own : shared)
+      chosen(this.#current())
       return () => undefined
     }
-    let isLeft = false
-    this.#opening ??= this.#open().finally(() => {
-      this.#opening = undefined
-    })
+    const opening = this.#reopen()
+    const { held, limits } = this.#deps
+    if (this.#waiting >= limits.waitingCalls || !held.tryAdd(bytes)) {
+      refused(memoryError)
+      return () => undefined
+    }
+    this.#waiting += 1
+    let isWaiting = true
+    const leave = (): boolean => {
+      if (!isWaiting) return false
+      isWaiting = false
+      this.#waiting -= 1
+      held.remove(bytes)
+      return true
+    }
     const tell = (): void => {
-      if (!isLeft) chosen(this.#isOpen() ? this.#own : shared)
+      if (leave()) chosen(this.#current())
     }
     // It never rejects.
-    void this.#opening.then(tell)
-    return () => {
-      isLeft = true
-    }
+    void opening.then(tell)
+    return () => void leave()
   }
 
   /** Another process of the server serves Legacy clients, which may be of another version. */
@@ -92,6 +106,11 @@ export class ModernProcess {
     this.#closed.abort(new ProxyError('closed', 'the proxy is closing'))
     this.#end('the proxy is closing')
     this.#own.link.close()
+  }
+
+  /** A process that turned out not to be Modern gets no more calls, though it may still have some to answer. */
+  #current(): SharedServer {
+    return this.#isOpen() && this.#known() !== 'legacy' ? this.#own : this.#deps.shared
   }
 
   #isOpen(): boolean {
@@ -117,6 +136,14 @@ export class ModernProcess {
 
   #judge(era: Era): void {
     this.#verdict = { era, untilMs: Date.now() + this.#deps.limits.eraVerdictMs }
+  }
+
+  /** Starts a process, once for all who wait. Never rejects. */
+  #reopen(): Promise<void> {
+    this.#opening ??= this.#open().finally(() => {
+      this.#opening = undefined
+    })
+    return this.#opening
   }
 
   /** Starts a process and asks it. Never rejects. */
@@ -168,7 +195,7 @@ export class ModernProcess {
     const { isListening } = this.#own
     this.#end(reason)
     // Who listens sends nothing that could start it again.
-    if (isListening) this.choose(() => undefined)
+    if (isListening && this.#mayOpen()) void this.#reopen()
   }
 
   #lookIdle(): void {

@@ -188,6 +188,41 @@ describe('a Legacy client of a Modern server', () => {
     expect(json.error?.code).toBe(-32602)
   })
 
+  it('whose wish has the whole subscription refused takes nothing from the others', async () => {
+    const { port, server } = await setUp()
+    const stream = await openStream(port, await session(port))
+    server.on('subscriptions/listen', ({ id = 0 }) => {
+      server.send({ id, error: { code: -32602, message: 'no such resource' } })
+      return undefined
+    })
+    const { json } = await post(
+      port,
+      { id: 1, method: 'resources/subscribe', params: { uri: 'test:none' } },
+      await session(port),
+    )
+    expect(json.error?.code).toBe(-32602)
+    server.tell('notifications/tools/list_changed')
+    expect((await stream.message()).method).toBe('notifications/tools/list_changed')
+  })
+
+  it('subscribes though the server is being restarted', async () => {
+    const { port, proxy } = await setUp()
+    const headers = await session(port)
+    proxy.detach('a restart')
+    const subscribe = (id: number): Promise<{ json: Wire }> =>
+      post(port, { id, method: 'resources/subscribe', params: { uri } }, headers)
+    const answer = subscribe(1)
+    await expect.poll(() => proxy.stats().inFlight).toBe(1)
+    await proxy.attach(createModernServer().connection, never)
+    expect((await answer).json.result).toEqual({})
+    proxy.detach('a restart')
+    const second = subscribe(2)
+    await expect.poll(() => proxy.stats().inFlight).toBe(1)
+    const legacy = createScriptedServer()
+    await proxy.attach(legacy.connection, never)
+    expect((await second).json.result).toEqual({})
+  })
+
   it('loses nothing while a subscription takes the place of another, and hears nothing twice', async () => {
     const { port, server } = await setUp()
     const headers = await session(port)
@@ -264,6 +299,17 @@ describe('a Legacy client of a Modern server', () => {
     server.answer(listen, { resultType: 'complete' })
     expect((await stream.message()).method).toBe('notifications/tools/list_changed')
     expect(server.listens).toHaveLength(2)
+  })
+
+  it('has a subscription opened again that the server has ended with an error', async () => {
+    const fixture = await startProxy({ limits: { listenRetryMs: 1 } })
+    open.push(fixture.proxy)
+    const server = createModernServer()
+    await fixture.proxy.attach(server.connection, never)
+    const stream = await openStream(fixture.port, await session(fixture.port))
+    const { id = 0 } = await server.seen(({ method }) => method === 'subscriptions/listen')
+    server.send({ id, error: { code: -32603, message: 'out of memory' } })
+    expect((await stream.message()).method).toBe('notifications/tools/list_changed')
   })
 })
 

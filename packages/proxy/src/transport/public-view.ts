@@ -1,11 +1,12 @@
 import type { IncomingMessage } from 'node:http'
-import { headerOf } from '../front-door.ts'
+import { headerOf, parseTarget } from '../front-door.ts'
 import { hostNameOf } from '../request-guard.ts'
 import type { PublicView } from './endpoint-rewriter.ts'
 
 /** How a request of a client saw the proxy. */
 export interface ViewOptions {
-  readonly backendOrigin: string
+  /** The URL at the backend that the event stream came from. */
+  readonly streamUrl: string
   readonly endpointPrefix: string
   readonly trustsForwarded: boolean
   /** Host and port the proxy listens on, for requests without a usable Host. */
@@ -22,7 +23,8 @@ export function readPublicView(req: IncomingMessage, options: ViewOptions): Publ
   const authority = host !== undefined && hostNameOf(host) !== undefined ? host : options.authority
   const forwarded = options.trustsForwarded ? readForwarded(req) : { prefix: '' }
   return {
-    streamUrl: options.backendOrigin + (req.url ?? '/'),
+    streamUrl: options.streamUrl,
+    isMoved: new URL(options.streamUrl).pathname !== parseTarget(req.url ?? '/').path,
     proxyOrigin: `http://${authority}`,
     prefix: options.endpointPrefix === '' ? forwarded.prefix : normalizePrefix(options.endpointPrefix),
     ...(forwarded.origin === undefined ? {} : { forwardedOrigin: forwarded.origin }),

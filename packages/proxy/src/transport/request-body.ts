@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Hold } from '../held-bytes.ts'
 import type { ProxyLimits } from '../limits.ts'
 
@@ -60,6 +61,7 @@ export class StreamedBody implements AsyncIterable<Buffer> {
   readonly #head: readonly Buffer[]
   readonly #limitBytes: number
   #isStarted = false
+  #isWhole = false
   #isTooLarge = false
 
   constructor(req: IncomingMessage, head: readonly Buffer[], limitBytes: number) {
@@ -73,6 +75,11 @@ export class StreamedBody implements AsyncIterable<Buffer> {
     return this.#isStarted
   }
 
+  /** Whether all of it may have reached the backend. */
+  get isWhole(): boolean {
+    return this.#isWhole
+  }
+
   /** Whether it was cut because it is longer than the limit. */
   get isTooLarge(): boolean {
     return this.#isTooLarge
@@ -80,6 +87,7 @@ export class StreamedBody implements AsyncIterable<Buffer> {
 
   async *[Symbol.asyncIterator](): AsyncIterator<Buffer> {
     this.#isStarted = true
+    const declared = Number(this.#req.headers['content-length'])
     let bytes = 0
     for (const chunk of this.#head) {
       bytes += chunk.length
@@ -93,7 +101,12 @@ export class StreamedBody implements AsyncIterable<Buffer> {
         this.#isTooLarge = true
         throw new RangeError(`the request body is longer than ${this.#limitBytes} bytes`)
       }
+      // A backend may refuse in the middle and close: its answer must be read before a write fails.
+      await nextTurn()
+      // With a declared length the backend need not wait for the end of the stream.
+      this.#isWhole = bytes === declared
       yield chunk
     }
+    this.#isWhole = true
   }
 }

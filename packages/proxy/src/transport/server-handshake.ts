@@ -91,7 +91,7 @@ export function buildOwnRequest(method: string, paramsText: string): PreparedReq
 export function readHandshake(response: string): Handshake {
   const parsed = parseText(response)
   const result = parsed.kind === 'message' ? parsed.message.value['result'] : undefined
-  const span = findValue(response, 0, ['result'])
+  const span = findValue(response, response.indexOf('{'), ['result'])
   if (!isRecord(result) || span === undefined) {
     const said = response.slice(0, 500)
     throw new ProxyError('handshake-failed', `the server refused to initialize: ${said}`)

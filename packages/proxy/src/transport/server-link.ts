@@ -70,15 +70,15 @@ export class ServerLink {
   }
 
   /**
-   * Calls back with the server's handshake, now or as soon as a server is there.
-   * The returned function ends the wait of a client that left.
+   * Calls back with the server's handshake, now or as soon as a server is there. `bytes` is
+   * what is kept meanwhile. The returned function ends the wait of a client that left.
    */
-  whenReady(ready: (handshake: Handshake) => void, refused: (error: WireError) => void): () => void {
+  whenReady(ready: (handshake: Handshake) => void, refused: (error: WireError) => void, bytes = 0): () => void {
     if (this.#handshake !== undefined) {
       ready(this.#handshake)
       return () => undefined
     }
-    const waiter: Waiter = { ready: (_, handshake) => ready(handshake), refused, bytes: 0, timer: undefined }
+    const waiter: Waiter = { ready: (_, handshake) => ready(handshake), refused, bytes, timer: undefined }
     this.#wait(waiter)
     return () => void this.#drop(waiter)
   }

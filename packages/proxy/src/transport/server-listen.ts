@@ -88,6 +88,8 @@ export class ServerListen {
       const filter = this.#deps.filter()
       const old = this.#current
       const honoured = isEmpty(filter) ? nothing : await this.#open(filter)
+      // A filter that is refused for one client's wish must not end what the others hear.
+      if (honoured === undefined && this.#current !== undefined) continue
       this.#current = this.#next
       this.#next = undefined
       this.#honoured = honoured ?? nothing
@@ -104,7 +106,7 @@ export class ServerListen {
       }, limits.requestTimeoutMs)
       const call = new Call(buildListen(filter), {
         ...ignored,
-        response: (_text, failed) => this.#end(subscription, !failed),
+        response: () => this.#end(subscription, true),
         refused: () => this.#end(subscription),
       })
       const acknowledged = (honoured: ListenFilter | undefined): void => {
@@ -117,13 +119,13 @@ export class ServerListen {
     })
   }
 
-  #end(subscription: Subscription, isGraceful = false): void {
+  #end(subscription: Subscription, isAnswered = false): void {
     const wasCurrent = this.#current === subscription
     if (wasCurrent) this.#current = undefined
     if (this.#next === subscription) this.#next = undefined
     subscription.acknowledged(undefined)
     // With nothing honoured there is nothing to wait for; a server that is gone is the link's matter.
-    if (!wasCurrent || !isGraceful || isEmpty(this.#honoured)) return
+    if (!wasCurrent || !isAnswered || isEmpty(this.#honoured)) return
     this.#timer = setTimeout(() => {
       void this.update().then(() => this.#deps.interrupted())
     }, this.#deps.limits.listenRetryMs).unref()

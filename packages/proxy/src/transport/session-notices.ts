@@ -5,7 +5,6 @@ import type { ProxyLog } from '../proxy-config.ts'
 import { listChangedText, listNames, type ListName } from '../session/missed-changes.ts'
 import type { Session } from '../session/session.ts'
 import type { SessionTable } from '../session/session-table.ts'
-import type { CallRegister } from './call.ts'
 import { Listen } from './listen.ts'
 import type { Handshake } from './server-handshake.ts'
 import type { SharedServer } from './shared-server.ts'
@@ -16,8 +15,6 @@ export interface SessionNoticesParts {
   readonly sessions: SessionTable
   readonly shared: SharedServer
   readonly log: ProxyLog
-  /** Calls of clients without a session. */
-  readonly sessionless: CallRegister
 }
 
 /** Notifications of the shared server on their way to the sessions that they are for. */
@@ -77,9 +74,10 @@ export class SessionNotices {
 
   #publishUnknown(message: Message): void {
     // It may carry one client's data, and nothing says whose. With one client there is no doubt.
-    const { shared, sessionless } = this.#parts
+    const { shared } = this.#parts
     const [only, ...others] = this.#sharers()
-    const isAlone = others.length === 0 && sessionless.size === 0 && !shared.servesModern
+    // A call in flight may also be of a session that has ended, or of a client that has none.
+    const isAlone = others.length === 0 && !shared.isListening && shared.inFlight === only?.calls.size
     if (only !== undefined && isAlone) return deliver([only], message.text)
     this.#parts.log('debug', 'dropped a notification that names no client', { method: message.method })
   }

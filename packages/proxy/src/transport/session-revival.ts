@@ -44,7 +44,7 @@ async function revive(session: HttpSession, context: RevivalContext): Promise<Re
       signal,
     })
     const text = await readAnswer(answer, limits.probeBytes)
-    if (answer.statusCode >= 500) return 'unreachable'
+    if (answer.statusCode >= 500 || answer.statusCode === 408 || answer.statusCode === 429) return 'unreachable'
     const backendId = answer.headers['mcp-session-id']
     const version = versionIn(text)
     const isSame = session.protocolVersion === '' || session.protocolVersion === version

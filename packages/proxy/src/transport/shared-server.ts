@@ -1,5 +1,5 @@
 import type { WireError } from '../errors.ts'
-import type { HeldBytes } from '../held-bytes.ts'
+import { Hold, type HeldBytes } from '../held-bytes.ts'
 import type { ProxyLimits } from '../limits.ts'
 import type { Envelope } from '../mcp/envelope.ts'
 import { isLogLevel, passesLevel, type LogLevel } from '../mcp/log-level.ts'
@@ -8,6 +8,7 @@ import { unknownMethod } from '../mcp/modern-methods.ts'
 import { prepareRequest } from '../mcp/readdress.ts'
 import type { Era } from '../mcp/revision.ts'
 import { buildDiscoverResult } from '../mcp/to-modern.ts'
+import type { HeaderValues } from '../mcp/tool-headers.ts'
 import type { ProxyLog } from '../proxy-config.ts'
 import { honourFilter, parseListenFilter, type ListenFilter } from '../session/listen-filter.ts'
 import { listChangedMethod, listNames } from '../session/missed-changes.ts'
@@ -15,12 +16,14 @@ import type { Session } from '../session/session.ts'
 import type { SessionTable } from '../session/session-table.ts'
 import { Subscriptions } from '../session/subscriptions.ts'
 import { adaptModernCall } from './call-adapters.ts'
+import { memoryError } from './call-errors.ts'
 import { watchSink } from './call-sinks.ts'
 import { Call, type CallSink } from './call.ts'
 import { Listen, type ListenWay } from './listen.ts'
 import type { Handshake } from './server-handshake.ts'
 import { ServerLink } from './server-link.ts'
 import { SharedState } from './shared-state.ts'
+import { ToolHeaderCheck } from './tool-header-check.ts'
 
 /** What a shared server needs and reports. */
 export interface SharedServerDeps {
@@ -36,6 +39,13 @@ export interface SharedServerDeps {
   replaced(handshake: Handshake): void
   /** The server answered a Modern call as a Legacy server would. */
   contradicted?(): void
+}
+
+/** One request of a Modern client. */
+export interface ModernCall {
+  readonly message: Message
+  readonly envelope: Envelope
+  readonly headers: HeaderValues
 }
 
 /** Answers to a `subscriptions/listen`: one of both is called. */
@@ -58,23 +68,26 @@ export class SharedServer {
   /** Calls of Modern clients without an answer, and the level of log messages each wants. */
   readonly #calls = new Map<Call, LogLevel | undefined>()
   readonly #listens = new Set<Listen>()
+  readonly #headers: ToolHeaderCheck
   #era: Era | undefined
 
   constructor(deps: SharedServerDeps) {
     this.#deps = deps
-    const { sessions, limits } = deps
-    this.subscriptions = new Subscriptions(limits.subscriptionsPerSession)
+    const { sessions, limits, held } = deps
+    this.subscriptions = new Subscriptions(limits.subscriptionsPerSession, held)
     this.link = new ServerLink({
       ...deps,
       notified: (message) => this.#notified(message),
       attached: (peer, handshake, isFirst) => {
         this.#era = handshake.era
+        this.#headers.forget()
         this.state.restore(peer, handshake)
         if (!isFirst) this.#replaced()
       },
     })
     const { link, subscriptions } = this
     this.state = new SharedState({ sessions, subscriptions, link, limits, interrupted: () => this.#replaced() })
+    this.#headers = new ToolHeaderCheck({ ...deps, link, contradicted: () => this.#contradicted() })
   }
 
   /** The era of the server, or of the last one while none is there. */
@@ -85,11 +98,6 @@ export class SharedServer {
   /** Calls of clients, sent or waiting. */
   get inFlight(): number {
     return this.link.inFlight - this.state.openListens
-  }
-
-  /** Whether it works for Modern clients at the moment. */
-  get servesModern(): boolean {
-    return this.#calls.size > 0 || this.isListening
   }
 
   /** Whether clients are subscribed to changes. */
@@ -110,34 +118,12 @@ export class SharedServer {
     )
   }
 
-  /** Forwards one request of a Modern client. Returns what can be cancelled when its client leaves. */
-  request(message: Message, envelope: Envelope, sink: CallSink): Call | undefined {
-    const { capabilities } = this.link.handshake ?? {}
-    const era = this.#era
-    // Legacy tasks belong to a connection, and this one is shared.
-    if (era === 'legacy' && message.method.startsWith('tasks/')) {
-      sink.refused(unknownMethod(message.method))
-      return undefined
-    }
-    const request = prepareRequest(message)
-    if (request === undefined) {
-      sink.refused({ name: 'invalid-request', message: 'Invalid Request: the progress token is ambiguous' })
-      return undefined
-    }
-    const { logLevel } = envelope
-    const needsLevel = logLevel !== undefined && era === 'legacy' && isRecord(capabilities?.['logging'])
-    const letGo = needsLevel ? this.state.holdLevel(logLevel) : undefined
-    const call: Call = new Call(
-      request,
-      watchSink(sink, () => {
-        this.#calls.delete(call)
-        letGo?.()
-      }),
-    )
-    call.adapt = adaptModernCall(envelope, () => this.#contradicted())
-    this.#calls.set(call, logLevel)
-    this.link.send(call)
-    return call
+  /** Forwards one request of a Modern client. The returned function cancels it, when its client leaves. */
+  request(request: ModernCall, sink: CallSink): () => void {
+    const { method } = request.message
+    if (method === 'tools/list') return this.#send(request, this.#headers.learning(sink))
+    if (method !== 'tools/call') return this.#send(request, sink)
+    return this.#headers.isKnown ? this.#sendChecked(request, sink) : this.#sendLater(request, sink)
   }
 
   /**
@@ -164,6 +150,7 @@ export class SharedServer {
         void this.#beginListen(listen, honourFilter(asked, capabilities))
       },
       (error) => sink.refused(error),
+      Buffer.byteLength(message.text),
     )
     return () => {
       leave()
@@ -174,6 +161,67 @@ export class SharedServer {
   /** Ends every subscription in good order. */
   endListens(): void {
     for (const listen of this.#listens) this.#end(listen)
+  }
+
+  /** Sends a call when the list of tools is there to check it by. */
+  #sendLater(request: ModernCall, sink: CallSink): () => void {
+    const hold = new Hold(this.#deps.held)
+    if (!hold.tryAdd(Buffer.byteLength(request.message.text))) {
+      sink.refused(memoryError)
+      return nothing
+    }
+    let leave: (() => void) | undefined
+    const unwait = this.#headers.whenKnown(
+      () => {
+        hold.release()
+        leave = this.#sendChecked(request, sink)
+      },
+      (error) => {
+        hold.release()
+        sink.refused(error)
+      },
+    )
+    return () => {
+      hold.release()
+      unwait()
+      leave?.()
+    }
+  }
+
+  #sendChecked(request: ModernCall, sink: CallSink): () => void {
+    const refusal = this.#headers.refusalOf(request.message, request.headers)
+    if (refusal === undefined) return this.#send(request, sink)
+    sink.refused(refusal)
+    return nothing
+  }
+
+  #send({ message, envelope }: ModernCall, sink: CallSink): () => void {
+    const { capabilities } = this.link.handshake ?? {}
+    const era = this.#era
+    // Legacy tasks belong to a connection, and this one is shared.
+    if (era === 'legacy' && message.method.startsWith('tasks/')) {
+      sink.refused(unknownMethod(message.method))
+      return nothing
+    }
+    const request = prepareRequest(message)
+    if (request === undefined) {
+      sink.refused({ name: 'invalid-request', message: 'Invalid Request: the progress token is ambiguous' })
+      return nothing
+    }
+    const { logLevel } = envelope
+    const needsLevel = logLevel !== undefined && era === 'legacy' && isRecord(capabilities?.['logging'])
+    const letGo = needsLevel ? this.state.holdLevel(logLevel) : undefined
+    const call: Call = new Call(
+      request,
+      watchSink(sink, () => {
+        this.#calls.delete(call)
+        letGo?.()
+      }),
+    )
+    call.adapt = adaptModernCall(envelope, () => this.#contradicted())
+    this.#calls.set(call, logLevel)
+    this.link.send(call)
+    return () => this.link.cancel(call, 'the client closed the response')
   }
 
   async #beginListen(listen: Listen, { lists, uris }: ListenFilter): Promise<void> {
@@ -195,6 +243,7 @@ export class SharedServer {
     const message = text === given.text ? given : reparse(text)
     if (message === undefined) return
     const list = listNames.find((name) => message.method === listChangedMethod(name))
+    if (list === 'tools') this.#headers.forget()
     if (list !== undefined) for (const listen of this.#listens) listen.listChanged(list, text)
     const uri = param(message, 'uri')
     if (message.method === 'notifications/resources/updated' && typeof uri === 'string') {
@@ -216,6 +265,7 @@ export class SharedServer {
   }
 
   #replaced(): void {
+    this.#headers.forget()
     const { handshake } = this.link
     if (handshake !== undefined) this.#deps.replaced(handshake)
     for (const listen of this.#listens) listen.everythingChanged()
@@ -225,6 +275,11 @@ export class SharedServer {
     this.#deps.log('warn', 'a server that should be Modern answered without a result type', { name: this.#deps.name })
     this.#deps.contradicted?.()
   }
+}
+
+/** There is nothing to cancel. */
+function nothing(): void {
+  return
 }
 
 function reparse(text: string): Message | undefined {

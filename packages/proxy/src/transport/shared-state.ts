@@ -1,7 +1,8 @@
 import type { WireError } from '../errors.ts'
+import { withoutEnvelope } from '../mcp/envelope.ts'
 import { isLogLevel, mostVerbose, type LogLevel } from '../mcp/log-level.ts'
 import { buildResultText, isRecord, param, type Message } from '../mcp/message.ts'
-import { honourFilter, type ListenFilter } from '../session/listen-filter.ts'
+import { honourFilter } from '../session/listen-filter.ts'
 import { listNames } from '../session/missed-changes.ts'
 import type { Session } from '../session/session.ts'
 import type { SessionTable } from '../session/session-table.ts'
@@ -62,11 +63,18 @@ export class SharedState {
     if (typeof uri !== 'string') return { kind: 'forward', sink }
     if (session === undefined) return refused('resources/subscribe needs a session')
     const answer = subscriptions.add(session, uri)
-    if (answer === 'full') return refused('too many subscriptions in this session')
+    if (answer === 'full') return refused('too many subscriptions in this session, or no room for one so long')
     // While no server is there, nobody knows whether the next one takes the subscription.
     if (answer === 'known' && link.handshake !== undefined) return empty(message)
     if (this.#listen !== undefined) {
-      void this.#subscribeModern(session, uri, { message, sink })
+      // Only a server that is there can say whether it takes the subscription.
+      link.whenReady(
+        () => void this.#subscribeLater(session, uri, { message, sink }),
+        (error) => {
+          this.#forget(session, uri)
+          sink.refused(error)
+        },
+      )
       return { kind: 'later' }
     }
     return {
@@ -194,14 +202,18 @@ export class SharedState {
 
   /** The text of a notification as clients may see it; undefined when it is not for them. */
   hear(message: Message): string | undefined {
-    if (this.#listen === undefined || !isSubscribed(message)) return message.text
+    if (this.#listen === undefined || !isSubscribed(message)) return withoutEnvelope(message)
     return this.#listen.hear(message)
   }
 
-  async #subscribeModern(session: Session, uri: string, request: { message: Message; sink: CallSink }): Promise<void> {
-    const { uris } = (await this.#listen?.update()) ?? nothing
+  async #subscribeLater(session: Session, uri: string, request: { message: Message; sink: CallSink }): Promise<void> {
     const { message, sink } = request
-    if (uris.includes(uri)) {
+    // By now a Legacy server may have taken the place of a Modern one.
+    const isTaken =
+      this.#listen === undefined
+        ? await this.#askSubscribe(this.#parts.link, uri)
+        : (await this.#listen.update()).uris.includes(uri)
+    if (isTaken) {
       this.#parts.subscriptions.confirm(uri)
       return sink.response(buildResultText(message.idText, '{}'), false)
     }
@@ -265,8 +277,6 @@ export class SharedState {
     to.send(new Call(buildOwnRequest(method, JSON.stringify(params)), watchSink(ignored, ended)))
   }
 }
-
-const nothing: ListenFilter = { lists: [], uris: [] }
 
 /** Whether a notification of a Modern server belongs to a subscription. */
 function isSubscribed({ method }: Message): boolean {

@@ -6,6 +6,11 @@ export interface SseEvent {
   data: string
 }
 
+/** Whether a `Content-Type` is that of an event stream. */
+export function isEventStream(type: string | undefined): boolean {
+  return type !== undefined && /^text\/event-stream\s*(?:;|$)/i.test(type)
+}
+
 /** The text of one event. Every kind of line end in the data becomes a new `data` line. */
 export function encodeSseEvent(event: SseEvent): string {
   const name = event.event === undefined ? '' : `event: ${oneLine(event.event)}\n`

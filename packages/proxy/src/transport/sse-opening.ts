@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { buildResponseHeaders } from '../header-rules.ts'
 import { writeForwardedHead } from '../respond.ts'
+import { backendTarget } from './backend-target.ts'
 import { EndpointRewriter } from './endpoint-rewriter.ts'
 import type { ForwardParts } from './forward-parts.ts'
 import type { HttpBackend } from './http-backend.ts'
@@ -33,7 +34,9 @@ export class SseOpening {
     this.#head = head
     const { endpointPrefix, trustsForwarded, limits } = parts
     const authority = parts.authority()
-    const options = { backendOrigin: backend.origin, endpointPrefix, trustsForwarded, authority }
+    const target = backendTarget(backend, { method: 'GET', url: client.req.url ?? '/' }) ?? backend.endpoint
+    const streamUrl = backend.origin + target
+    const options = { streamUrl, endpointPrefix, trustsForwarded, authority }
     this.#rewriter = new EndpointRewriter(readPublicView(client.req, options), limits.firstEventBytes)
     this.#limitMs = limits.endpointMs
   }

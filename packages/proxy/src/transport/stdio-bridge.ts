@@ -1,8 +1,9 @@
 import type { Chain } from '../chain.ts'
-import type { WireError } from '../errors.ts'
+import { buildErrorText, type WireError } from '../errors.ts'
 import { declaresAskableFeature, unaskableCapabilities } from '../mcp/client-features.ts'
-import { withoutEnvelope, type Envelope } from '../mcp/envelope.ts'
+import { withoutEnvelope } from '../mcp/envelope.ts'
 import { buildResultText, idKey, param, paramText, parseText, type Message } from '../mcp/message.ts'
+import { unknownMethod } from '../mcp/modern-methods.ts'
 import { applySplices, findValue } from '../mcp/raw-message.ts'
 import { prepareRequest } from '../mcp/readdress.ts'
 import { negotiateRevision, newestRevision, type Era } from '../mcp/revision.ts'
@@ -12,16 +13,16 @@ import { announcedLists } from '../session/session-records.ts'
 import { SessionTable } from '../session/session-table.ts'
 import { StdioArchive } from '../session/stdio-archive.ts'
 import { adaptLegacyCall } from './call-adapters.ts'
-import { Call, type CallRegister, type CallSink } from './call.ts'
+import { Call, type CallSink } from './call.ts'
 import { enterChain } from './enter-chain.ts'
 import { toLaneError } from './lane-error.ts'
 import { LanePool, type LanePoolOptions } from './lane-pool.ts'
 import type { Lane } from './lane.ts'
 import { ModernProcess } from './modern-process.ts'
-import { withServedRevision } from './server-handshake.ts'
+import { withServedRevision, type Handshake } from './server-handshake.ts'
 import type { CreatePeer } from './server-peer.ts'
 import { SessionNotices } from './session-notices.ts'
-import { SharedServer, type ListenSink } from './shared-server.ts'
+import { SharedServer, type ListenSink, type ModernCall } from './shared-server.ts'
 
 /** Answers to `initialize`: either all of the first two, or one of the others. */
 export interface InitializeSink {
@@ -31,6 +32,12 @@ export interface InitializeSink {
   accepted(text: string, session: Session): void
   /** The client's own server said no, in these words. */
   rejected(text: string): void
+  refused(error: WireError): void
+}
+
+/** The answer to an `initialize` that begins nothing. */
+interface SessionlessSink {
+  accepted(text: string): void
   refused(error: WireError): void
 }
 
@@ -63,9 +70,6 @@ export class StdioBridge {
   readonly #log: ProxyLog
   readonly #chain: Chain
   readonly #capabilitiesBytes: number
-  /** Calls of clients without a session. */
-  readonly #sessionless: CallRegister = new Map()
-  #sessionlessCalls = 0
 
   constructor(options: StdioBridgeOptions) {
     const { name, limits, log, journal, era = 'auto' } = options
@@ -89,7 +93,7 @@ export class StdioBridge {
       replaced: (handshake) => this.#notices.publishLists(handshake),
     })
     const { sessions, shared } = this
-    this.#notices = new SessionNotices({ sessions, shared, log, sessionless: this.#sessionless })
+    this.#notices = new SessionNotices({ sessions, shared, log })
     const lanes = this.#lanes
     const mayOpen = lanes.isAvailable && era === 'auto'
     const openServer = mayOpen ? (signal: AbortSignal) => lanes.openServer(signal) : undefined
@@ -136,23 +140,32 @@ export class StdioBridge {
    * server of its own. The returned function ends the wait of a client that left.
    */
   initialize(message: Message, sink: InitializeSink): () => void {
-    // A Modern server asks nobody, so a process for one client would be of no use.
-    const isModern = this.shared.era === 'modern'
-    if (this.#lanes.isAvailable && !isModern && declaresAskableFeature(message))
-      return this.#initializeLane(message, sink)
-    const { idText } = message
-    const asked = param(message, 'protocolVersion')
+    if (this.#lanes.isAvailable && declaresAskableFeature(message)) {
+      const era = this.shared.era ?? this.#era
+      if (era === 'auto') return this.#initializeLater(message, sink)
+      // A Modern server asks nobody, so a process for one client would be of no use.
+      if (era === 'legacy') return this.#initializeLane(message, sink)
+    }
     return this.shared.link.whenReady(
-      ({ era, info, resultText }) => {
-        const version = negotiateRevision(asked, era === 'modern' ? newestRevision : info.protocolVersion)
-        const span = findValue(resultText, 0, ['protocolVersion'])
-        const result =
-          span === undefined ? resultText : applySplices(resultText, [{ ...span, text: JSON.stringify(version) }])
+      (handshake) => {
+        const { version, text } = answerInitialize(message, handshake)
         const session = sink.begin(version)
         if (session === undefined) return
         session.capabilitiesText = unaskableCapabilities(message, this.#capabilitiesBytes)
-        this.#begin(session, { sink, text: buildResultText(idText, result) })
+        this.#begin(session, { sink, text })
       },
+      (error) => sink.refused(error),
+      Buffer.byteLength(message.text),
+    )
+  }
+
+  /**
+   * Answers the `initialize` of a client that gets no session. Nothing of it is kept, so the client
+   * shares the server whatever it declares. The returned function ends the wait of a client that left.
+   */
+  initializeSessionless(message: Message, sink: SessionlessSink): () => void {
+    return this.shared.link.whenReady(
+      (handshake) => sink.accepted(answerInitialize(message, handshake).text),
       (error) => sink.refused(error),
     )
   }
@@ -181,27 +194,29 @@ export class StdioBridge {
       case 'logging/setLevel':
         return this.#requestState(session, message, this.#archive?.watch(session, message, sink) ?? sink)
       default:
+        if (session?.lane === undefined && message.method.startsWith('tasks/')) {
+          // Tasks belong to a connection, and this one is shared: whoever asks would see the tasks of all.
+          sink.response(buildErrorText(unknownMethod(message.method), message.idText), true)
+          return undefined
+        }
         return this.#forward(session, message, sink)
     }
   }
 
   /** Serves one request of a Modern client. The returned function cancels it, when its client leaves. */
-  requestModern(given: Message, envelope: Envelope, answered: CallSink): () => void {
-    const entered = enterChain(this.#chain, given, answered)
+  requestModern(given: ModernCall, answered: CallSink): () => void {
+    const entered = enterChain(this.#chain, given.message, answered)
     if (entered === undefined) return () => undefined
     const { message, sink } = entered
-    return this.#chooseModern((server) => {
+    return this.#chooseModern({ message, sink }, (server) => {
       if (message.method === 'server/discover') return server.discover(message, sink)
-      const call = server.request(message, envelope, sink)
-      return () => {
-        if (call !== undefined) server.link.cancel(call, 'the client closed the response')
-      }
+      return server.request({ ...given, message }, sink)
     })
   }
 
   /** Serves `subscriptions/listen` of a Modern client. The returned function ends it, when its client leaves. */
   listen(message: Message, sink: ListenSink): () => void {
-    return this.#chooseModern((server) => server.listen(message, sink))
+    return this.#chooseModern({ message, sink }, (server) => server.listen(message, sink))
   }
 
   /** Ends the subscriptions of Modern clients in good order. */
@@ -267,11 +282,32 @@ export class StdioBridge {
   }
 
   /** Has a request of a Modern client served by the server that it gets. The returned function is for when its client leaves. */
-  #chooseModern(serve: (server: SharedServer) => () => void): () => void {
+  #chooseModern(
+    { message, sink }: { message: Message; sink: Pick<CallSink, 'refused'> },
+    serve: (server: SharedServer) => () => void,
+  ): () => void {
     let leave: (() => void) | undefined
-    const unwait = this.#modern.choose((server) => {
+    const chosen = (server: SharedServer): void => {
       leave = serve(server)
-    })
+    }
+    const refused = (error: WireError): void => sink.refused(error)
+    const unwait = this.#modern.choose(chosen, refused, Buffer.byteLength(message.text))
+    return () => {
+      unwait()
+      leave?.()
+    }
+  }
+
+  /** Before the first server was attached nobody knows its era. */
+  #initializeLater(message: Message, sink: InitializeSink): () => void {
+    let leave: (() => void) | undefined
+    const unwait = this.shared.link.whenReady(
+      () => {
+        leave = this.initialize(message, sink)
+      },
+      (error) => sink.refused(error),
+      Buffer.byteLength(message.text),
+    )
     return () => {
       unwait()
       leave?.()
@@ -331,7 +367,8 @@ export class StdioBridge {
     const session = this.#place(id)
     if (session === undefined) return undefined
     this.#log('info', 'a session of an earlier life of the proxy goes on', { sessions: this.sessions.size })
-    Object.assign(session, { protocolVersion: stored.protocolVersion, lists: stored.lists, wasUsed: true })
+    const { protocolVersion, lists, capabilitiesText } = stored
+    Object.assign(session, { protocolVersion, lists, capabilitiesText, wasUsed: true })
     const lane = initialize !== undefined && this.#lanes.isAvailable ? this.#lanes.create(initialize) : undefined
     lane?.adopt(stored)
     this.#bind(session, lane)
@@ -367,7 +404,10 @@ export class StdioBridge {
   #requestLane(session: Session, lane: Lane, request: { message: Message; sink: CallSink }): Call | undefined {
     const sink = lane.watch(request.message, request.sink)
     if (sink !== undefined) return this.#forward(session, request.message, sink)
-    request.sink.refused({ name: 'invalid-request', message: 'too many subscriptions in this session' })
+    request.sink.refused({
+      name: 'invalid-request',
+      message: 'too many subscriptions in this session, or no room for one so long',
+    })
     return undefined
   }
 
@@ -400,11 +440,7 @@ export class StdioBridge {
       refuse(sink, 'the progress token is ambiguous')
       return undefined
     }
-    this.#sessionlessCalls += 1
-    const call =
-      session === undefined
-        ? new Call(request, sink, this.#sessionless, String(this.#sessionlessCalls))
-        : new Call(request, sink, session.calls, keyOf(message))
+    const call = new Call(request, sink, session?.calls, keyOf(message))
     if (session?.lane === undefined) call.adapt = adaptLegacyCall(session)
     ;(session?.link ?? this.shared.link).send(call)
     return call
@@ -417,6 +453,16 @@ export class StdioBridge {
     const reason = param(message, 'reason')
     if (call !== undefined) session.link.cancel(call, typeof reason === 'string' ? reason : undefined)
   }
+}
+
+/** The server's own answer, with the version and the id of this client. */
+function answerInitialize(message: Message, { era, info, resultText }: Handshake): { version: string; text: string } {
+  const served = era === 'modern' ? newestRevision : info.protocolVersion
+  const version = negotiateRevision(param(message, 'protocolVersion'), served)
+  const span = findValue(resultText, 0, ['protocolVersion'])
+  const result =
+    span === undefined ? resultText : applySplices(resultText, [{ ...span, text: JSON.stringify(version) }])
+  return { version, text: buildResultText(message.idText, result) }
 }
 
 /** What only the client and the proxy have to do with. */

@@ -1,11 +1,11 @@
 import type { Chain } from '../chain.ts'
 import { Hold } from '../held-bytes.ts'
 import { idKey, parseText } from '../mcp/message.ts'
-import { sliceElements } from '../mcp/raw-message.ts'
 import type { AnswerContext } from '../middleware.ts'
 import type { ForwardParts } from './forward-parts.ts'
 import type { AskedRequests } from './pass-body.ts'
 import { rewriteEvents } from './rewrite-events.ts'
+import { isEventStream } from './sse-codec.ts'
 import type { ReplyHead } from './upstream.ts'
 import { WholeEvents } from './whole-events.ts'
 
@@ -45,7 +45,7 @@ export class SteppedAnswer {
   /** Looks at the head. @throws TypeError for an answer that cannot be read because it is compressed */
   head({ headers }: ReplyHead): void {
     const { 'content-type': type = '', 'content-encoding': coding = 'identity' } = headers
-    if (type.startsWith('text/event-stream')) this.#kind = 'events'
+    if (isEventStream(type)) this.#kind = 'events'
     else this.#kind = /^application\/(?:[\w.-]+\+)?json\b/i.test(type) ? 'json' : 'other'
     if (this.#kind !== 'other' && coding.toLowerCase() !== 'identity') {
       throw new TypeError('the server compressed its answer although it was asked not to')
@@ -73,7 +73,7 @@ export class SteppedAnswer {
     const bytes = Buffer.concat(this.#held)
     this.close()
     const text = bytes.toString('utf8')
-    const changed = text.startsWith('[') ? this.#rewriteBatch(text) : this.#rewriteText(text)
+    const changed = this.#rewriteJson(text)
     return changed === text ? bytes : Buffer.from(changed)
   }
 
@@ -81,9 +81,7 @@ export class SteppedAnswer {
   rewrite(bytes: Buffer): Buffer {
     if (bytes.length === 0) return bytes
     const text = bytes.toString('utf8')
-    const changed = rewriteEvents(text, (data) =>
-      data.startsWith('[') ? this.#rewriteBatch(data) : this.#rewriteText(data),
-    )
+    const changed = rewriteEvents(text, (data) => this.#rewriteJson(data))
     return changed === text ? bytes : Buffer.from(changed)
   }
 
@@ -93,10 +91,12 @@ export class SteppedAnswer {
     this.#hold.release()
   }
 
-  #rewriteBatch(text: string): string {
+  /** One message, or a batch of them; space or a byte order mark may stand before both. */
+  #rewriteJson(text: string): string {
+    if (!/^\s*\[/.test(text)) return this.#rewriteText(text)
     const parsed = parseText(text)
     if (parsed.kind !== 'batch') return text
-    const items = sliceElements(text, 0)
+    const { items } = parsed
     const changed = items.map((item) => this.#rewriteText(item))
     return changed.every((item, index) => item === items[index]) ? text : `[${changed.join(',')}]`
   }

@@ -8,6 +8,7 @@ import { classifyRequest, type RequestFacts } from '../mcp/classify-request.ts'
 import { parseClientText, type Message, type ParsedText } from '../mcp/message.ts'
 import { isServedRevision, legacyRevisions } from '../mcp/revision.ts'
 import type { ProxyLog } from '../proxy-config.ts'
+import { unsupportedVersionError } from '../protocol-version.ts'
 import { receiveBody } from '../receive-body.ts'
 import { sendEmpty, sendError, sendMethodNotAllowed } from '../respond.ts'
 import type { Session } from '../session/session.ts'
@@ -24,6 +25,8 @@ export interface FrontDoorParts {
   readonly limits: ProxyLimits
   readonly held: HeldBytes
   readonly log: ProxyLog
+  /** Clients get no sessions, and the ids they send are ignored. Default false. */
+  readonly stateless?: boolean | undefined
 }
 
 /** The server side of Streamable HTTP, on the exact path `/mcp`. */
@@ -37,8 +40,8 @@ export function createStreamableFront(frontParts: FrontDoorParts): FrontDoor {
         return true
       }
       const era = classifyRequest({ httpMethod: req.method ?? '', headers: eraHeaders(req) })
-      const refused = versionProblem(parts.bridge, req)
-      if (era.kind === 'refused') sendMethodNotAllowed(res, 'POST, OPTIONS')
+      const refused = versionProblem(parts, req)
+      if (era.kind === 'refused' || parts.stateless === true) sendMethodNotAllowed(res, 'POST, OPTIONS')
       else if (refused !== undefined) sendError(res, refused)
       else if (req.method === 'GET') get(parts, req, res)
       else if (req.method === 'DELETE') end(parts, req, res)
@@ -95,16 +98,16 @@ function post(request: Post): void {
 }
 
 function take(request: Post, accepted: Accepted, parsed: ParsedText): void {
-  const { req, res, bridge } = request
+  const { req, res } = request
   const era = classifyRequest({
     httpMethod: 'POST',
     headers: eraHeaders(req),
     body: parsed,
-    ...sessionFacts(bridge, req),
+    ...sessionFacts(request, req),
   })
   if (era.kind === 'refused') return sendError(res, era.error, era.idText)
   if (era.kind === 'modern') return serveModern({ ...request, accepted }, era)
-  const refused = versionProblem(bridge, req)
+  const refused = versionProblem(request, req)
   if (refused !== undefined) return sendError(res, refused, parsed.kind === 'message' ? parsed.message.idText : '')
   if (parsed.kind === 'invalid') return sendError(res, { name: parsed.name, message: parsed.reason }, parsed.idText)
   if (parsed.kind === 'batch') return takeBatch(request, accepted, parsed.items)
@@ -113,7 +116,7 @@ function take(request: Post, accepted: Accepted, parsed: ParsedText): void {
 
 function takeMessage(request: Post, accepted: Accepted, message: Message): void {
   const { req, res, bridge } = request
-  const sessionId = headerOf(req, 'mcp-session-id')
+  const sessionId = sessionIdOf(request, req)
   const session = sessionId === undefined ? undefined : bridge.sessions.touch(sessionId)
   if (message.kind !== 'request') {
     bridge.notify(session, message)
@@ -125,8 +128,9 @@ function takeMessage(request: Post, accepted: Accepted, message: Message): void 
   }
   if (isInitialize) {
     // The answer to `initialize` carries the session in its head, so the head waits for it.
-    const { streams, held } = request
-    return initialize(request, message, new PostAnswer(res, { accepted, streams, held }))
+    const { streams, held, stateless } = request
+    const answer = new PostAnswer(res, { accepted, streams, held })
+    return stateless === true ? initializeSessionless(request, message, answer) : initialize(request, message, answer)
   }
   const answer = new PostAnswer(res, answerOptions(request, { accepted, session, idTexts: [message.idText] }))
   answer.track(bridge.request(session, message, answer.sinkFor(message.idText)))
@@ -161,6 +165,14 @@ function initialize({ bridge, res }: Post, message: Message, answer: PostAnswer)
     refused: (error) => answer.refuse(error, idText),
   })
   // Nobody would ever use or end the session of a client that left while it waited.
+  res.once('close', leave)
+}
+
+function initializeSessionless({ bridge, res }: Post, message: Message, answer: PostAnswer): void {
+  const leave = bridge.initializeSessionless(message, {
+    accepted: (text) => answer.respond(text),
+    refused: (error) => answer.refuse(error, message.idText),
+  })
   res.once('close', leave)
 }
 
@@ -202,21 +214,19 @@ function takeBatchItem(bridge: StdioBridge, session: Session, part: { item: Pars
 const unknownSession: WireError = { name: 'session-unknown', message: 'Session not found' }
 const nestedBatch: WireError = { name: 'invalid-request', message: 'Invalid Request: a batch inside a batch' }
 
-function sessionFacts(bridge: StdioBridge, req: IncomingMessage): Pick<RequestFacts, 'sessionRevision'> {
-  const session = bridge.sessions.get(headerOf(req, 'mcp-session-id') ?? '')
+function sessionIdOf({ stateless }: FrontDoorParts, req: IncomingMessage): string | undefined {
+  return stateless === true ? undefined : headerOf(req, 'mcp-session-id')
+}
+
+function sessionFacts(parts: FrontDoorParts, req: IncomingMessage): Pick<RequestFacts, 'sessionRevision'> {
+  const session = parts.bridge.sessions.get(sessionIdOf(parts, req) ?? '')
   return session === undefined ? {} : { sessionRevision: session.protocolVersion }
 }
 
 /** A version is good when the proxy knows it, or has told it this client itself because its server speaks nothing else. */
-function versionProblem(bridge: StdioBridge, req: IncomingMessage): WireError | undefined {
+function versionProblem(parts: FrontDoorParts, req: IncomingMessage): WireError | undefined {
   const requested = headerOf(req, 'mcp-protocol-version')
   if (requested === undefined || isServedRevision(requested)) return undefined
-  const session = bridge.sessions.get(headerOf(req, 'mcp-session-id') ?? '')
-  if (session?.protocolVersion === requested) return undefined
-  const supported = [...legacyRevisions]
-  return {
-    name: 'version-unsupported',
-    message: `Bad Request: unsupported protocol version (supported versions: ${supported.join(', ')})`,
-    data: { supported, requested: requested.slice(0, 100) },
-  }
+  const session = parts.bridge.sessions.get(sessionIdOf(parts, req) ?? '')
+  return session?.protocolVersion === requested ? undefined : unsupportedVersionError(requested, legacyRevisions)
 }

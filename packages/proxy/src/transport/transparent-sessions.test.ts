@@ -121,6 +121,22 @@ describe('a session in front of an HTTP server', () => {
     const { status, json } = await post(port, { id: 5, method: 'initialize', params: {} })
     expect([status, json.id]).toEqual([503, 5])
   })
+
+  it('that was not begun here is named to nobody', async () => {
+    const { port, server } = await pair({ sessions: 1 })
+    const waiting: (() => unknown)[] = []
+    server.script = (_req, res) => {
+      const id = `id${waiting.length}`
+      waiting.push(() => res.writeHead(200, { 'mcp-session-id': id }).end('{}'))
+      if (waiting.length === 2) for (const answer of waiting) answer()
+      return true
+    }
+    const call = { id: 1, method: 'initialize', params: {} }
+    const ids = (await Promise.all([post(port, call), post(port, call)])).map((res) => res.headers['mcp-session-id'])
+    expect(ids.filter((id) => id !== undefined)).toHaveLength(1)
+    server.script = (_req, res) => (res.writeHead(400, { 'mcp-session-id': 'x' }).end('{}'), true)
+    expect((await post(port, { id: 1, method: 'a' })).headers['mcp-session-id']).toBeUndefined()
+  })
 })
 
 describe('a session whose server was restarted', () => {
@@ -202,6 +218,15 @@ describe('a session whose server was restarted', () => {
     expect(fixture.proxy.stats().sessions).toBe(0)
   })
 
+  it('waits for a new server that says 429, which is no word about the session', async () => {
+    const fixture = await pair()
+    const id = await initialize(fixture.port)
+    const next = await restart(fixture)
+    let refused = 0
+    next.script = (_req, res) => (refused += 1) < 3 && (res.writeHead(429).end(), true)
+    expect((await post(fixture.port, { id: 1, method: 'a' }, withSession(id))).status).toBe(200)
+  })
+
   it('ends at once with DELETE, without troubling the new server', async () => {
     const fixture = await pair()
     const id = await initialize(fixture.port)
@@ -229,6 +254,14 @@ describe('a session the server has forgotten', () => {
     const { status, json } = await post(port, { id: 1, method: 'a' }, withSession(id))
     expect([status, json.id]).toEqual([200, 1])
     expect(server.seen.filter(({ body }) => body.includes('"method":"a"'))).toHaveLength(2)
+  })
+
+  it('stays as it is when the server says 404 to a method that no session has', async () => {
+    const { port, server } = await pair()
+    const id = await initialize(port)
+    server.script = (req, res) => req.method === 'PUT' && (res.writeHead(404).end(), true)
+    expect((await fetchText({ port, method: 'PUT', headers: withSession(id) })).status).toBe(404)
+    expect((await post(port, { id: 1, method: 'a' }, withSession(id))).json.result).toMatchObject({ session: id })
   })
 
   it('ends when the server forgets it again at once', async () => {
@@ -273,6 +306,23 @@ describe('the event stream of a session', () => {
     stream.write('data: {"n":2}\n\n')
     expect(await events.next()).toEqual({ data: '{"n":2}' })
     expect(next.seen.at(-1)?.headers['last-event-id']).toBeUndefined()
+    events.close()
+  })
+
+  it('whose head comes late is a stream already: it waits for the next server, and holds up no end', async () => {
+    const fixture = await pair({ backendWaitMs: 300 })
+    const id = await initialize(fixture.port)
+    const isStream = (req: { method?: string | undefined }): boolean => req.method === 'GET'
+    fixture.server.script = (req) => isStream(req)
+    const stream = openEvents(fixture.port, '/mcp', withSession(id))
+    await expect.poll(() => fixture.server.seen.some(isStream)).toBe(true)
+    expect(fixture.proxy.stats()).toMatchObject({ inFlight: 0, streams: 1 })
+    await new Promise((resolve) => setTimeout(resolve, 400))
+    const next = await restart(fixture)
+    const events = await stream
+    expect(events.response.statusCode).toBe(200)
+    ;[...next.sessions.values()].at(-1)?.write('data: 1\n\n')
+    expect(await events.next()).toEqual({ data: '1' })
     events.close()
   })
 

@@ -5,7 +5,7 @@ import { headerOf, parseAccept } from '../front-door.ts'
 import type { HeldBytes } from '../held-bytes.ts'
 import type { ProxyLimits } from '../limits.ts'
 import type { Era } from '../mcp/revision.ts'
-import type { BackendInfo, FrontMode, ProxyLog, SessionJournal } from '../proxy-config.ts'
+import type { BackendInfo, HttpConnection, ProxyLog, SessionJournal } from '../proxy-config.ts'
 import { sendError } from '../respond.ts'
 import { BackendEra } from './backend-era.ts'
 import { BackendGate } from './backend-gate.ts'
@@ -29,6 +29,8 @@ export interface TransparentOptions {
   readonly trustsForwarded: boolean
   readonly endpointPrefix: string
   readonly journal: SessionJournal | undefined
+  /** Whether sessions are not tracked, and what needs one is refused. */
+  readonly stateless: boolean
   /** What the server is taken to speak. */
   readonly era: Era | 'auto'
   /** Where the proxy listens. */
@@ -59,7 +61,7 @@ export class TransparentForwarder {
     this.#pin = options.era
     this.#log = log
     this.#gate = new BackendGate()
-    this.#health = new BackendHealth(limits, log)
+    this.#health = new BackendHealth(options)
     this.#parts = {
       ...options,
       authority: () => options.authority(),
@@ -121,15 +123,15 @@ export class TransparentForwarder {
   }
 
   /** Waits until the backend answers, then sends it the requests that waited. */
-  async attach(origin: string, transport: FrontMode, signal: AbortSignal): Promise<BackendInfo> {
+  async attach(connection: HttpConnection, signal: AbortSignal): Promise<BackendInfo> {
     if (this.#isClosed) throw new ProxyError('closed', 'the proxy is closed')
     this.detach('another server takes its place')
     const attach = this.#attaches
-    const backend = await openBackend(origin, transport, this.#limits)
+    const backend = await openBackend(connection, this.#limits)
     const began = performance.now()
     try {
-      const probe = { origin, transport, pool: backend.pool, limits: this.#limits, signal }
-      const { info, knowsLegacy } = await probeBackend({ ...probe, era: this.#pin })
+      const probe = { backend, era: this.#pin, limits: this.#limits, signal }
+      const { info, knowsLegacy } = await probeBackend(probe)
       // Read through a function: the proxy may have been closed during the wait.
       if (this.#parts.isClosed()) throw new ProxyError('closed', 'the proxy is closed')
       if (attach !== this.#attaches) throw new ProxyError('server-gone', 'the server was given up during its start')
@@ -177,9 +179,13 @@ export class TransparentForwarder {
     this.#gate.wakeAll()
   }
 
-  /** Forwards one request now, or when a backend is there. */
-  handle(req: IncomingMessage, res: ServerResponse): void {
-    if (refuseAtEdge(req, res, this.#limits)) return
+  /** Forwards one request now, or when a backend is there. `deadlineMs`: monotonic time at which that wait ends. */
+  handle(
+    req: IncomingMessage,
+    res: ServerResponse,
+    deadlineMs: number = performance.now() + this.#limits.backendWaitMs,
+  ): void {
+    if (refuseAtEdge(req, res, this.#parts)) return
     if (this.#isClosed) return sendError(res, absentError(this.#parts))
     const isGet = req.method === 'GET'
     if (isGet && this.#relays.size + this.#exchanges.size >= this.#limits.backendConnections && this.#isFull()) {
@@ -190,7 +196,7 @@ export class TransparentForwarder {
     if (session !== undefined && parseAccept(req.headers.accept).events) {
       return this.#relay(new EventRelay(this.#parts, session, req, res), res)
     }
-    const exchange = new Exchange(this.#parts, req, res)
+    const exchange = new Exchange(this.#parts, { req, res, deadlineMs })
     this.#exchanges.add(exchange)
     res.once('close', () => this.#exchanges.delete(exchange))
     exchange.start()

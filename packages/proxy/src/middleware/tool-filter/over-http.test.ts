@@ -40,6 +40,28 @@ describe('a tool filter before an HTTP server', () => {
     expect(text).toBe(before + event(list('"a\\""', shown)))
   })
 
+  it.each([
+    ['a batch behind space', 'application/json', (text: string) => `\uFEFF\n [${text}]`],
+    ['an event stream by another spelling', 'Text/Event-Stream', (text: string) => `data: ${text}\n\n`],
+    ['a batch behind space in an event', 'text/event-stream', (text: string) => `data:   [${text}]\n\n`],
+  ])('sees %s', async (_what, type, wrap) => {
+    answer((id) => ({ type, text: wrap(list(id, tools)) }))
+    const { text } = await post(port, { id: 1, method: 'tools/list' })
+    expect(text).toContain('shout')
+    expect(text).not.toContain('hidden')
+  })
+
+  it('refuses the stream of a session that cannot be read', async () => {
+    const headers = { 'mcp-session-id': await initialize(port) }
+    const text = gzipSync(`data: ${list('1', tools)}\n\n`)
+    server.script = (_req, res) => {
+      res.writeHead(200, { 'content-type': 'text/event-stream', 'content-encoding': 'gzip' }).end(text)
+      return true
+    }
+    const { status } = await fetchText({ port, headers: { ...headers, accept: 'text/event-stream' } })
+    expect(status).toBe(502)
+  })
+
   it('asks for an answer that can be read, and refuses one that cannot', async () => {
     answer((id) => ({
       type: 'application/json',

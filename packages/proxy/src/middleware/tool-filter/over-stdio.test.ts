@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { createToolFilter } from './tool-filter.ts'
 import type { FrontMode } from '../../proxy-config.ts'
 import { initialize, openEvents, post } from '../../testing/http-client.ts'
+import { modernRequest, postModern } from '../../testing/modern-client.ts'
 import { startWithServer, type ProxyFixture } from '../../testing/proxy-fixture.ts'
 import type { ScriptedServer, Wire } from '../../testing/scripted-server.ts'
 
@@ -70,6 +71,16 @@ describe('a tool filter before a stdio server', () => {
     server.send({ method: 'notifications/tools/list_changed' })
     expect(await events.message()).toEqual({ jsonrpc: '2.0', method: 'notifications/tools/list_changed' })
     events.close()
+  })
+
+  it('has headers checked by the name that the server gives the tool, and tells nothing of hidden tools by them', async () => {
+    const { port, server } = await serve()
+    const inputSchema = { properties: { region: { type: 'string', 'x-mcp-header': 'Region' } } }
+    server.on('tools/list', () => ({ tools: ['echo', 'hidden'].map((name) => ({ name, inputSchema })) }))
+    const call = (name: string) => postModern(port, modernRequest('tools/call', { name, arguments: { region: 'eu' } }))
+    expect(await call('shout')).toMatchObject({ status: 400, json: { error: { code: -32020 } } })
+    expect((await call('hidden')).json.error).toEqual({ code: -32602, message: 'tool not found' })
+    expect(server.received.map(({ method }) => method)).not.toContain('tools/call')
   })
 })
 

@@ -75,6 +75,14 @@ describe('a call', () => {
     })
   })
 
+  it.each(['["z"]', '{"name":["z"]}', '{"name":{"toString":"z"}}', '{"__proto__":{"name":"z"}}', '{}'])(
+    'with %s, which names no tool by a text, is a call of none',
+    (params) => {
+      const text = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":${params}}`
+      expect(call(rules, text)).toMatchObject({ name: 'tool-unknown' })
+    },
+  )
+
   it.each(['"name":"b","name":"c"', '"name":"b","Name":"c"', '"name":"b","n\\u0061me":"c"', '"NAME":"c"'])(
     'with %s, which two parsers would read differently, is refused',
     (members) => {

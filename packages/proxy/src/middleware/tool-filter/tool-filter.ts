@@ -27,12 +27,12 @@ export function createToolFilter(rules: ToolRules): Middleware {
 function passCall(names: ToolNames, message: Message): Passage {
   if (message.method !== 'tools/call') return { message }
   const params = message.value['params']
-  if (!isRecord(params)) return { message }
+  // Some servers take parameters by position, or a list for its only element: to them that is a name too.
+  if (!isRecord(params)) return { refused: unknownTool }
   const span = findOnlyMember(params, { text: message.text, at: message.paramsStart }, 'name')
   if (span === 'ambiguous') return { refused: ambiguousName }
   const name = params['name']
-  // Without a name nothing can be called; the server says so in its own words.
-  if (span === undefined || typeof name !== 'string') return { message }
+  if (span === undefined || typeof name !== 'string') return { refused: unknownTool }
   const original = names.originalOf(name)
   if (original === undefined) return { refused: unknownTool }
   if (original === name) return { message }
