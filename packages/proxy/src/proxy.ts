@@ -12,11 +12,11 @@ import type { Attachment, BackendConnection, Proxy, ProxyConfig } from './proxy-
 import { refuseUnlistedVersion } from './protocol-version.ts'
 import { sendFault, sendJson, sendText } from './respond.ts'
 import type { BackendCondition } from './transport/backend-health.ts'
+import { Bridge } from './transport/bridge.ts'
 import { HttpPlane } from './transport/http-plane.ts'
 import { createLegacySseFront } from './transport/legacy-sse.ts'
 import { ServerConnection } from './transport/server-connection.ts'
 import { SseStreams } from './transport/sse-stream.ts'
-import { StdioBridge } from './transport/stdio-bridge.ts'
 import { createStreamableFront } from './transport/streamable-http.ts'
 
 /** Builds a proxy. Opens nothing; see {@link Proxy} for `start`, `attach` and `close`. */
@@ -190,7 +190,7 @@ class OneProxy implements Proxy {
     // Over the old SSE transport the stream is the session, and it ends with us.
     const journal = mode === 'sse' || stateless ? undefined : this.#config.journal
     const { openLane, era } = this.#config
-    const bridge = new StdioBridge({
+    const bridge = new Bridge({
       name,
       limits,
       log,

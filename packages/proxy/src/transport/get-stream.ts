@@ -6,13 +6,13 @@ import { parseEventId, type EventId } from '../session/event-id.ts'
 import { EventStore, type EventStoreDeps } from '../session/event-store.ts'
 import type { ResumableStream } from '../session/resumable-stream.ts'
 import type { Session } from '../session/session.ts'
+import type { Bridge } from './bridge.ts'
 import { encodeSseEvent, encodeSseMessage } from './sse-codec.ts'
 import type { SseStreams } from './sse-stream.ts'
-import type { StdioBridge } from './stdio-bridge.ts'
 
 /** What a GET needs. */
 export interface GetStreamParts extends EventStoreDeps {
-  readonly bridge: StdioBridge
+  readonly bridge: Bridge
   readonly streams: SseStreams
 }
 

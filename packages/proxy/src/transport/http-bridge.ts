@@ -7,10 +7,10 @@ import type { HeldBytes } from '../held-bytes.ts'
 import type { ProxyLimits } from '../limits.ts'
 import type { Era } from '../mcp/revision.ts'
 import type { ProxyLog, SessionJournal } from '../proxy-config.ts'
+import { Bridge } from './bridge.ts'
 import type { HttpBackend } from './http-backend.ts'
 import type { CreatePeer } from './server-peer.ts'
 import { SseStreams } from './sse-stream.ts'
-import { StdioBridge } from './stdio-bridge.ts'
 import { createStreamableFront } from './streamable-http.ts'
 
 /** What a bridge to an HTTP server is made of. */
@@ -34,7 +34,7 @@ export interface HttpBridgeOptions {
  */
 export class HttpBridge {
   readonly #options: HttpBridgeOptions
-  readonly #bridge: StdioBridge
+  readonly #bridge: Bridge
   readonly #streams: SseStreams
   readonly #front: FrontDoor
   #backend: HttpBackend | undefined
@@ -42,7 +42,7 @@ export class HttpBridge {
 
   constructor(options: HttpBridgeOptions) {
     this.#options = options
-    this.#bridge = new StdioBridge(options)
+    this.#bridge = new Bridge(options)
     this.#streams = new SseStreams(options)
     this.#front = createStreamableFront({ ...options, bridge: this.#bridge, streams: this.#streams })
   }

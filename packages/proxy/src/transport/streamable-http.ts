@@ -12,15 +12,15 @@ import { unsupportedVersionError } from '../protocol-version.ts'
 import { receiveBody } from '../receive-body.ts'
 import { sendEmpty, sendError, sendMethodNotAllowed } from '../respond.ts'
 import type { Session } from '../session/session.ts'
+import type { Bridge } from './bridge.ts'
 import { answerGet, storeOf } from './get-stream.ts'
 import { serveModern } from './modern-front.ts'
 import { PostAnswer, type PostAnswerOptions } from './post-answer.ts'
 import type { SseStreams } from './sse-stream.ts'
-import type { StdioBridge } from './stdio-bridge.ts'
 
 /** What the front door stands before. */
 export interface FrontDoorParts {
-  readonly bridge: StdioBridge
+  readonly bridge: Bridge
   readonly streams: SseStreams
   readonly limits: ProxyLimits
   readonly held: HeldBytes
@@ -74,7 +74,7 @@ function end({ bridge }: StreamableParts, req: IncomingMessage, res: ServerRespo
   sendEmpty(res, 204)
 }
 
-function knownSession(bridge: StdioBridge, req: IncomingMessage, res: ServerResponse): Session | undefined {
+function knownSession(bridge: Bridge, req: IncomingMessage, res: ServerResponse): Session | undefined {
   const id = headerOf(req, 'mcp-session-id')
   if (id === undefined) {
     sendError(res, { name: 'session-required', message: 'Bad Request: Mcp-Session-Id header is required' })
@@ -197,7 +197,7 @@ function takeBatch(request: Post, accepted: Accepted, items: readonly string[]):
   for (const item of answered) takeBatchItem(bridge, session, { item, answer })
 }
 
-function takeBatchItem(bridge: StdioBridge, session: Session, part: { item: ParsedText; answer: PostAnswer }): void {
+function takeBatchItem(bridge: Bridge, session: Session, part: { item: ParsedText; answer: PostAnswer }): void {
   const { item, answer } = part
   if (item.kind === 'invalid') return answer.refuse({ name: item.name, message: item.reason }, item.idText)
   if (item.kind === 'batch') return answer.refuse(nestedBatch, '')

@@ -8,10 +8,10 @@ import { applySplices, findValue } from '../mcp/raw-message.ts'
 import { prepareRequest } from '../mcp/readdress.ts'
 import { negotiateRevision, newestRevision, type Era } from '../mcp/revision.ts'
 import type { Attachment, ProxyLog, SessionJournal } from '../proxy-config.ts'
+import { BridgeArchive } from '../session/bridge-archive.ts'
 import type { Session } from '../session/session.ts'
 import { announcedLists } from '../session/session-records.ts'
 import { SessionTable } from '../session/session-table.ts'
-import { StdioArchive } from '../session/stdio-archive.ts'
 import { adaptLegacyCall } from './call-adapters.ts'
 import { Call, type CallSink } from './call.ts'
 import { enterChain } from './enter-chain.ts'
@@ -48,7 +48,7 @@ interface OwnServer {
 }
 
 /** What a bridge is made of. */
-export interface StdioBridgeOptions extends LanePoolOptions {
+export interface BridgeOptions extends LanePoolOptions {
   /** Looks at what clients send, and at the answers they get. */
   readonly chain: Chain
   readonly journal?: SessionJournal | undefined
@@ -56,12 +56,12 @@ export interface StdioBridgeOptions extends LanePoolOptions {
   readonly era?: Era | 'auto' | undefined
 }
 
-/** Many client sessions over one stdio server, and over one more for each client that servers may ask something. */
-export class StdioBridge {
+/** Many clients over one server, and over one more for each client that servers may ask something. */
+export class Bridge {
   readonly sessions: SessionTable
   /** The server that all clients share who need none of their own. */
   readonly shared: SharedServer
-  readonly #archive: StdioArchive | undefined
+  readonly #archive: BridgeArchive | undefined
   readonly #lanes: LanePool
   readonly #notices: SessionNotices
   readonly #modern: ModernProcess
@@ -71,7 +71,7 @@ export class StdioBridge {
   readonly #chain: Chain
   readonly #capabilitiesBytes: number
 
-  constructor(options: StdioBridgeOptions) {
+  constructor(options: BridgeOptions) {
     const { name, limits, log, journal, era = 'auto' } = options
     this.#chain = options.chain
     this.#era = era
@@ -79,7 +79,7 @@ export class StdioBridge {
     this.#log = log
     this.#capabilitiesBytes = limits.capabilitiesBytes
     this.#lanes = new LanePool(options)
-    this.#archive = journal === undefined ? undefined : new StdioArchive(journal, limits)
+    this.#archive = journal === undefined ? undefined : new BridgeArchive(journal, limits)
     this.sessions = new SessionTable({
       wake: (id) => this.#wake(id),
       maximum: limits.sessions,
