@@ -221,7 +221,7 @@ class OneProxy implements Proxy {
       get heldBytes() {
         return held.bytes
       },
-      stats: () => ({ sessions: bridge.sessions.size, inFlight: bridge.inFlight, streams: streams.size }),
+      stats: () => ({ sessions: bridge.sessions.table.size, inFlight: bridge.inFlight, streams: streams.size }),
       attach: (backend, signal) => {
         if (backend.kind !== 'stdio') throw new TypeError('not a stdio server')
         return bridge.attach((deps) => new ServerConnection(backend, deps), signal)
@@ -230,10 +230,10 @@ class OneProxy implements Proxy {
       handle: (req, res) => {
         if (!front.handle(req, res, parseTarget(req.url ?? '/'))) sendText(res, 404, 'Not found\n')
       },
-      sweep: () => bridge.sweep(),
+      sweep: () => bridge.sessions.sweep(),
       endStreams: () => {
         bridge.endListens()
-        for (const session of bridge.sessions.values()) session.stream?.end()
+        for (const session of bridge.sessions.table.values()) session.stream?.end()
       },
       close: async (withinMs) => {
         const closed = bridge.close(withinMs)

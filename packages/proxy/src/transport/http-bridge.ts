@@ -54,7 +54,7 @@ export class HttpBridge {
 
   /** Sessions of clients. */
   get sessions(): number {
-    return this.#bridge.sessions.size
+    return this.#bridge.sessions.table.size
   }
 
   /** Open event streams. */
@@ -69,7 +69,7 @@ export class HttpBridge {
 
   /** Whether a session of this id lives here. */
   hasSession(id: string): boolean {
-    return this.#bridge.sessions.get(id) !== undefined
+    return this.#bridge.sessions.table.get(id) !== undefined
   }
 
   /** Answers one request, now or when the server is there. */
@@ -97,13 +97,13 @@ export class HttpBridge {
 
   /** Regular housekeeping. */
   sweep(): void {
-    this.#bridge.sweep()
+    this.#bridge.sessions.sweep()
   }
 
   /** Ends the streams that would otherwise hold up the end of the listener. */
   endStreams(): void {
     this.#bridge.endListens()
-    for (const session of this.#bridge.sessions.values()) session.stream?.end()
+    for (const session of this.#bridge.sessions.table.values()) session.stream?.end()
   }
 
   /** Gives everything up. */
