@@ -19,8 +19,8 @@ afterEach(async () => {
 test.runIf(process.platform === 'linux')(
   'what a killed writer left goes although nobody has waited for the writer yet; a living one keeps its file',
   async () => {
-    // The shell becomes a program that never waits for the child it has inherited.
-    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] })
+    // The shell becomes a program that never waits for the child, which outlives the shell.
+    const parent = spawn('sh', ['-c', 'sleep 0.2 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] })
     try {
       const [line] = await once(parent.stdout, 'data')
       const [dead, living] = [Number(String(line)), process.pid].map((pid) => `.thv-${pid}-${'0'.repeat(32)}.tmp`)
