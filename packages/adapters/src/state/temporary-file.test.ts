@@ -26,10 +26,13 @@ test.runIf(process.platform === 'linux')(
       const [dead, living] = [Number(String(line)), process.pid].map((pid) => `.thv-${pid}-${'0'.repeat(32)}.tmp`)
       for (const name of [dead, living]) await writeFile(join(directory, name!), '{}')
       await expect
-        .poll(async () => {
-          await sweepTemporaries(directory)
-          return await readdir(directory)
-        })
+        .poll(
+          async () => {
+            await sweepTemporaries(directory)
+            return await readdir(directory)
+          },
+          { timeout: 10_000 },
+        )
         .toEqual([living])
       expect(process.kill(Number(String(line)), 0)).toBe(true)
     } finally {
