@@ -12,11 +12,11 @@ import type { Attachment, BackendConnection, Proxy, ProxyConfig } from './proxy-
 import { refuseUnlistedVersion } from './protocol-version.ts'
 import { sendFault, sendJson, sendText } from './respond.ts'
 import type { BackendCondition } from './transport/backend-health.ts'
+import { Bridge } from './transport/bridge.ts'
 import { HttpPlane } from './transport/http-plane.ts'
 import { createLegacySseFront } from './transport/legacy-sse.ts'
 import { ServerConnection } from './transport/server-connection.ts'
 import { SseStreams } from './transport/sse-stream.ts'
-import { StdioBridge } from './transport/stdio-bridge.ts'
 import { createStreamableFront } from './transport/streamable-http.ts'
 
 /** Builds a proxy. Opens nothing; see {@link Proxy} for `start`, `attach` and `close`. */
@@ -190,7 +190,7 @@ class OneProxy implements Proxy {
     // Over the old SSE transport the stream is the session, and it ends with us.
     const journal = mode === 'sse' || stateless ? undefined : this.#config.journal
     const { openLane, era } = this.#config
-    const bridge = new StdioBridge({
+    const bridge = new Bridge({
       name,
       limits,
       log,
@@ -221,7 +221,7 @@ class OneProxy implements Proxy {
       get heldBytes() {
         return held.bytes
       },
-      stats: () => ({ sessions: bridge.sessions.size, inFlight: bridge.inFlight, streams: streams.size }),
+      stats: () => ({ sessions: bridge.sessions.table.size, inFlight: bridge.inFlight, streams: streams.size }),
       attach: (backend, signal) => {
         if (backend.kind !== 'stdio') throw new TypeError('not a stdio server')
         return bridge.attach((deps) => new ServerConnection(backend, deps), signal)
@@ -230,10 +230,10 @@ class OneProxy implements Proxy {
       handle: (req, res) => {
         if (!front.handle(req, res, parseTarget(req.url ?? '/'))) sendText(res, 404, 'Not found\n')
       },
-      sweep: () => bridge.sweep(),
+      sweep: () => bridge.sessions.sweep(),
       endStreams: () => {
         bridge.endListens()
-        for (const session of bridge.sessions.values()) session.stream?.end()
+        for (const session of bridge.sessions.table.values()) session.stream?.end()
       },
       close: async (withinMs) => {
         const closed = bridge.close(withinMs)

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { lstat, mkdir, open, readdir, unlink } from 'node:fs/promises'
+import { lstat, mkdir, open, readdir, readFile, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { systemCodeOf } from '@thv/core'
 import { stateLimits } from './state-limits.ts'
@@ -48,16 +48,20 @@ export async function sweepTemporaries(directory: string): Promise<void> {
     const found = await lstat(path).catch(() => undefined)
     if (found === undefined) continue
     // A number that was given to another process hides a leftover until it is too old for any write.
-    if (!isRunning(Number(writer)) || Date.now() - found.mtimeMs > stateLimits.temporaryMaxAgeMs) await discard(path)
+    if (!(await isRunning(Number(writer))) || Date.now() - found.mtimeMs > stateLimits.temporaryMaxAgeMs)
+      await discard(path)
   }
 }
 
-function isRunning(pid: number): boolean {
+async function isRunning(pid: number): Promise<boolean> {
   try {
-    return process.kill(pid, 0)
+    process.kill(pid, 0)
   } catch (error) {
     return systemCodeOf(error) === 'EPERM'
   }
+  // A process that was killed and that nobody has waited for yet still takes signals, but writes nothing.
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+  return !/\) [ZX] /.test(stat)
 }
 
 type Handle = Awaited<ReturnType<typeof open>>

@@ -4,7 +4,7 @@ import { isRecord, param, parseText, type Message } from '../mcp/message.ts'
 import type { SessionRecord } from '../proxy-config.ts'
 import { listNames, type ListName } from './missed-changes.ts'
 
-/** A session in front of a stdio server, as it stands in the journal. */
+/** A session on a bridge, as it stands in the journal. */
 export interface StoredSession {
   readonly protocolVersion: string
   readonly lists: readonly ListName[]
@@ -49,7 +49,7 @@ export function recordChanges(message: Message): Readonly<Record<string, string 
   }
 }
 
-/** Reads a record; undefined when it is not one of a session in front of a stdio server. */
+/** Reads a record; undefined when it is not one of a session on a bridge. */
 export function parseSessionRecord(record: SessionRecord): StoredSession | undefined {
   const { kind, version = '', lists = '', capabilities = '{}', initialize, initialized = '', level } = record
   if ((kind !== 'shared' && kind !== 'lane') || version === '') return undefined

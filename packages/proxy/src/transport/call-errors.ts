@@ -28,3 +28,8 @@ export const memoryError = busyError('too much is waiting to be sent or read')
 export function tooLargeError(limitBytes: number): WireError {
   return { name: 'answer-too-large', message: `The server's answer is longer than ${limitBytes} bytes` }
 }
+
+/** The refusal of a request that cannot be served as it is. */
+export function invalidError(reason: string): WireError {
+  return { name: 'invalid-request', message: `Invalid Request: ${reason}` }
+}

@@ -34,6 +34,17 @@ export function refuseByEra(
   return classified.kind === 'refused' ? classified : undefined
 }
 
+/** The watch over an answer that may show of which era the server is; undefined for any other. */
+export function watchEra(
+  req: IncomingMessage,
+  { status, isInitialize }: { status: number; isInitialize: boolean },
+  limitBytes: number,
+): EraWatch | undefined {
+  if (status < 400 || status >= 500) return undefined
+  const isModern = saysModern(req)
+  return isModern || isInitialize ? new EraWatch(isModern ? 'modern' : 'initialize', status, limitBytes) : undefined
+}
+
 /** Reads along in a refusal that may show that the server is of another era than was thought. */
 export class EraWatch {
   readonly #asked: 'modern' | 'initialize'

@@ -3,11 +3,11 @@ import { buildErrorText, type WireError } from '../errors.ts'
 import { headerOf, parseAccept } from '../front-door.ts'
 import { Hold } from '../held-bytes.ts'
 import { buildResponseHeaders } from '../header-rules.ts'
-import { parseText } from '../mcp/message.ts'
 import { refuseBody } from '../refuse-body.ts'
 import { sendEmpty, sendError, sendFault, sendText, writeForwardedHead } from '../respond.ts'
 import { backendTarget } from './backend-target.ts'
-import { EraWatch, refuseByEra, saysModern } from './era-watch.ts'
+import { droppedOfAnswer, droppedOfRequest } from './dropped-headers.ts'
+import { refuseByEra, watchEra, type EraWatch } from './era-watch.ts'
 import { ExchangeSteps } from './exchange-steps.ts'
 import {
   absentError,
@@ -19,11 +19,13 @@ import {
 } from './forward-parts.ts'
 import type { HttpBackend } from './http-backend.ts'
 import type { HttpSession } from './http-sessions.ts'
-import { peekBody, type PeekedBody } from './peek-body.ts'
+import { lostError, silenceError, type Fate } from './lost-call.ts'
+import { requestIdIn, type PeekedBody } from './peek-body.ts'
 import { isReplayable, receiveRequestBody, type RequestBody } from './request-body.ts'
 import { memoryError } from './call-errors.ts'
-import { versionIn } from './session-revival.ts'
-import { encodeSseMessage, isEventStream, SseParser } from './sse-codec.ts'
+import { AnswerToInitialize, beginSession } from './session-beginning.ts'
+import { lookUpSession, unknownSession } from './session-lookup.ts'
+import { encodeSseMessage, isEventStream } from './sse-codec.ts'
 import { SseOpening } from './sse-opening.ts'
 import { UnreadBound } from './unread-bound.ts'
 import { isSilence, Upstream, type ReplyHead, type ReplyTaker } from './upstream.ts'
@@ -60,7 +62,7 @@ export class Exchange implements ReplyTaker {
   /** As declared by the server; -1 without. */
   #length = -1
   #eraWatch: EraWatch | undefined
-  #answerToInitialize: { session: HttpSession; text: string; isStream: boolean } | undefined
+  #answerToInitialize: AnswerToInitialize | undefined
 
   constructor(parts: ForwardParts, { req, res, deadlineMs }: Arrival) {
     this.#parts = parts
@@ -98,7 +100,8 @@ export class Exchange implements ReplyTaker {
     if (head.status === 404 && this.#session !== undefined && this.#retake(this.#session)) return false
     this.#isStream = isEventStream(head.headers['content-type'])
     const backend = this.#backend
-    this.#watchEra(head.status)
+    const isInitialize = this.#peeked.kind === 'initialize'
+    this.#eraWatch = watchEra(this.#req, { status: head.status, isInitialize }, this.#parts.limits.collectBytes)
     try {
       if (this.#steps?.head(head) === true) {
         this.#heldHead = head
@@ -115,7 +118,7 @@ export class Exchange implements ReplyTaker {
   }
 
   data(chunk: Buffer): boolean {
-    if (this.#answerToInitialize !== undefined) this.#noteAnswer(this.#answerToInitialize, chunk)
+    this.#answerToInitialize?.note(chunk)
     this.#eraWatch?.note(chunk)
     const bytes = this.#step(chunk)
     if (bytes.length === 0) return true
@@ -134,7 +137,7 @@ export class Exchange implements ReplyTaker {
     }
     const rest = this.#steps?.end()
     if (this.#heldHead !== undefined) this.#sendHead(this.#heldHead, rest?.length)
-    if (rest !== undefined && this.#answerToInitialize !== undefined) this.#noteAnswer(this.#answerToInitialize, rest)
+    if (rest !== undefined) this.#answerToInitialize?.note(rest)
     this.#res.end(rest)
   }
 
@@ -148,7 +151,7 @@ export class Exchange implements ReplyTaker {
       return waitForChange(this.#parts, this.#journey(), { atMostMs, done: (readiness) => this.#proceed(readiness) })
     }
     this.#parts.log('warn', 'a request to the HTTP backend failed', { error: error.message, wasSent })
-    if (isSilence(error)) return this.#refuse(this.#silenceError())
+    if (isSilence(error)) return this.#refuse(silenceError(this.#parts.name))
     const isWhole = this.#body.kind !== 'streamed' || this.#body.stream.isWhole
     this.#lose(!wasSent ? 'not-sent' : isWhole ? 'unknown' : 'sent-in-part')
   }
@@ -160,31 +163,12 @@ export class Exchange implements ReplyTaker {
 
   #received(body: RequestBody): void {
     this.#body = body
-    const { sessions } = this.#parts
-    // Modern knows no sessions: an id that rides along opens nothing, and ends here.
-    const mayName = !this.#parts.stateless && !saysModern(this.#req)
-    const id = mayName ? headerOf(this.#req, 'mcp-session-id') : undefined
-    const known = id === undefined ? undefined : sessions.get(id)
-    this.#peeked = peekBody(this.#req.method, body, {
-      isSessionKnown: known !== undefined,
-      hasSessionId: id !== undefined,
-    })
-    const { kind } = this.#peeked
-    if (kind === 'batch') {
-      return this.#refuse({ name: 'batch-refused', message: 'Invalid Request: batches are not supported here' })
-    }
-    if (kind === 'initialize') {
-      if (sessions.isFull) return this.#refuse({ name: 'too-many-sessions', message: 'Too many sessions' })
-    } else if (id !== undefined) {
-      if (known === undefined) return this.#refuse(sessionUnknown)
-      if (this.#req.method === 'DELETE' && known.backend !== this.#parts.gate.current) {
-        // The server that knew the session is gone, and with it the session.
-        sessions.delete(known)
-        return sendEmpty(this.#res, 200)
-      }
-      this.#session = known
-      known.active += 1
-    }
+    const found = lookUpSession(this.#parts, this.#req, body)
+    if (found.kind === 'refused') return this.#refuse(found.error)
+    if (found.kind === 'ended') return sendEmpty(this.#res, 200)
+    this.#peeked = found.peeked
+    this.#session = found.session
+    if (found.session !== undefined) found.session.active += 1
     whenReady(this.#parts, this.#journey(), (readiness) => this.#proceed(readiness))
   }
 
@@ -195,7 +179,7 @@ export class Exchange implements ReplyTaker {
   #proceed(readiness: Readiness): void {
     if (this.#res.destroyed) return
     if (readiness === 'absent') return this.#refuse(absentError(this.#parts))
-    if (readiness === 'gone') return this.#refuse(sessionUnknown)
+    if (readiness === 'gone') return this.#refuse(unknownSession)
     if (!isReplayable(this.#body)) return this.#lose('not-sent')
     try {
       this.#send(readiness)
@@ -211,7 +195,8 @@ export class Exchange implements ReplyTaker {
     if (path === undefined) return sendText(this.#res, 404, 'Not found\n')
     this.#backend = backend
     const opensSseStream = backend.transport === 'sse' && method === 'GET'
-    const ours = opensSseStream ? withoutEncoding : this.#passesSession() ? nothingMore : withoutSession
+    const isInitialize = this.#peeked.kind === 'initialize'
+    const ours = droppedOfRequest(this.#req, { opensSseStream, isInitialize, stateless: this.#parts.stateless })
     const without = this.#steps?.withoutHeaders(ours) ?? ours
     const headers = requestHeaders(this.#parts, this.#req, backend, without)
     if (this.#steps !== undefined) headers.push(...this.#steps.newHeaders)
@@ -232,11 +217,6 @@ export class Exchange implements ReplyTaker {
       this,
     )
     this.#upstream.send()
-  }
-
-  /** Where sessions are not tracked, an id is between client and server, except with what begins a session. */
-  #passesSession(): boolean {
-    return this.#parts.stateless && !saysModern(this.#req) && this.#peeked.kind !== 'initialize'
   }
 
   /** How long the server may keep quiet; one that serves a stream may send its head with the first event. */
@@ -264,12 +244,13 @@ export class Exchange implements ReplyTaker {
   }
 
   /** `length` when it is not the one that the server told. */
-  #sendHead({ status, headers, raw }: ReplyHead, length?: number): void {
-    const session = this.#session ?? this.#createSession(status, headers)
+  #sendHead(head: ReplyHead, length?: number): void {
+    const { status, headers, raw } = head
+    const session = this.#session ?? this.#beginSession(head)
     if (session !== undefined && this.#req.method === 'DELETE' && (status === 404 || (status >= 200 && status < 300))) {
       this.#parts.sessions.delete(session)
     }
-    const dropped = droppedHeaders(this.#parts.stateless, this.#steps?.isUntouched ?? true)
+    const dropped = droppedOfAnswer(this.#parts.stateless, this.#steps?.isUntouched ?? true)
     const kept = buildResponseHeaders(raw, dropped)
     if (length !== undefined) kept.push('Content-Length', String(length))
     if (session !== undefined && headers['mcp-session-id'] !== undefined) kept.push('mcp-session-id', session.clientId)
@@ -293,47 +274,18 @@ export class Exchange implements ReplyTaker {
     return refused !== undefined
   }
 
-  #watchEra(status: number): void {
-    if (status < 400 || status >= 500) return
-    const isModern = saysModern(this.#req)
-    if (!isModern && this.#peeked.kind !== 'initialize') return
-    this.#eraWatch = new EraWatch(isModern ? 'modern' : 'initialize', status, this.#parts.limits.collectBytes)
-  }
-
-  #createSession(status: number, headers: ReplyHead['headers']): HttpSession | undefined {
-    const backendId = headers['mcp-session-id']
-    const { sessions, limits, stateless } = this.#parts
-    if (
-      stateless ||
-      status !== 200 ||
-      saysModern(this.#req) ||
-      typeof backendId !== 'string' ||
-      backendId === '' ||
-      sessions.isFull
-    )
-      return undefined
-    const bytes = this.#peeked.kind === 'initialize' ? this.#peeked.bytes : undefined
-    const isKept = bytes !== undefined && bytes.length <= limits.initBodyBytes
-    const session = sessions.create({
-      path: this.#req.url ?? '/',
-      backendPath: this.#upstream?.path ?? '/',
-      // A copy: what came from the socket is a slice of a buffer many times as large.
-      initBody: isKept ? Buffer.from(bytes) : undefined,
-      backendId,
+  #beginSession(head: ReplyHead): HttpSession | undefined {
+    const session = beginSession(this.#parts, {
+      req: this.#req,
+      peeked: this.#peeked,
+      head,
       backend: this.#backend,
+      backendPath: this.#upstream?.path ?? '/',
     })
-    if (bytes !== undefined) this.#answerToInitialize = { session, text: '', isStream: this.#isStream }
+    if (session !== undefined && this.#peeked.kind === 'initialize') {
+      this.#answerToInitialize = new AnswerToInitialize(this.#parts, session, this.#isStream)
+    }
     return session
-  }
-
-  /** The answer to `initialize` tells the version. It passes on at once; what is kept of it is bounded. */
-  #noteAnswer(answer: { session: HttpSession; text: string; isStream: boolean }, chunk: Buffer): void {
-    answer.text += chunk.toString('utf8')
-    const isTooLong = answer.text.length > this.#parts.limits.collectBytes
-    const texts = answer.isStream ? new SseParser(Infinity).push(answer.text).map(({ data }) => data) : [answer.text]
-    const version = texts.map((text) => versionIn(text)).find((found) => found !== undefined)
-    if (version !== undefined) this.#parts.sessions.agree(answer.session, version)
-    if (version !== undefined || isTooLong) this.#answerToInitialize = undefined
   }
 
   #step(chunk: Buffer): Buffer {
@@ -375,37 +327,19 @@ export class Exchange implements ReplyTaker {
   }
 
   /** No answer will come. An event stream that stands between two events can still say so. */
-  #lose(fate: keyof typeof fates): void {
-    const { name } = this.#parts
-    const { outcome, error: errorName, says } = fates[fate]
-    const error: WireError = {
-      name: errorName,
-      message: `The connection to the server "${name}" was lost; ${says}`,
-      data: { outcome, backend: name },
-    }
+  #lose(fate: Fate): void {
+    const error = lostError(this.#parts.name, fate)
     if (!this.#res.headersSent) return this.#refuse(error)
-    const idText = this.#requestId()
+    const idText = requestIdIn(this.#req.method, this.#body)
     const isBetweenEvents = this.#tail === '' || /(?:\n\n|\r\r|\n\r\n)$/.test(this.#tail)
     if (this.#isStream && this.#req.method === 'POST' && idText !== '' && isBetweenEvents) {
       this.#res.end(encodeSseMessage(buildErrorText(error, idText)))
     } else this.#res.destroy()
   }
 
-  #silenceError(): WireError {
-    const { name } = this.#parts
-    const message = `Timeout: the server "${name}" took the call and gave no answer in time; the call may have run`
-    return { name: 'timeout', message, data: { outcome: 'unknown', backend: name } }
-  }
-
   #refuse(error: WireError): void {
-    sendError(this.#res, error, this.#requestId())
+    sendError(this.#res, error, requestIdIn(this.#req.method, this.#body))
     this.#req.resume()
-  }
-
-  #requestId(): string {
-    if (this.#body.kind !== 'whole' || this.#req.method !== 'POST') return ''
-    const parsed = parseText(this.#body.bytes.toString('utf8'))
-    return parsed.kind === 'message' && parsed.message.kind === 'request' ? parsed.message.idText : ''
   }
 
   #close(): void {
@@ -417,27 +351,4 @@ export class Exchange implements ReplyTaker {
   }
 }
 
-/**
- * Only ids of sessions that are known here may reach a client: any other may be, or become, somebody else's.
- * Where no sessions are kept, ids are between client and server.
- */
-function droppedHeaders(stateless: boolean, isUntouched: boolean): ReadonlySet<string> | undefined {
-  if (stateless) return isUntouched ? undefined : lengthHeader
-  return isUntouched ? sessionHeader : sessionAndLength
-}
-
-/** What may have become of a call whose connection was lost. What did not arrive as a whole cannot have run. */
-const fates = {
-  unknown: { outcome: 'unknown', error: 'backend-unreachable', says: 'the call may have run' },
-  'sent-in-part': { outcome: 'not-sent', error: 'backend-unreachable', says: 'the call was not sent as a whole' },
-  'not-sent': { outcome: 'not-sent', error: 'server-absent', says: 'the call was not sent; send it again' },
-} as const
 const nothing = Buffer.alloc(0)
-const sessionUnknown: WireError = { name: 'session-unknown', message: 'Session not found' }
-const sessionHeader: ReadonlySet<string> = new Set(['mcp-session-id'])
-const lengthHeader: ReadonlySet<string> = new Set(['content-length'])
-const sessionAndLength: ReadonlySet<string> = new Set(['mcp-session-id', 'content-length'])
-const withoutSession = sessionHeader
-const nothingMore: ReadonlySet<string> = new Set()
-// A compressed endpoint event could not be rewritten.
-const withoutEncoding: ReadonlySet<string> = new Set(['mcp-session-id', 'accept-encoding'])

@@ -6,13 +6,13 @@ import { parseEventId, type EventId } from '../session/event-id.ts'
 import { EventStore, type EventStoreDeps } from '../session/event-store.ts'
 import type { ResumableStream } from '../session/resumable-stream.ts'
 import type { Session } from '../session/session.ts'
+import type { Bridge } from './bridge.ts'
 import { encodeSseEvent, encodeSseMessage } from './sse-codec.ts'
 import type { SseStreams } from './sse-stream.ts'
-import type { StdioBridge } from './stdio-bridge.ts'
 
 /** What a GET needs. */
 export interface GetStreamParts extends EventStoreDeps {
-  readonly bridge: StdioBridge
+  readonly bridge: Bridge
   readonly streams: SseStreams
 }
 
@@ -38,7 +38,7 @@ export function answerGet(get: Get): void {
   if (last !== undefined && stream !== undefined) return resume(get, stream, last)
   if (last?.kind === 'post') return answerLost(get, last)
   if (isReplaced(get, last)) return sendError(res, replacedError)
-  get.bridge.noteEverything(session)
+  get.bridge.sessions.noteEverything(session)
   openGetStream(get)
 }
 
@@ -67,7 +67,7 @@ function resume(get: Get, stream: ResumableStream, last: EventId): void {
   if (rest === 'lost') return answerLost(get, last)
   const isWhole = stream.attach(streams.open(res), last.position)
   const isGet = stream.beginning.kind === 'get'
-  if (!isWhole) bridge.noteEverything(session)
+  if (!isWhole) bridge.sessions.noteEverything(session)
   // What was noted while nobody read the stream has just been sent.
   else if (isGet) session.missed.take()
   opened(get)
@@ -76,8 +76,8 @@ function resume(get: Get, stream: ResumableStream, last: EventId): void {
 
 function opened({ bridge, session, res }: Get): void {
   res.flushHeaders()
-  bridge.streamOpened(session)
-  res.once('close', () => bridge.sessions.touch(session.id))
+  session.lane?.streamOpened()
+  res.once('close', () => bridge.sessions.table.touch(session.id))
 }
 
 function tellMissed(session: Session): void {

@@ -7,10 +7,10 @@ import type { HeldBytes } from '../held-bytes.ts'
 import type { ProxyLimits } from '../limits.ts'
 import type { Era } from '../mcp/revision.ts'
 import type { ProxyLog, SessionJournal } from '../proxy-config.ts'
+import { Bridge } from './bridge.ts'
 import type { HttpBackend } from './http-backend.ts'
 import type { CreatePeer } from './server-peer.ts'
 import { SseStreams } from './sse-stream.ts'
-import { StdioBridge } from './stdio-bridge.ts'
 import { createStreamableFront } from './streamable-http.ts'
 
 /** What a bridge to an HTTP server is made of. */
@@ -34,7 +34,7 @@ export interface HttpBridgeOptions {
  */
 export class HttpBridge {
   readonly #options: HttpBridgeOptions
-  readonly #bridge: StdioBridge
+  readonly #bridge: Bridge
   readonly #streams: SseStreams
   readonly #front: FrontDoor
   #backend: HttpBackend | undefined
@@ -42,7 +42,7 @@ export class HttpBridge {
 
   constructor(options: HttpBridgeOptions) {
     this.#options = options
-    this.#bridge = new StdioBridge(options)
+    this.#bridge = new Bridge(options)
     this.#streams = new SseStreams(options)
     this.#front = createStreamableFront({ ...options, bridge: this.#bridge, streams: this.#streams })
   }
@@ -54,7 +54,7 @@ export class HttpBridge {
 
   /** Sessions of clients. */
   get sessions(): number {
-    return this.#bridge.sessions.size
+    return this.#bridge.sessions.table.size
   }
 
   /** Open event streams. */
@@ -69,7 +69,7 @@ export class HttpBridge {
 
   /** Whether a session of this id lives here. */
   hasSession(id: string): boolean {
-    return this.#bridge.sessions.get(id) !== undefined
+    return this.#bridge.sessions.table.get(id) !== undefined
   }
 
   /** Answers one request, now or when the server is there. */
@@ -97,13 +97,13 @@ export class HttpBridge {
 
   /** Regular housekeeping. */
   sweep(): void {
-    this.#bridge.sweep()
+    this.#bridge.sessions.sweep()
   }
 
   /** Ends the streams that would otherwise hold up the end of the listener. */
   endStreams(): void {
     this.#bridge.endListens()
-    for (const session of this.#bridge.sessions.values()) session.stream?.end()
+    for (const session of this.#bridge.sessions.table.values()) session.stream?.end()
   }
 
   /** Gives everything up. */

@@ -38,12 +38,12 @@ export function createLegacySseFront(parts: LegacySseParts): FrontDoor {
 
 function openStream(parts: LegacySseParts, req: IncomingMessage, res: ServerResponse): void {
   const { bridge, streams } = parts
-  const session = bridge.openSession()
+  const session = bridge.sessions.open()
   if (session === undefined) return sendError(res, { name: 'too-many-sessions', message: 'Too many sessions' })
   const stream = streams.open(res)
   session.stream = stream
   // In this transport the stream is the session: no other way leads back to the client.
-  res.once('close', () => bridge.endSession(session))
+  res.once('close', () => bridge.sessions.end(session))
   stream.send(
     encodeSseEvent({ event: 'endpoint', data: `${publicBase(parts, req)}/messages?session_id=${session.id}` }),
   )
@@ -68,7 +68,7 @@ function post(
   const query = new URLSearchParams(target.query)
   const id = query.get('session_id') ?? query.get('sessionId')
   if (id === null) return sendError(res, { name: 'session-required', message: 'Bad Request: session_id is required' })
-  const session = parts.bridge.sessions.touch(id)
+  const session = parts.bridge.sessions.table.touch(id)
   if (session === undefined) return sendError(res, { name: 'session-unknown', message: 'Session not found' })
   const problem = mediaProblem(req)
   if (problem !== undefined) return sendError(res, problem)
@@ -97,10 +97,10 @@ function take({ bridge }: LegacySseParts, session: Session, message: Message): v
     bridge.request(session, message, { progress: send, related, response: send, refused, cancelled: () => undefined })
     return
   }
-  bridge.initialize(message, {
+  bridge.sessions.initialize(message, {
     begin: (protocolVersion) => {
       // The stream may have ended, and the session with it, while a server was started.
-      if (bridge.sessions.get(session.id) !== session) return undefined
+      if (bridge.sessions.table.get(session.id) !== session) return undefined
       session.protocolVersion = protocolVersion
       return session
     },

@@ -4,14 +4,14 @@ import type { HeldBytes } from '../held-bytes.ts'
 import type { ProxyLimits } from '../limits.ts'
 import type { Classification } from '../mcp/classify-request.ts'
 import { sendEmpty, sendError } from '../respond.ts'
+import type { Bridge } from './bridge.ts'
 import { ModernAnswer } from './modern-answer.ts'
 import { encodeSseMessage } from './sse-codec.ts'
 import type { SseStreams } from './sse-stream.ts'
-import type { StdioBridge } from './stdio-bridge.ts'
 
 /** One POST of a Modern client, and what it is answered with. */
 export interface ModernRequest {
-  readonly bridge: StdioBridge
+  readonly bridge: Bridge
   readonly streams: SseStreams
   readonly limits: ProxyLimits
   readonly held: HeldBytes

@@ -27,3 +27,10 @@ export function peekBody(
   const { kind, method: name } = parsed.message
   return kind === 'request' && name === 'initialize' ? { kind: 'initialize', bytes: body.bytes } : { kind: 'other' }
 }
+
+/** The id of the request in a body, as text; empty when there is none to be read. */
+export function requestIdIn(method: string | undefined, body: RequestBody): string {
+  if (body.kind !== 'whole' || method !== 'POST') return ''
+  const parsed = parseText(body.bytes.toString('utf8'))
+  return parsed.kind === 'message' && parsed.message.kind === 'request' ? parsed.message.idText : ''
+}

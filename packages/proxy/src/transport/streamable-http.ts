@@ -12,15 +12,15 @@ import { unsupportedVersionError } from '../protocol-version.ts'
 import { receiveBody } from '../receive-body.ts'
 import { sendEmpty, sendError, sendMethodNotAllowed } from '../respond.ts'
 import type { Session } from '../session/session.ts'
+import type { Bridge } from './bridge.ts'
 import { answerGet, storeOf } from './get-stream.ts'
 import { serveModern } from './modern-front.ts'
 import { PostAnswer, type PostAnswerOptions } from './post-answer.ts'
 import type { SseStreams } from './sse-stream.ts'
-import type { StdioBridge } from './stdio-bridge.ts'
 
 /** What the front door stands before. */
 export interface FrontDoorParts {
-  readonly bridge: StdioBridge
+  readonly bridge: Bridge
   readonly streams: SseStreams
   readonly limits: ProxyLimits
   readonly held: HeldBytes
@@ -70,17 +70,17 @@ function get(parts: StreamableParts, req: IncomingMessage, res: ServerResponse):
 function end({ bridge }: StreamableParts, req: IncomingMessage, res: ServerResponse): void {
   const session = knownSession(bridge, req, res)
   if (session === undefined) return
-  bridge.endSession(session)
+  bridge.sessions.end(session)
   sendEmpty(res, 204)
 }
 
-function knownSession(bridge: StdioBridge, req: IncomingMessage, res: ServerResponse): Session | undefined {
+function knownSession(bridge: Bridge, req: IncomingMessage, res: ServerResponse): Session | undefined {
   const id = headerOf(req, 'mcp-session-id')
   if (id === undefined) {
     sendError(res, { name: 'session-required', message: 'Bad Request: Mcp-Session-Id header is required' })
     return undefined
   }
-  const session = bridge.sessions.touch(id)
+  const session = bridge.sessions.table.touch(id)
   if (session === undefined) sendError(res, unknownSession)
   return session
 }
@@ -117,7 +117,7 @@ function take(request: Post, accepted: Accepted, parsed: ParsedText): void {
 function takeMessage(request: Post, accepted: Accepted, message: Message): void {
   const { req, res, bridge } = request
   const sessionId = sessionIdOf(request, req)
-  const session = sessionId === undefined ? undefined : bridge.sessions.touch(sessionId)
+  const session = sessionId === undefined ? undefined : bridge.sessions.table.touch(sessionId)
   if (message.kind !== 'request') {
     bridge.notify(session, message)
     return sendEmpty(res, 202)
@@ -149,10 +149,10 @@ function answerOptions(
 
 function initialize({ bridge, res }: Post, message: Message, answer: PostAnswer): void {
   const { idText } = message
-  const leave = bridge.initialize(message, {
+  const leave = bridge.sessions.initialize(message, {
     begin: (protocolVersion) => {
       if (res.destroyed) return undefined
-      const session = bridge.openSession()
+      const session = bridge.sessions.open()
       if (session === undefined) {
         answer.refuse({ name: 'too-many-sessions', message: 'Too many sessions' }, idText)
         return undefined
@@ -169,7 +169,7 @@ function initialize({ bridge, res }: Post, message: Message, answer: PostAnswer)
 }
 
 function initializeSessionless({ bridge, res }: Post, message: Message, answer: PostAnswer): void {
-  const leave = bridge.initializeSessionless(message, {
+  const leave = bridge.sessions.initializeSessionless(message, {
     accepted: (text) => answer.respond(text),
     refused: (error) => answer.refuse(error, message.idText),
   })
@@ -178,7 +178,7 @@ function initializeSessionless({ bridge, res }: Post, message: Message, answer: 
 
 function takeBatch(request: Post, accepted: Accepted, items: readonly string[]): void {
   const { req, res, bridge, limits } = request
-  const session = bridge.sessions.touch(headerOf(req, 'mcp-session-id') ?? '')
+  const session = bridge.sessions.table.touch(headerOf(req, 'mcp-session-id') ?? '')
   // The session was known a moment ago, when the batch was let through because of it.
   if (session === undefined) return sendError(res, unknownSession)
   if (items.length === 0 || items.length > limits.batchItems) {
@@ -197,7 +197,7 @@ function takeBatch(request: Post, accepted: Accepted, items: readonly string[]):
   for (const item of answered) takeBatchItem(bridge, session, { item, answer })
 }
 
-function takeBatchItem(bridge: StdioBridge, session: Session, part: { item: ParsedText; answer: PostAnswer }): void {
+function takeBatchItem(bridge: Bridge, session: Session, part: { item: ParsedText; answer: PostAnswer }): void {
   const { item, answer } = part
   if (item.kind === 'invalid') return answer.refuse({ name: item.name, message: item.reason }, item.idText)
   if (item.kind === 'batch') return answer.refuse(nestedBatch, '')
@@ -219,7 +219,7 @@ function sessionIdOf({ stateless }: FrontDoorParts, req: IncomingMessage): strin
 }
 
 function sessionFacts(parts: FrontDoorParts, req: IncomingMessage): Pick<RequestFacts, 'sessionRevision'> {
-  const session = parts.bridge.sessions.get(sessionIdOf(parts, req) ?? '')
+  const session = parts.bridge.sessions.table.get(sessionIdOf(parts, req) ?? '')
   return session === undefined ? {} : { sessionRevision: session.protocolVersion }
 }
 
@@ -227,6 +227,6 @@ function sessionFacts(parts: FrontDoorParts, req: IncomingMessage): Pick<Request
 function versionProblem(parts: FrontDoorParts, req: IncomingMessage): WireError | undefined {
   const requested = headerOf(req, 'mcp-protocol-version')
   if (requested === undefined || isServedRevision(requested)) return undefined
-  const session = parts.bridge.sessions.get(sessionIdOf(parts, req) ?? '')
+  const session = parts.bridge.sessions.table.get(sessionIdOf(parts, req) ?? '')
   return session?.protocolVersion === requested ? undefined : unsupportedVersionError(requested, legacyRevisions)
 }

@@ -7,8 +7,8 @@ import { SessionArchive } from './session-archive.ts'
 import { buildSessionRecord, parseSessionRecord, recordChanges, type StoredSession } from './session-records.ts'
 import type { Session } from './session.ts'
 
-/** The journal of the sessions in front of a stdio server. */
-export class StdioArchive {
+/** The journal of the sessions on a bridge. */
+export class BridgeArchive {
   readonly #archive: SessionArchive
   readonly #limits: ProxyLimits
 

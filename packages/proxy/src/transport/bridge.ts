@@ -1,54 +1,28 @@
 import type { Chain } from '../chain.ts'
 import { buildErrorText, type WireError } from '../errors.ts'
-import { declaresAskableFeature, unaskableCapabilities } from '../mcp/client-features.ts'
 import { withoutEnvelope } from '../mcp/envelope.ts'
 import { buildResultText, idKey, param, paramText, parseText, type Message } from '../mcp/message.ts'
 import { unknownMethod } from '../mcp/modern-methods.ts'
-import { applySplices, findValue } from '../mcp/raw-message.ts'
 import { prepareRequest } from '../mcp/readdress.ts'
-import { negotiateRevision, newestRevision, type Era } from '../mcp/revision.ts'
-import type { Attachment, ProxyLog, SessionJournal } from '../proxy-config.ts'
+import type { Era } from '../mcp/revision.ts'
+import type { Attachment, SessionJournal } from '../proxy-config.ts'
+import { BridgeArchive } from '../session/bridge-archive.ts'
 import type { Session } from '../session/session.ts'
-import { announcedLists } from '../session/session-records.ts'
 import { SessionTable } from '../session/session-table.ts'
-import { StdioArchive } from '../session/stdio-archive.ts'
+import { BridgeSessions } from './bridge-sessions.ts'
 import { adaptLegacyCall } from './call-adapters.ts'
+import { invalidError } from './call-errors.ts'
 import { Call, type CallSink } from './call.ts'
 import { enterChain } from './enter-chain.ts'
-import { toLaneError } from './lane-error.ts'
 import { LanePool, type LanePoolOptions } from './lane-pool.ts'
 import type { Lane } from './lane.ts'
 import { ModernProcess } from './modern-process.ts'
-import { withServedRevision, type Handshake } from './server-handshake.ts'
 import type { CreatePeer } from './server-peer.ts'
 import { SessionNotices } from './session-notices.ts'
 import { SharedServer, type ListenSink, type ModernCall } from './shared-server.ts'
 
-/** Answers to `initialize`: either all of the first two, or one of the others. */
-export interface InitializeSink {
-  /** Returns the session that begins; undefined when its client has left or there is no room for it. */
-  begin(protocolVersion: string): Session | undefined
-  /** Called after `begin` returned a session, which by now is written down. */
-  accepted(text: string, session: Session): void
-  /** The client's own server said no, in these words. */
-  rejected(text: string): void
-  refused(error: WireError): void
-}
-
-/** The answer to an `initialize` that begins nothing. */
-interface SessionlessSink {
-  accepted(text: string): void
-  refused(error: WireError): void
-}
-
-/** A lane, and what its client asked it for. */
-interface OwnServer {
-  readonly lane: Lane
-  readonly initialize: Message
-}
-
 /** What a bridge is made of. */
-export interface StdioBridgeOptions extends LanePoolOptions {
+export interface BridgeOptions extends LanePoolOptions {
   /** Looks at what clients send, and at the answers they get. */
   readonly chain: Chain
   readonly journal?: SessionJournal | undefined
@@ -56,45 +30,40 @@ export interface StdioBridgeOptions extends LanePoolOptions {
   readonly era?: Era | 'auto' | undefined
 }
 
-/** Many client sessions over one stdio server, and over one more for each client that servers may ask something. */
-export class StdioBridge {
-  readonly sessions: SessionTable
+/** Many clients over one server, and over one more for each client that servers may ask something. */
+export class Bridge {
+  readonly sessions: BridgeSessions
   /** The server that all clients share who need none of their own. */
   readonly shared: SharedServer
-  readonly #archive: StdioArchive | undefined
+  readonly #archive: BridgeArchive | undefined
   readonly #lanes: LanePool
   readonly #notices: SessionNotices
   readonly #modern: ModernProcess
   readonly #era: Era | 'auto'
-  readonly #name: string
-  readonly #log: ProxyLog
   readonly #chain: Chain
-  readonly #capabilitiesBytes: number
 
-  constructor(options: StdioBridgeOptions) {
+  constructor(options: BridgeOptions) {
     const { name, limits, log, journal, era = 'auto' } = options
     this.#chain = options.chain
     this.#era = era
-    this.#name = name
-    this.#log = log
-    this.#capabilitiesBytes = limits.capabilitiesBytes
     this.#lanes = new LanePool(options)
-    this.#archive = journal === undefined ? undefined : new StdioArchive(journal, limits)
-    this.sessions = new SessionTable({
-      wake: (id) => this.#wake(id),
+    this.#archive = journal === undefined ? undefined : new BridgeArchive(journal, limits)
+    const table = new SessionTable({
+      wake: (id) => this.sessions.wake(id),
       maximum: limits.sessions,
       ttlMs: limits.sessionTtlMs,
       unusedTtlMs: Math.min(limits.unusedSessionTtlMs, limits.sessionTtlMs),
     })
     this.shared = new SharedServer({
       ...options,
-      sessions: this.sessions,
+      sessions: table,
       notified: (message) => this.#notices.publish(message),
       replaced: (handshake) => this.#notices.publishLists(handshake),
     })
-    const { sessions, shared } = this
-    this.#notices = new SessionNotices({ sessions, shared, log })
+    const { shared } = this
     const lanes = this.#lanes
+    this.#notices = new SessionNotices({ sessions: table, shared, log })
+    this.sessions = new BridgeSessions({ name, limits, log, era, table, archive: this.#archive, shared, lanes })
     const mayOpen = lanes.isAvailable && era === 'auto'
     const openServer = mayOpen ? (signal: AbortSignal) => lanes.openServer(signal) : undefined
     this.#modern = new ModernProcess({ ...options, shared, openServer })
@@ -108,66 +77,6 @@ export class StdioBridge {
   /** Whether a server is ready. */
   get isAttached(): boolean {
     return this.shared.link.handshake !== undefined
-  }
-
-  /** A new session on the shared server. The longest idle one makes room for it; undefined when all are busy. */
-  openSession(): Session | undefined {
-    return this.#place()
-  }
-
-  /** Ends a session and takes back what it had asked the server for. */
-  endSession(session: Session): void {
-    if (!this.sessions.delete(session)) return
-    this.#archive?.end(session)
-    session.stream?.end()
-    session.events?.close()
-    // A lane refuses what waits for it; it is left with nothing to abandon.
-    session.lane?.close()
-    for (const call of session.calls.values()) call.abandon()
-    this.shared.state.release(session)
-  }
-
-  /** Ends the sessions that were idle for too long. */
-  sweep(): void {
-    for (const session of this.sessions.idle()) this.endSession(session)
-    const now = Date.now()
-    for (const session of this.sessions.values()) session.events?.prune(now)
-    this.#archive?.sweep(this.sessions.values())
-  }
-
-  /**
-   * Answers a client's `initialize` from the server's own answer, or from that of a
-   * server of its own. The returned function ends the wait of a client that left.
-   */
-  initialize(message: Message, sink: InitializeSink): () => void {
-    if (this.#lanes.isAvailable && declaresAskableFeature(message)) {
-      const era = this.shared.era ?? this.#era
-      if (era === 'auto') return this.#initializeLater(message, sink)
-      // A Modern server asks nobody, so a process for one client would be of no use.
-      if (era === 'legacy') return this.#initializeLane(message, sink)
-    }
-    return this.shared.link.whenReady(
-      (handshake) => {
-        const { version, text } = answerInitialize(message, handshake)
-        const session = sink.begin(version)
-        if (session === undefined) return
-        session.capabilitiesText = unaskableCapabilities(message, this.#capabilitiesBytes)
-        this.#begin(session, { sink, text })
-      },
-      (error) => sink.refused(error),
-      Buffer.byteLength(message.text),
-    )
-  }
-
-  /**
-   * Answers the `initialize` of a client that gets no session. Nothing of it is kept, so the client
-   * shares the server whatever it declares. The returned function ends the wait of a client that left.
-   */
-  initializeSessionless(message: Message, sink: SessionlessSink): () => void {
-    return this.shared.link.whenReady(
-      (handshake) => sink.accepted(answerInitialize(message, handshake).text),
-      (error) => sink.refused(error),
-    )
   }
 
   /**
@@ -263,17 +172,6 @@ export class StdioBridge {
     this.shared.link.detach(reason)
   }
 
-  /** Has a session told that everything may have changed: what it was sent is not known. */
-  noteEverything(session: Session): void {
-    for (const list of session.lists) session.missed.noteList(list)
-    for (const uri of session.lane?.subscribed() ?? session.subscriptions) session.missed.noteResource(uri)
-  }
-
-  /** The client of a session opened a stream, or came back to one. */
-  streamOpened(session: Session): void {
-    session.lane?.streamOpened()
-  }
-
   /** Refuses everything in flight, and ends the servers of single clients within the time given. */
   async close(withinMs: number): Promise<void> {
     this.shared.link.close()
@@ -296,104 +194,6 @@ export class StdioBridge {
       unwait()
       leave?.()
     }
-  }
-
-  /** Before the first server was attached nobody knows its era. */
-  #initializeLater(message: Message, sink: InitializeSink): () => void {
-    let leave: (() => void) | undefined
-    const unwait = this.shared.link.whenReady(
-      () => {
-        leave = this.initialize(message, sink)
-      },
-      (error) => sink.refused(error),
-      Buffer.byteLength(message.text),
-    )
-    return () => {
-      unwait()
-      leave?.()
-    }
-  }
-
-  #initializeLane(message: Message, sink: InitializeSink): () => void {
-    const served = withServedRevision(message)
-    const initialize = prepareRequest(served)
-    if (initialize === undefined) {
-      sink.refused(invalidError('the progress token is ambiguous'))
-      return () => undefined
-    }
-    const lane = this.#lanes.create(initialize)
-    const wait = { isOver: false }
-    void this.#openLane({ lane, initialize: served }, wait, sink)
-    return () => {
-      if (wait.isOver) return
-      wait.isOver = true
-      lane.close()
-    }
-  }
-
-  async #openLane(own: OwnServer, wait: { isOver: boolean }, sink: InitializeSink): Promise<void> {
-    const { lane } = own
-    try {
-      const { text, protocolVersion } = await lane.open()
-      if (wait.isOver) return
-      wait.isOver = true
-      const session = sink.begin(protocolVersion)
-      if (session === undefined) lane.close()
-      else this.#begin(session, { sink, text, own })
-    } catch (error) {
-      if (wait.isOver) return
-      wait.isOver = true
-      lane.close()
-      const { message, wire, responseText } = toLaneError(error, this.#name)
-      this.#log('warn', 'a client got no server of its own', { reason: message })
-      if (responseText === undefined) sink.refused(wire)
-      else sink.rejected(responseText)
-    }
-  }
-
-  #begin(session: Session, answer: { sink: InitializeSink; text: string; own?: OwnServer }): void {
-    const { sink, text, own } = answer
-    session.lists = announcedLists(text)
-    this.#archive?.begin(session, own?.initialize)
-    sink.accepted(text, session)
-    this.#bind(session, own?.lane)
-  }
-
-  /** The session of an earlier life of the proxy goes on; its server is opened with its next call. */
-  #wake(id: string): Session | undefined {
-    const stored = this.#archive?.wake(id)
-    if (stored === undefined) return undefined
-    const initialize = stored.initialize === undefined ? undefined : prepareRequest(stored.initialize)
-    const session = this.#place(id)
-    if (session === undefined) return undefined
-    this.#log('info', 'a session of an earlier life of the proxy goes on', { sessions: this.sessions.size })
-    const { protocolVersion, lists, capabilitiesText } = stored
-    Object.assign(session, { protocolVersion, lists, capabilitiesText, wasUsed: true })
-    const lane = initialize !== undefined && this.#lanes.isAvailable ? this.#lanes.create(initialize) : undefined
-    lane?.adopt(stored)
-    this.#bind(session, lane)
-    session.logLevel = lane === undefined ? stored.logLevel : undefined
-    if (lane === undefined) this.shared.state.adopt(session, stored.uris)
-    this.noteEverything(session)
-    return session
-  }
-
-  #place(id?: string): Session | undefined {
-    const created = this.sessions.create(this.shared.link, id)
-    if (created !== undefined) return created
-    const given = this.sessions.mostIdle()
-    if (given === undefined) return undefined
-    this.#log('debug', 'ended the longest idle session to make room for a new one')
-    this.endSession(given)
-    return this.sessions.create(this.shared.link, id)
-  }
-
-  /** Over the old SSE transport a client may initialize again, with other capabilities. */
-  #bind(session: Session, lane: Lane | undefined): void {
-    if (session.lane !== lane) session.lane?.close()
-    session.lane = lane
-    session.link = lane ?? this.shared.link
-    lane?.bind(session)
   }
 
   #requestState(session: Session | undefined, message: Message, sink: CallSink): Call | undefined {
@@ -455,16 +255,6 @@ export class StdioBridge {
   }
 }
 
-/** The server's own answer, with the version and the id of this client. */
-function answerInitialize(message: Message, { era, info, resultText }: Handshake): { version: string; text: string } {
-  const served = era === 'modern' ? newestRevision : info.protocolVersion
-  const version = negotiateRevision(param(message, 'protocolVersion'), served)
-  const span = findValue(resultText, 0, ['protocolVersion'])
-  const result =
-    span === undefined ? resultText : applySplices(resultText, [{ ...span, text: JSON.stringify(version) }])
-  return { version, text: buildResultText(message.idText, result) }
-}
-
 /** What only the client and the proxy have to do with. */
 function withoutHopKeys(message: Message): Message {
   const text = withoutEnvelope(message)
@@ -478,8 +268,4 @@ function keyOf(message: Message): string {
 
 function refuse(sink: CallSink, reason: string): void {
   sink.refused(invalidError(reason))
-}
-
-function invalidError(reason: string): WireError {
-  return { name: 'invalid-request', message: `Invalid Request: ${reason}` }
 }
