@@ -20,10 +20,13 @@ const allowances: Record<string, Allowance> = {
   'apps/thv': {
     ours: ['packages/core', 'packages/proxy', 'packages/runner', 'packages/adapters'],
     others: {
+      '@hono/node-server': /^apps\/thv\/src\/api\//,
       '@modelcontextprotocol/client': anywhere,
       commander: anywhere,
+      hono: /^apps\/thv\/src\/api\//,
       'string-width': anywhere,
       'yocto-spinner': anywhere,
+      zod: /^apps\/thv\/src\/api\//,
     },
   },
 }

@@ -25,8 +25,9 @@ import { isMainModule, root } from './repository.mjs'
 const keepChunksMs = 7 * 24 * 60 * 60 * 1000
 const thv = join(root, 'apps', 'thv')
 
-/** What only a supervisor or an MCP client needs; it stays in chunks of its own. */
-const heavy = /(?:adapters.src.network|mcp-|wire-supervision|supervisor|supervise-here|packages.(?:proxy|runner))/
+/** What only a supervisor, an MCP client or the API needs; it stays in chunks of its own. */
+const heavy =
+  /(?:adapters.src.network|thv.src.api|core.src.schemas|mcp-|wire-supervision|supervisor|supervise-here|packages.(?:proxy|runner))/
 const always = /(?:packages.(?:core|adapters)|apps.thv.src|node_modules.commander)/
 
 /** Loading a file costs Node more than parsing it, so what every command needs is one chunk. */

@@ -118,6 +118,7 @@ export type { ProcessTable } from './ports/process-table.ts'
 export type {
   GroupStore,
   LogFiles,
+  LogKind,
   SessionFiles,
   RunConfigStore,
   StateListing,
@@ -147,8 +148,11 @@ export {
 export { applyEvent, changeStatus, type ChangeStatusDeps } from './use-cases/change-status.ts'
 export { assertSupportedRunConfig } from './use-cases/check-run-config.ts'
 export { deleteWorkload, type DeleteWorkloadDeps } from './use-cases/delete-workload.ts'
+export { checkUpgrade, checkUpgrades, refuseUpgrade } from './use-cases/check-upgrade.ts'
 export { ensurePackage } from './use-cases/ensure-package.ts'
+export { planEdit, replaceRunConfig, type PlanEditDeps } from './use-cases/edit-workload.ts'
 export { exportRunConfig } from './use-cases/export-run-config.ts'
+export { forEachWorkload, throwFailures } from './use-cases/for-each-workload.ts'
 export {
   getWorkload,
   listWorkloads,
@@ -162,3 +166,9 @@ export { createWorkload, runWorkload, type RunInput, type RunWorkloadDeps } from
 export type { RunRequest } from './use-cases/run-request.ts'
 export { loadStartable, restartWorkload, startWorkload, type StartWorkloadDeps } from './use-cases/start-workload.ts'
 export { reapServers, stoppedRecord, stopWorkload, type StopWorkloadDeps } from './use-cases/stop-workload.ts'
+export { createGroup, deleteGroup, getGroup, listGroups, type DeleteGroupDeps } from './use-cases/manage-groups.ts'
+export { parseServerArgument } from './use-cases/parse-server-argument.ts'
+export { readLogs } from './use-cases/read-logs.ts'
+export { readWorkloadRequest } from './use-cases/read-workload-request.ts'
+export { getWorkloadRequest } from './use-cases/write-workload-request.ts'
+export { selectWorkloads } from './use-cases/select-workloads.ts'

@@ -62,4 +62,8 @@ export const limits = {
   /** A log file is rotated above this, keeping `logBackups` older ones. */
   logBytes: 10 * 1024 * 1024,
   logBackups: 2,
+  /** What the API shows of a log; spec/local 5.3. */
+  logTailLines: 1_000,
+  /** How many workloads one request or command works on at once: each may spawn a server. */
+  bulkParallel: 4,
 } as const

@@ -18,3 +18,4 @@ export type {
   SessionRecord,
 } from './proxy-config.ts'
 export { createProxy } from './proxy.ts'
+export { createRequestGuard, type RequestGuard } from './request-guard.ts'

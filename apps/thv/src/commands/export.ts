@@ -4,8 +4,8 @@ import type { CommandContext, CommandInput } from '../command.ts'
 /** `thv export NAME PATH`: the file can be given to `thv run --from-config`. */
 export async function exportCommand(context: CommandContext, input: CommandInput): Promise<void> {
   const [name = '', path = ''] = input.args
-  const text = await exportRunConfig({ configs: await context.container.configs() }, name)
-  await context.container.writeExport(path, text)
+  const config = await exportRunConfig({ configs: await context.container.configs() }, name)
+  await context.container.writeExport(path, `${JSON.stringify(config, null, 2)}\n`)
   const done = `Successfully exported run configuration for '${name}' to '${path}'`
   // Whoever writes to /dev/stdout wants the document there, and nothing else.
   if (/^\/(?:dev|proc)\//.test(path)) context.output.note(done)

@@ -1,9 +1,9 @@
 import {
   isEra,
-  isPackageArgument,
   isProxyMode,
   isTransportType,
   messageOf,
+  parseServerArgument,
   runtimeWishes,
   ThvError,
   type RunRequest,
@@ -38,7 +38,7 @@ export async function readRunRequest(context: CommandContext, input: CommandInpu
     strictProtocolValidation: flagOption(input, 'strictProtocolValidation'),
     debug: context.debug,
   }
-  if (source !== undefined) addSource(request, source)
+  if (source !== undefined) Object.assign(request, parseServerArgument(source))
   addRuntime(request, input)
   await addBuild(request, context, input)
   addTexts(request, input)
@@ -47,23 +47,6 @@ export async function readRunRequest(context: CommandContext, input: CommandInpu
   addPorts(request, input)
   await addPermissions(context, request, input)
   return request
-}
-
-/** A package by its scheme, or else an image. */
-function addSource(request: RunRequest, source: string): void {
-  if (isPackageArgument(source)) request.source = source
-  else if (/^[a-z][a-z0-9+.-]*:\/\//.test(source)) throw notRunnable(source)
-  else request.image = source
-}
-
-function notRunnable(source: string): ThvError {
-  const hint = 'use npx://package, uvx://package, go://module, an image, or a local command after --'
-  if (/^https?:/.test(source)) {
-    return new ThvError('runtime-unsupported', `'${source}' cannot be run yet: it is a remote server`, { hint })
-  }
-  return new ThvError('package-scheme-invalid', `invalid protocol scheme provided for MCP server: '${source}'`, {
-    hint,
-  })
 }
 
 function addRuntime(request: RunRequest, input: CommandInput): void {

@@ -1,6 +1,6 @@
-import { deleteWorkload } from '@thv/core'
+import { deleteWorkload, forEachWorkload } from '@thv/core'
 import type { CommandContext, CommandInput } from '../command.ts'
-import { forEachWorkload, reportFailures } from './for-each-workload.ts'
+import { reportFailures } from './report-failures.ts'
 import { selectWorkloads } from './select-workloads.ts'
 
 /** `thv rm`: silent on success. */
@@ -15,8 +15,10 @@ export async function rmCommand(context: CommandContext, input: CommandInput): P
     return 0
   }
   const deps = await context.container.workloads()
-  const failures = await forEachWorkload(context, selection.names, async (name) => {
-    await deleteWorkload(deps, name, {}, context.signal)
-  })
+  const failures = await forEachWorkload(
+    selection.names,
+    async (name) => await deleteWorkload(deps, name, {}, context.signal),
+    context.signal,
+  )
   return reportFailures(context, failures)
 }

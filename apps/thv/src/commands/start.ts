@@ -1,10 +1,9 @@
-import { limits, messageOf, restartWorkload, startWorkload, ThvError } from '@thv/core'
+import { forEachWorkload, limits, messageOf, restartWorkload, startWorkload, ThvError } from '@thv/core'
 import type { CommandContext, CommandInput } from '../command.ts'
 import { readLimitVariables } from '../limit-variables.ts'
 import { flagOption, numberOption, textOption } from '../options.ts'
 import { superviseHere } from '../supervise-here.ts'
 import { servingLine } from '../output/serving-line.ts'
-import { forEachWorkload } from './for-each-workload.ts'
 import { isSupervised, selectWorkloads } from './select-workloads.ts'
 
 /** `thv start`: nothing to do for what runs. */
@@ -64,7 +63,7 @@ async function bulk(
     )
     return 0
   }
-  const failures = await forEachWorkload(context, selection.names, work.action)
+  const failures = await forEachWorkload(selection.names, work.action, context.signal)
   const [only] = failures.values()
   if (selection.names.length === 1 && only instanceof Error) throw only
   if (selection.explicit && failures.size === 0) {

@@ -1,7 +1,7 @@
-import { limits, stopWorkload } from '@thv/core'
+import { forEachWorkload, limits, stopWorkload } from '@thv/core'
 import type { CommandContext, CommandInput } from '../command.ts'
 import { numberOption } from '../options.ts'
-import { forEachWorkload, reportFailures } from './for-each-workload.ts'
+import { reportFailures } from './report-failures.ts'
 import { isActive, selectWorkloads } from './select-workloads.ts'
 
 /** `thv stop`: silent on success. */
@@ -18,8 +18,10 @@ export async function stopCommand(context: CommandContext, input: CommandInput):
     return 0
   }
   const deps = await context.container.workloads()
-  const failures = await forEachWorkload(context, selection.names, async (name) => {
-    await stopWorkload(deps, name, { timeoutMs: seconds * 1000 }, context.signal)
-  })
+  const failures = await forEachWorkload(
+    selection.names,
+    async (name) => await stopWorkload(deps, name, { timeoutMs: seconds * 1000 }, context.signal),
+    context.signal,
+  )
   return reportFailures(context, failures)
 }

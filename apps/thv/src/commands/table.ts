@@ -205,6 +205,17 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import('./export.ts')).exportCommand,
   },
   {
+    name: 'serve',
+    summary: 'serve the REST API until Ctrl-C',
+    options: [
+      { flags: '--host <address>', summary: 'address to listen on (default: 127.0.0.1)' },
+      { flags: '--port <port>', summary: 'port to listen on; 0 for any free one (default: 8080)' },
+      { flags: '--socket <path>', summary: 'unix socket to listen on, in the place of the port if that is not given' },
+      { flags: '--openapi', summary: 'also serve the OpenAPI document and its page at /api/doc' },
+    ],
+    load: async () => (await import('./serve.ts')).serveCommand,
+  },
+  {
     name: 'mcp',
     summary: 'talk to an MCP server',
     subcommands: [

@@ -3,7 +3,9 @@ import { assertGroupName, limits, ThvError, type Group, type GroupStore } from '
 import { syncDirectory } from './atomic-write.ts'
 import { createExclusively } from './create-exclusively.ts'
 import { decodeState, parseJsonObject } from './parse-state-json.ts'
+import { listStateFiles } from './list-state-files.ts'
 import { readStateFile } from './read-state-file.ts'
+import { removeFile } from './remove-file.ts'
 import { stateError } from './state-error.ts'
 
 /**
@@ -14,13 +16,16 @@ import { stateError } from './state-error.ts'
  * @param options.stateDirectory `state` of `resolveDirectories`
  */
 export function createFileGroupStore(options: { stateDirectory: string }): GroupStore {
+  const directory = join(options.stateDirectory, 'groups')
   const pathOf = (name: string): string => {
     assertGroupName(name)
-    return join(options.stateDirectory, 'groups', `${name}.json`)
+    return join(directory, `${name}.json`)
   }
   return {
     load: async (name) => await load(name, pathOf(name)),
     create: async (group) => await create(group, pathOf(group.name)),
+    delete: async (name) => await removeFile(pathOf(name)),
+    list: async () => await listStateFiles(directory, { what: 'group', assertName: assertGroupName }),
   }
 }
 

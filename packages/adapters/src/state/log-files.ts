@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { assertWorkloadName, systemCodeOf, type LogFiles } from '@thv/core'
+import { readTail } from './read-tail.ts'
 import { removeFile } from './remove-file.ts'
 import { stateError } from './state-error.ts'
 import { sweepTemporaries } from './temporary-file.ts'
@@ -26,6 +27,8 @@ export function createLogFiles(options: { dataDirectory: string }): LogFiles {
   return {
     proxyLog: (name) => locate(proxyLogs, name),
     serverLog: (name) => locate(serverLogs, name),
+    readTail: async (name, which, lines) =>
+      await readTail(locate(which === 'proxy' ? proxyLogs : serverLogs, name), lines),
     delete: async (name) => {
       assertWorkloadName(name)
       await removeLogs(proxyLogs, (found) => found === name)

@@ -113,6 +113,10 @@ function stores(
         groups.set(group.name, group)
         return true
       },
+      delete: async (name) => {
+        groups.delete(name)
+      },
+      list: async () => ({ names: [...groups.keys()].sort(), problems: [] }),
     },
   }
 }

@@ -35,11 +35,23 @@ export function testGroupStore(adapter: string, setUp: ContractSetUp<GroupStore>
       expect((await open().load('dev'))?.registered_clients).toEqual([`client-${results.indexOf(true)}`])
     })
 
+    test('lists what was created, sorted, and not what was deleted', async () => {
+      const { open } = await setUp()
+      const store = open()
+      expect(await store.list()).toEqual({ names: [], problems: [] })
+      for (const name of ['two words', 'dev', 'gone']) await store.create({ name, registered_clients: [] })
+      await store.delete('gone')
+      await store.delete('gone')
+      expect((await open().list()).names).toEqual(['dev', 'two words'])
+      expect(await store.load('gone')).toBeUndefined()
+    })
+
     test.each(['../up', 'a/b', '', 'Upper', ' a', 'nul\0'])('the name %j is refused everywhere', async (name) => {
       const { open } = await setUp()
       const store = open()
       await expect(store.load(name)).rejects.toMatchObject({ code: 'invalid-name' })
       await expect(store.create({ name, registered_clients: [] })).rejects.toMatchObject({ code: 'invalid-name' })
+      await expect(store.delete(name)).rejects.toMatchObject({ code: 'invalid-name' })
     })
   })
 }

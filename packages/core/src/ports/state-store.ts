@@ -56,6 +56,9 @@ export interface GroupStore {
   load(name: string): Promise<Group | undefined>
   /** Creates exclusively: of concurrent callers exactly one gets true. */
   create(group: Group): Promise<boolean>
+  /** Deleting what is not there is fine. */
+  delete(name: string): Promise<void>
+  list(): Promise<StateListing>
 }
 
 /** What supervisors keep about the sessions of clients. */
@@ -64,12 +67,17 @@ export interface SessionFiles {
   delete(name: string): Promise<void>
 }
 
+/** The log of a server, or of its supervisor and proxy. */
+export type LogKind = 'server' | 'proxy'
+
 /** Where a workload's output goes, for humans and `thv logs`. */
 export interface LogFiles {
   /** Output of the supervisor and its proxy. */
   proxyLog(name: string): string
   /** Output of the server itself. */
   serverLog(name: string): string
+  /** The last lines of one of them, with at most as many bytes as a log has; undefined when there is none. */
+  readTail(name: string, which: LogKind, lines: number): Promise<string | undefined>
   /** Removes both, with their rotated parts. */
   delete(name: string): Promise<void>
   /** Removes logs of names that `keep` rejects; resolves to the removed file names. */

@@ -189,7 +189,7 @@ function addChain(config: RunConfig, request: RunRequest): void {
 /** In ToolHive's keys. */
 function addPermissions(config: RunConfig, request: RunRequest): void {
   const { permissionProfile: given, network: mode } = request
-  if (given !== undefined) config.permission_profile_name_or_path = given.nameOrPath
+  if (given?.nameOrPath !== undefined) config.permission_profile_name_or_path = given.nameOrPath
   if (given !== undefined || mode !== undefined) {
     const profile = given?.profile ?? builtInProfile(defaultProfileName)
     const network = mode === undefined ? profile?.network : { ...profile?.network, mode }

@@ -46,8 +46,8 @@ export interface RunRequest {
   metrics?: boolean
   /** Left out: what the server turns out to be. */
   era?: Era
-  /** A built-in profile or the path of a file, with what it holds. */
-  permissionProfile?: { nameOrPath: string; profile: PermissionProfile }
+  /** What the server may do, and the built-in name or the file it came from, if it came from one. */
+  permissionProfile?: { nameOrPath?: string; profile: PermissionProfile }
   /** `host:container[:ro]`, with absolute paths. */
   volumes?: string[]
   /** Undefined: where a sandbox can do it. */

@@ -1,0 +1,94 @@
+import type { Server } from 'node:http'
+import { createAdaptorServer } from '@hono/node-server'
+import { systemCodeOf, messageOf, ThvError, urlHost, type ErrorCode } from '@thv/core'
+import { createRequestGuard, type RequestGuard } from '@thv/proxy'
+import { apiLimits } from './api-limits.ts'
+import { bindSocket } from './unix-socket.ts'
+
+/** Where to listen. */
+export type ListenTarget = { host: string; port: number } | { socket: string }
+
+/** A socket that is bound and accepts. */
+export interface BoundListener {
+  server: Server
+  /** `http://127.0.0.1:8080` or `unix:///path`. */
+  url: string
+}
+
+/**
+ * Binds one target. `fetch` gets each request, with the reason why the listener would
+ * refuse it, if there is one: a web page must not reach what listens on this machine.
+ */
+export async function createListener(
+  target: ListenTarget,
+  fetch: (request: Request, refusal: string | undefined) => Promise<Response>,
+): Promise<BoundListener> {
+  let guard: RequestGuard | undefined
+  const server = createAdaptorServer({
+    fetch: async (request) => await fetch(request, refusalOf(request, guard)),
+    overrideGlobalObjects: false,
+    serverOptions: {
+      headersTimeout: apiLimits.headersMs,
+      requestTimeout: apiLimits.receiveMs,
+      keepAliveTimeout: apiLimits.idleMs,
+      connectionsCheckingInterval: apiLimits.connectionCheckMs,
+    },
+  })
+  if (!isHttpServer(server)) throw new TypeError('the adaptor made no HTTP/1 server')
+  server.maxConnections = apiLimits.connections
+  if ('socket' in target) {
+    await bindSocket(server, target.socket)
+    return { server, url: `unix://${encodeURI(target.socket)}` }
+  }
+  const port = await bindPort(server, target)
+  guard = createRequestGuard({ host: target.host, port })
+  return { server, url: `http://${urlHost(target.host)}:${port}` }
+}
+
+function isHttpServer(server: ReturnType<typeof createAdaptorServer>): server is Server {
+  return 'maxRequestsPerSocket' in server
+}
+
+/** Why a request does not come from where it may; the socket of a file system has no such rule. */
+function refusalOf(request: Request, guard: RequestGuard | undefined): string | undefined {
+  if (guard === undefined) return undefined
+  const host = request.headers.get('host') ?? undefined
+  if (!guard.allowsHost(host)) return 'Host not allowed'
+  const origin = request.headers.get('origin') ?? undefined
+  // Beyond loopback the server does not know its names, but a page of its own has the same one.
+  const isAllowed = guard.checksOrigin
+    ? guard.allowsOrigin(origin)
+    : origin === undefined || origin === `http://${host}`
+  return isAllowed ? undefined : 'Origin not allowed'
+}
+
+async function bindPort(server: Server, { host, port }: { host: string; port: number }): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
+    const fail = (error: Error): void => reject(listenError(error, `${host}:${port}`))
+    server.once('error', fail)
+    server.listen({ host, port }, () => {
+      server.off('error', fail)
+      resolve()
+    })
+  })
+  const bound = server.address()
+  return typeof bound === 'object' && bound !== null ? bound.port : port
+}
+
+const listenCodes: Readonly<Record<string, ErrorCode>> = {
+  EADDRINUSE: 'address-in-use',
+  EACCES: 'port-not-permitted',
+  EPERM: 'port-not-permitted',
+  EADDRNOTAVAIL: 'host-invalid',
+  ENOTFOUND: 'host-invalid',
+  EAI_AGAIN: 'host-invalid',
+}
+
+function listenError(error: Error, where: string): ThvError {
+  const code = listenCodes[systemCodeOf(error) ?? ''] ?? 'internal'
+  const why = code === 'address-in-use' ? 'address already in use' : messageOf(error)
+  return new ThvError(code, `cannot listen on ${where}: ${why}`, {
+    hint: 'choose another --host or --port',
+    cause: error,
+  })
+}

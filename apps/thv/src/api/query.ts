@@ -1,0 +1,16 @@
+import { z } from 'zod'
+
+const flags: Readonly<Record<string, boolean>> = { true: true, '1': true, false: false, '0': false, '': false }
+
+/** A query parameter that is on or off. */
+export function flagParameter(description: string) {
+  const read = z.enum(Object.keys(flags), { error: 'is not true or false' }).transform((text) => flags[text] === true)
+  // The document says what a client means, not how it is spelled.
+  return read.optional().meta({ description, type: 'boolean', enum: undefined })
+}
+
+/** A query parameter that is a text; an empty one says nothing. */
+export function textParameter(description: string) {
+  const read = z.string().transform((text) => (text === '' ? undefined : text))
+  return read.optional().meta({ description })
+}

@@ -1,0 +1,15 @@
+import type { ApiRoute } from './route.ts'
+import { groupRoutes } from './routes/groups.ts'
+import { healthRoutes } from './routes/health.ts'
+import { versionRoutes } from './routes/version.ts'
+import { workloadActionRoutes } from './routes/workload-actions.ts'
+import { workloadRoutes } from './routes/workloads.ts'
+
+/** Every operation of the API. One line for each resource. */
+export const apiRoutes: readonly ApiRoute[] = [
+  ...healthRoutes,
+  ...versionRoutes,
+  ...workloadRoutes,
+  ...workloadActionRoutes,
+  ...groupRoutes,
+]

@@ -1,0 +1,157 @@
+import { z } from 'zod'
+import {
+  createWorkload,
+  exportRunConfig,
+  getWorkload,
+  getWorkloadRequest,
+  launchAndWait,
+  listWorkloads,
+  planEdit,
+  readWorkloadRequest,
+  replaceRunConfig,
+  requireGroup,
+  startWorkload,
+  type RunConfig,
+} from '@thv/core'
+import {
+  createdWorkloadSchema,
+  createWorkloadSchema,
+  runConfigSchema,
+  updateWorkloadSchema,
+  workloadListSchema,
+  workloadStatusSchema,
+} from '@thv/core/schemas'
+import type { ApiDeps } from '../api-deps.ts'
+import { flagParameter, textParameter } from '../query.ts'
+import { defineRoute, type ApiAnswer, type ApiRoute } from '../route.ts'
+
+const tag = 'workloads'
+const workloads = '/api/v1beta/workloads'
+
+/** Workloads as they are, and changes of one: spec/local 5.3. */
+export const workloadRoutes: readonly ApiRoute[] = [
+  defineRoute({
+    method: 'GET',
+    path: workloads,
+    tag,
+    summary: 'Lists workloads: by default all that were not stopped on purpose',
+    query: z.object({
+      all: flagParameter('Whether stopped ones are listed too; default false'),
+      group: textParameter('Only the workloads of this group'),
+    }),
+    answers: { 200: { description: 'The workloads', schema: workloadListSchema } },
+    errors: [400, 404],
+    handle: async (deps, { query: { all = false, group } }) => {
+      if (group !== undefined) await requireGroup((await deps.workloads()).groups, group)
+      const filter = { all, ...(group === undefined ? {} : { group }) }
+      const listing = await listWorkloads(await deps.reading(), filter)
+      for (const { file, reason } of listing.problems) deps.log('warn', 'a file was passed over', { file, reason })
+      return { status: 200, json: { workloads: listing.workloads } }
+    },
+  }),
+  defineRoute({
+    method: 'POST',
+    path: workloads,
+    tag,
+    summary: 'Creates a workload; answers when it is saved and being started',
+    body: createWorkloadSchema,
+    answers: { 201: { description: 'The workload was created', schema: createdWorkloadSchema } },
+    errors: [400, 404, 409, 501],
+    isLong: true,
+    handle: async (deps, { body, signal }) => await create(deps, readWorkloadRequest(body), signal),
+  }),
+  defineRoute({
+    method: 'GET',
+    path: `${workloads}/{name}`,
+    tag,
+    summary: 'Shows how a workload was asked for',
+    answers: { 200: { description: 'Its configuration', schema: createWorkloadSchema } },
+    errors: [400, 404],
+    handle: async (deps, { params: { name = '' } }) => {
+      return { status: 200, json: await getWorkloadRequest(await deps.reading(), name) }
+    },
+  }),
+  defineRoute({
+    method: 'POST',
+    path: `${workloads}/{name}/edit`,
+    tag,
+    summary: 'Replaces the whole configuration of a workload, and starts it again',
+    body: updateWorkloadSchema,
+    answers: { 200: { description: 'It was saved, and is being started', schema: createdWorkloadSchema } },
+    errors: [400, 404, 409, 501],
+    isLong: true,
+    handle: async (deps, { params: { name = '' }, body, signal }) =>
+      await edit(deps, readWorkloadRequest({ ...body, name }), signal),
+  }),
+  defineRoute({
+    method: 'GET',
+    path: `${workloads}/{name}/status`,
+    tag,
+    summary: 'Tells the status of a workload',
+    answers: { 200: { description: 'Its status', schema: workloadStatusSchema } },
+    errors: [400, 404],
+    handle: async (deps, { params: { name = '' } }) => {
+      const { status } = await getWorkload(await deps.reading(), name)
+      return { status: 200, json: { status } }
+    },
+  }),
+  defineRoute({
+    method: 'GET',
+    path: `${workloads}/{name}/export`,
+    tag,
+    summary: 'Shows the saved configuration of a workload',
+    answers: { 200: { description: 'The configuration', schema: runConfigSchema } },
+    errors: [400, 404],
+    handle: async (deps, { params: { name = '' } }) => {
+      return { status: 200, json: await exportRunConfig(await deps.reading(), name) }
+    },
+  }),
+]
+
+type WorkloadRequest = ReturnType<typeof readWorkloadRequest>
+
+async function create(deps: ApiDeps, request: WorkloadRequest, caller: AbortSignal): Promise<ApiAnswer> {
+  const { name } = request
+  const workloads = await deps.workloads()
+  return await changed(
+    deps.operations.begin<RunConfig>({
+      kind: 'create',
+      subjects: [name],
+      caller,
+      work: async (signal, accept) => {
+        accept(await createWorkload(workloads, { request }, progressOf(deps, name), signal))
+        await launchAndWait(workloads, name, { debug: false }, signal)
+      },
+    }),
+    201,
+  )
+}
+
+async function edit(deps: ApiDeps, request: WorkloadRequest, caller: AbortSignal): Promise<ApiAnswer> {
+  const { name } = request
+  const workloads = await deps.workloads()
+  const progress = progressOf(deps, name)
+  return await changed(
+    deps.operations.begin<RunConfig>({
+      kind: 'edit',
+      subjects: [name],
+      caller,
+      work: async (signal, accept) => {
+        const config = await planEdit(workloads, request, progress, signal)
+        await replaceRunConfig(workloads, config, signal)
+        accept(config)
+        await startWorkload(workloads, name, { debug: false, progress }, signal)
+      },
+    }),
+    200,
+  )
+}
+
+async function changed(begun: { id: string; accepted: Promise<RunConfig> }, status: number): Promise<ApiAnswer> {
+  const { name, port } = await begun.accepted
+  return { status, json: { name, port }, headers: { 'X-Thv-Operation-Id': begun.id } }
+}
+
+function progressOf(deps: ApiDeps, name: string): (message: string) => void {
+  return (message) => deps.log('info', message, { workload: name })
+}

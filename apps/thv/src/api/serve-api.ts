@@ -1,0 +1,51 @@
+import { randomBytes } from 'node:crypto'
+import { buildInfo } from '../build-info.ts'
+import type { CommandContext } from '../command.ts'
+import { slogLine } from '../slog-line.ts'
+import type { ApiDeps, ApiLog } from './api-deps.ts'
+import type { ListenTarget } from './listener.ts'
+import { Operations } from './operations.ts'
+import { apiRoutes } from './routes.ts'
+import { createApiServer } from './server.ts'
+
+/** Serves the API until the signal aborts; then ends within its grace. */
+export async function serveApi(
+  context: CommandContext,
+  options: { targets: readonly ListenTarget[]; withDocument: boolean },
+): Promise<void> {
+  const { signal } = context
+  const log = createLog(context.debug)
+  const server = createApiServer({ targets: options.targets, routes: apiRoutes, deps: buildDeps(context, log) })
+  signal.throwIfAborted()
+  const urls = await server.start()
+  for (const url of urls) log('info', `listening on ${url}`, { url })
+  await new Promise<void>((resolve) => {
+    if (signal.aborted) resolve()
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+  log('info', 'the server is ending')
+  await server.close()
+}
+
+function createLog(debug: boolean): ApiLog {
+  return (level, message, fields) => {
+    if (level !== 'debug' || debug) process.stderr.write(slogLine(level, message, fields))
+  }
+}
+
+function buildDeps({ container }: CommandContext, log: ApiLog): ApiDeps {
+  return {
+    version: buildInfo.version === 'dev' ? 'dev' : `v${buildInfo.version}`,
+    nonce: randomBytes(16).toString('hex'),
+    operations: new Operations(log),
+    log,
+    // A package runs as a process, and processes there are always.
+    findTrouble: async () => undefined,
+    reading: container.reading,
+    logs: container.logs,
+    workloads: async () => ({
+      ...(await container.workloads()),
+      planConfinement: await container.confinementPlanner((message) => log('warn', message)),
+    }),
+  }
+}

@@ -1,0 +1,14 @@
+export { createdGroupSchema, createGroupSchema, groupListSchema, groupSchema } from './group.ts'
+export { runConfigSchema } from './run-config.ts'
+export { upgradeChecksSchema, upgradeCheckSchema, upgradeRequestSchema } from './upgrade.ts'
+export { versionSchema } from './version.ts'
+export {
+  bulkSchema,
+  createdWorkloadSchema,
+  createWorkloadSchema,
+  updateWorkloadSchema,
+  type BulkRequest,
+  type CreateWorkloadRequest,
+  type UpdateWorkloadRequest,
+} from './workload-request.ts'
+export { workloadListSchema, workloadStatusSchema } from './workload.ts'

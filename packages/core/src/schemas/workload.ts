@@ -1,0 +1,39 @@
+import { z } from 'zod'
+import { isolations } from '../domain/confinement.ts'
+import { proxyModes, transportTypes } from '../domain/transport-type.ts'
+import type { Workload } from '../domain/workload.ts'
+import { workloadStatuses, type WorkloadStatus } from '../domain/workload-status.ts'
+
+const statusSchema: z.ZodType<WorkloadStatus> = z.enum(workloadStatuses)
+
+/** A workload as lists show it. */
+export const workloadSchema: z.ZodType<Workload> = z
+  .object({
+    name: z.string(),
+    package: z.string().describe('Image or package, or the command of a local server'),
+    url: z.string().describe('What clients connect to'),
+    port: z.int().describe('Port of the proxy'),
+    transport_type: z.enum(transportTypes).describe('How the server speaks MCP'),
+    proxy_mode: z.enum(proxyModes).exactOptional().describe('What clients speak'),
+    status: statusSchema,
+    status_context: z.string().exactOptional().describe('Why it has this status'),
+    created_at: z.string().describe('RFC 3339'),
+    started_at: z.string().describe('RFC 3339; the year 1 for never'),
+    labels: z.record(z.string(), z.string()).exactOptional().describe('Labels that the user gave'),
+    group: z.string().exactOptional(),
+    isolation: z.enum(isolations).exactOptional().describe('How the server of the last start is kept apart'),
+    supervisor_pid: z.int().exactOptional().describe('Process that supervises it; absent when none lives'),
+    restarts: z.int().exactOptional().describe('Restarts since the last stable run'),
+    last_stderr: z.array(z.string()).exactOptional().describe('Last lines of the server on stderr'),
+  })
+  .meta({ id: 'Workload', description: 'A workload and how it is now' })
+
+/** Several workloads. */
+export const workloadListSchema = z
+  .object({ workloads: z.array(workloadSchema) })
+  .meta({ id: 'WorkloadList', description: 'Workloads, sorted by name' })
+
+/** The status of one workload. */
+export const workloadStatusSchema = z
+  .object({ status: statusSchema })
+  .meta({ id: 'WorkloadStatus', description: 'The status of a workload' })

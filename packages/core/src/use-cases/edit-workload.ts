@@ -1,0 +1,49 @@
+import type { RunConfig } from '../domain/run-config.ts'
+import type { ProgressListener } from '../ports/package-installer.ts'
+import type { PortAllocator } from '../ports/port-allocator.ts'
+import type { RunConfigStore, SessionFiles } from '../ports/state-store.ts'
+import { assertRunsHere, buildRunConfig, type BuildRunConfigDeps } from './build-run-config.ts'
+import { workloadNotFound } from './list-workloads.ts'
+import type { RunRequest } from './run-request.ts'
+import { stopWorkload, type StopWorkloadDeps } from './stop-workload.ts'
+
+/** What {@link planEdit} needs. */
+export interface PlanEditDeps extends BuildRunConfigDeps {
+  configs: RunConfigStore
+}
+
+/**
+ * The whole new config of a workload, with its name, and its port unless another one is asked
+ * for. Packages are installed and images pulled, but the workload is left as it is, so that
+ * what fails here changes nothing. `workload-not-found`, and whatever building a config throws.
+ */
+export async function planEdit(
+  deps: PlanEditDeps,
+  request: RunRequest & { name: string },
+  progress: ProgressListener,
+  signal: AbortSignal,
+): Promise<RunConfig> {
+  const { name } = request
+  const present = await deps.configs.load(name)
+  if (present === undefined) throw workloadNotFound(name)
+  await assertRunsHere(deps.configs, name, 'stop')
+  const ports = withOwnPorts(deps.ports, present)
+  return await buildRunConfig({ ...deps, ports }, { proxyPort: present.port, ...request }, progress, signal)
+}
+
+/** Stops a workload and gives it another config; it is left stopped. Sessions end: the server may be another one. */
+export async function replaceRunConfig(
+  deps: StopWorkloadDeps & { sessions: SessionFiles },
+  config: RunConfig,
+  signal: AbortSignal,
+): Promise<void> {
+  await stopWorkload(deps, config.name, {}, signal)
+  await deps.sessions.delete(config.name)
+  await deps.configs.save(config)
+}
+
+/** The ports that the workload itself holds are free for its next run. */
+function withOwnPorts(ports: PortAllocator, present: RunConfig): PortAllocator {
+  const own = new Set([present.port, present.target_port])
+  return { ...ports, isFree: async (port, host) => own.has(port) || (await ports.isFree(port, host)) }
+}

@@ -1,0 +1,41 @@
+import type { RunConfig } from '../domain/run-config.ts'
+import { parsePermissionProfile } from '../domain/permission-profile.ts'
+import type { RunConfigStore } from '../ports/state-store.ts'
+import type { CreateWorkloadRequest } from '../schemas/workload-request.ts'
+import { workloadNotFound } from './list-workloads.ts'
+
+/** The saved workload in the shape in which it would be asked for. `workload-not-found`. */
+export async function getWorkloadRequest(
+  deps: { configs: RunConfigStore },
+  name: string,
+): Promise<CreateWorkloadRequest> {
+  const config = await deps.configs.load(name)
+  if (config === undefined) throw workloadNotFound(name)
+  return writeWorkloadRequest(config)
+}
+
+/** The counterpart of `readWorkloadRequest`. */
+export function writeWorkloadRequest(config: RunConfig): CreateWorkloadRequest {
+  const { permission_profile: profile } = config
+  const body: CreateWorkloadRequest = {
+    name: config.name,
+    image: config.image,
+    host: config.host,
+    cmd_arguments: config.cmd_args,
+    proxy_port: config.port,
+    target_port: config.transport === 'stdio' ? undefined : config.target_port,
+    env_vars: config.env_vars,
+    volumes: config.volumes,
+    transport: config.transport,
+    proxy_mode: config.proxy_mode,
+    network_isolation: config.isolate_network ?? true,
+    trust_proxy_headers: config.trust_proxy_headers,
+    tools: config.tools_filter,
+    tools_override: config.tools_override,
+    group: config.group,
+  }
+  if (profile !== null && profile !== undefined) {
+    body.permission_profile = parsePermissionProfile(profile, `the profile of '${config.name}'`)
+  }
+  return body
+}
