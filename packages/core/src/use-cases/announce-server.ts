@@ -22,10 +22,16 @@ export async function announceServer(
   signal: AbortSignal,
 ): Promise<void> {
   // Whoever comes late to a crowd is sent away here, without a turn at the lock.
-  await refuseIfRunning(deps, signal)
+  const suspect = await refuseIfRunning(deps, signal)
+  // A timer that fires late on a machine that was busy or asleep proves nothing, so it takes two failures to be replaced.
+  const probe: ProbeServer = async (record, signal) => {
+    const first = await deps.probe(record, signal)
+    if (first.verified || !first.timedOut || record.nonce === suspect?.nonce) return first
+    return await deps.probe(record, signal)
+  }
   try {
     await deps.records.exclusively(signal, async (file) => {
-      await guard(deps, file, signal)
+      await guard({ ...deps, probe }, file, signal)
       await file.write(record)
     })
   } catch (error) {
@@ -51,16 +57,18 @@ export async function withdrawServer(
   })
 }
 
-async function refuseIfRunning(deps: AnnounceServerDeps, signal: AbortSignal): Promise<void> {
+/** Resolves to the record of a server that did not answer as it should. */
+async function refuseIfRunning(deps: AnnounceServerDeps, signal: AbortSignal): Promise<ServerRecord | undefined> {
   const found = await evaluateServer(deps, signal)
   if (found.state === 'running') throw alreadyRunning(found.record)
+  return found.state === 'unhealthy' ? found.record : undefined
 }
 
 /** Returns when the record may be written. */
 async function guard(deps: AnnounceServerDeps, file: LockedServerRecord, signal: AbortSignal): Promise<void> {
   const { path } = deps.records
   if (file.wasOpenToOthers) deps.warn(`the directory of '${path}' was open to other users; it is private again`)
-  const found = await evaluateRecord({ ...deps, probe: askTwice(deps.probe) }, await file.read(), signal)
+  const found = await evaluateRecord(deps, await file.read(), signal)
   switch (found.state) {
     case 'running':
       throw alreadyRunning(found.record)
@@ -79,14 +87,6 @@ async function guard(deps: AnnounceServerDeps, file: LockedServerRecord, signal:
       return
     case 'stale':
     case 'not_found':
-  }
-}
-
-/** A timer that fires late on a machine that was busy or asleep proves nothing, so one timeout is no reason to replace. */
-function askTwice(probe: ProbeServer): ProbeServer {
-  return async (record, signal) => {
-    const first = await probe(record, signal)
-    return first.verified || !first.timedOut ? first : await probe(record, signal)
   }
 }
 
