@@ -13,7 +13,7 @@ describe.each([
   test('carries method, path, query, headers and JSON, and brings back the answer', async () => {
     let seen: unknown
     const url = await serve((request, response) => {
-      void readAll(request).then((body) => {
+      whenRead(request, (body) => {
         const { method, url, headers } = request
         seen = [method, url, headers['content-type'], headers['content-length'], headers.authorization, body]
         response.writeHead(201).end('{"ok":true}')
@@ -156,8 +156,8 @@ async function errorOf(status: number, headers: Record<string, string>, body: st
   return await createApiCaller({ url })(get, signal).catch((error: unknown) => error)
 }
 
-async function readAll(request: IncomingMessage): Promise<string> {
-  let text = ''
-  for await (const piece of request) text += String(piece)
-  return text
+function whenRead(request: IncomingMessage, act: (body: string) => void): void {
+  const pieces: Buffer[] = []
+  request.on('data', (piece: Buffer) => pieces.push(piece))
+  request.on('end', () => act(Buffer.concat(pieces).toString()))
 }

@@ -14,14 +14,9 @@ export interface Endpoint {
 /** The endpoint of a record: this machine only. Throws `server-record-refused`. */
 export function recordEndpoint(url: string): Endpoint {
   const address = parseServerUrl(url)
-  switch (address.kind) {
-    case 'http':
-      return webEndpoint(url, new URL(address.origin))
-    case 'unix':
-      return { url, isSecure: false, connection: { socketPath: address.path }, basePath: '' }
-    case 'npipe':
-      return { url, isSecure: false, connection: { socketPath: `\\\\.\\pipe\\${address.name}` }, basePath: '' }
-  }
+  if (address.kind === 'http') return webEndpoint(url, new URL(address.origin))
+  const socketPath = address.kind === 'unix' ? address.path : `\\\\.\\pipe\\${address.name}`
+  return { url, isSecure: false, connection: { socketPath }, basePath: '' }
 }
 
 /**
