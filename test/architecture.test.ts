@@ -17,8 +17,9 @@ const allowances: Record<string, Allowance> = {
   'packages/proxy': { ours: [], others: { undici: anywhere } },
   'packages/runner': { ours: ['packages/core', 'packages/proxy'], others: {} },
   'packages/adapters': { ours: ['packages/core'], others: {} },
+  'packages/client': { ours: ['packages/core'], others: {} },
   'apps/thv': {
-    ours: ['packages/core', 'packages/proxy', 'packages/runner', 'packages/adapters'],
+    ours: ['packages/core', 'packages/proxy', 'packages/runner', 'packages/adapters', 'packages/client'],
     others: {
       '@hono/node-server': /^apps\/thv\/src\/api\//,
       '@modelcontextprotocol/client': anywhere,
@@ -62,6 +63,7 @@ const fewestModules = {
   'packages/proxy': 36,
   'packages/runner': 5,
   'packages/adapters': 72,
+  'packages/client': 11,
   'apps/thv': 36,
 }
 

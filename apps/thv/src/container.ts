@@ -1,6 +1,7 @@
 import type * as AdaptersModule from '@thv/adapters'
 import type { SessionJournals } from '@thv/adapters'
 import type {
+  EvaluateServerDeps,
   GroupStore,
   LogFiles,
   PackageCache,
@@ -11,6 +12,7 @@ import type {
   ReadWorkloadDeps,
   RunConfigStore,
   RunWorkloadDeps,
+  ServerRecordStore,
   StartWorkloadDeps,
 } from '@thv/core'
 import { readFile, realpath } from 'node:fs/promises'
@@ -28,6 +30,11 @@ type Adapters = typeof AdaptersModule
 
 /** The directories of this user: spec/local 0.1. */
 export type Directories = ReturnType<Adapters['resolveDirectories']>
+
+/** What finds an API server, and what announces one. */
+export interface Discovery extends EvaluateServerDeps {
+  records: ServerRecordStore
+}
 
 /**
  * The composition root: everything is built on first use, so that `list` never
@@ -51,6 +58,8 @@ export interface Container {
   ports: () => Promise<PortAllocator>
   installer: (kind: PackageKind) => Promise<PackageInstaller>
   packageCache: () => Promise<PackageCache>
+  /** The record of this user's API server, and what judges it. */
+  discovery: () => Promise<Discovery>
   /** Reads what a run config says about confinement; `warn` is told of ignore patterns that cannot be obeyed. */
   confinementPlanner: (warn: (message: string) => void) => Promise<PlanConfinement>
   readonly engines: EngineAccess
@@ -116,6 +125,7 @@ export function createContainer(environment: Container['environment'] = process.
     engines,
     configs: async () => (await reading()).configs,
     packageCache: async () => (await adapters()).createPackageCache({ cacheDirectory: (await directories()).cache }),
+    discovery: once(async () => await buildDiscovery(await adapters(), await directories(), await reading())),
     confinementPlanner: async (warn) => planner(await adapters(), await directories(), warn),
     supervision: async (name, options) => {
       const { wireSupervision } = await import('./wire-supervision.ts')
@@ -151,6 +161,19 @@ function buildReading(adapters: Adapters, { state, data }: Directories): ReadWor
     configs: adapters.createFileRunConfigStore({ stateDirectory: state }),
     statuses: adapters.createFileStatusStore({ dataDirectory: data, processes }),
     processes,
+  }
+}
+
+async function buildDiscovery(
+  adapters: Adapters,
+  { state }: Directories,
+  { processes }: ReadWorkloadDeps,
+): Promise<Discovery> {
+  const { probeServer } = await import('@thv/client')
+  return {
+    records: adapters.createFileServerRecords({ stateDirectory: state, processes }),
+    probe: probeServer,
+    isAlive: adapters.createServerLiveness(processes),
   }
 }
 

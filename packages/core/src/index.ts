@@ -85,6 +85,8 @@ export {
   type ProxyMode,
   type TransportType,
 } from './domain/transport-type.ts'
+export { formatServerRecord, formatStartedAt, parseServerRecord, type ServerRecord } from './domain/server-record.ts'
+export { parseServerUrl, publishableUrl, socketUrl, type ApiServerAddress } from './domain/server-url.ts'
 export { parseToolOverrides, type ToolOverride, type ToolRules } from './domain/tool-rules.ts'
 export { assertWorkloadName, sanitizeWorkloadName } from './domain/workload-name.ts'
 export {
@@ -126,6 +128,14 @@ export type {
   StatusChange,
   StatusStore,
 } from './ports/state-store.ts'
+export type {
+  IsServerAlive,
+  LockedServerRecord,
+  ProbeServer,
+  ServerHealth,
+  ServerRecordRead,
+  ServerRecordStore,
+} from './ports/server-records.ts'
 export type { SupervisorLauncher } from './ports/supervisor-launcher.ts'
 export type { ImageBuild, ImageStore } from './ports/image-store.ts'
 export type { ContainerTable } from './ports/container-table.ts'
@@ -138,6 +148,8 @@ export type {
   WorkloadRuntime,
 } from './ports/workload-runtime.ts'
 export type { CommandResolver } from './ports/command-resolver.ts'
+export { announceServer, withdrawServer, type AnnounceServerDeps } from './use-cases/announce-server.ts'
+export { evaluateServer, type EvaluateServerDeps, type ServerEvaluation } from './use-cases/evaluate-server.ts'
 export {
   requireGroup,
   requireTargetPort,

@@ -19,6 +19,12 @@ export const limits = {
   statusLockMs: 1_000,
   /** Everything else: spec/local 0.3. */
   lockMs: 5_000,
+  /** A server record holds four short values. */
+  serverRecordBytes: 16 * 1024,
+  /** One question to `/health`: spec/local 1.5. */
+  serverHealthMs: 5_000,
+  /** The guard of a start holds the lock while it asks a server that may hang, twice; several may wait for that. */
+  serverLockMs: 30_000,
   /** From spawn of the supervisor to `running`: longer than the proxy's own limit, so that its reason arrives. */
   startMs: 75_000,
   /** Polite part of a stop, the reference's `stop --timeout` default. */

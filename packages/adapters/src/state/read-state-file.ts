@@ -4,7 +4,7 @@ import { systemCodeOf } from '@thv/core'
 import { stateError } from './state-error.ts'
 
 /** Why a file was not read. */
-export type RefusalCause = 'not-a-file' | 'link' | 'foreign' | 'too-large'
+export type RefusalCause = 'not-a-file' | 'link' | 'foreign' | 'too-large' | 'not-private'
 
 /** What stands at a path. */
 export type StateRead =
@@ -16,16 +16,23 @@ export type StateRead =
  * Reads a file that anybody may have put there: only a regular file of ours (or
  * root's) up to `maxBytes`, never through a symbolic link. Never hangs on a fifo
  * or a device. Rejects with `state-denied` or `state-failed` when the system refuses.
+ * With `private`, one that other users can read or write is refused too.
  *
  * Everything is checked on the opened file, so nothing can be swapped in between.
  */
-export async function readStateFile(path: string, maxBytes: number): Promise<StateRead> {
+export async function readStateFile(
+  path: string,
+  maxBytes: number,
+  modes: 'private' | 'any-mode' = 'any-mode',
+): Promise<StateRead> {
   try {
     // Where the open itself cannot refuse links (Windows), look first: creating links needs rights there.
     if (constants.O_NOFOLLOW === undefined && (await lstat(path)).isSymbolicLink()) return isLink
     const handle = await open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0))
     try {
-      return refusalOf(await handle.stat(), maxBytes) ?? (await readBounded(handle, maxBytes))
+      const found = await handle.stat()
+      const refusal = refusalOf(found, maxBytes) ?? (modes === 'private' ? refusalOfMode(found) : undefined)
+      return refusal ?? (await readBounded(handle, maxBytes))
     } finally {
       await handle.close()
     }
@@ -48,6 +55,13 @@ function refusalOf(found: Stats, maxBytes: number): StateRead | undefined {
     return { kind: 'refused', cause: 'foreign', reason: `it belongs to another user (uid ${found.uid})` }
   }
   return found.size > maxBytes ? tooLarge(maxBytes) : undefined
+}
+
+function refusalOfMode(found: Stats): StateRead | undefined {
+  // Windows has no such modes; what it reports would always be refused.
+  if (process.geteuid === undefined || (found.mode & 0o077) === 0) return undefined
+  const mode = (found.mode & 0o777).toString(8)
+  return { kind: 'refused', cause: 'not-private', reason: `other users can get at it (mode ${mode})` }
 }
 
 function tooLarge(maxBytes: number): StateRead {

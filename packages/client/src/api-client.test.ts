@@ -1,0 +1,129 @@
+import { beforeEach, expect, test } from 'vitest'
+import { createApiClient, type ApiClient } from './api-client.ts'
+import { serveTcp } from './fixtures/serve.ts'
+
+const { signal } = new AbortController()
+let client: ApiClient
+/** Requests in order: method, target, body. */
+let seen: string[]
+let answer: { status: number; body: string }
+
+beforeEach(async () => {
+  seen = []
+  answer = { status: 200, body: '{}' }
+  const url = await serveTcp((request, response) => {
+    let body = ''
+    request.on('data', (piece: Buffer) => {
+      body += piece.toString()
+    })
+    request.on('end', () => {
+      seen.push(`${request.method} ${request.url} ${body}`.trim())
+      response.writeHead(answer.status).end(answer.body)
+    })
+  })
+  client = createApiClient({ url })
+})
+
+test('a list of workloads keeps what is known and fills in what another server leaves out', async () => {
+  const workload = {
+    name: 'notes',
+    package: 'npx://notes',
+    url: 'http://127.0.0.1:9000/mcp',
+    port: 9000,
+    transport_type: 'stdio',
+    proxy_mode: 'streamable-http',
+    status: 'running',
+    created_at: '2026-08-21T10:26:05Z',
+    started_at: '2026-08-21T10:26:06Z',
+    group: 'dev',
+    labels: { team: 'a' },
+    isolation: 'sandbox',
+    supervisor_pid: 12,
+    restarts: 1,
+    last_stderr: ['x'],
+  }
+  answer.body = JSON.stringify({
+    workloads: [
+      { ...workload, tools: [] },
+      { name: 'new', status: 'dreaming' },
+    ],
+  })
+  const listed = await client.workloads.list({ all: true, group: 'dev team' }, signal)
+  expect(listed).toEqual([
+    workload,
+    expect.objectContaining({ name: 'new', status: 'unknown', port: 0, created_at: '0001-01-01T00:00:00Z' }),
+  ])
+  expect(seen).toEqual(['GET /api/v1beta/workloads?all=true&group=dev+team'])
+})
+
+test('no workloads may be written as null', async () => {
+  answer.body = '{"workloads":null}'
+  expect(await client.workloads.list({}, signal)).toEqual([])
+  expect(seen).toEqual(['GET /api/v1beta/workloads'])
+})
+
+test.each(['', '[]', 'null', '{"workloads":{}}', '{"workloads":[1]}', '{"workloads":[{}]}'])(
+  'the answer %j is no list of workloads',
+  async (body) => {
+    answer.body = body
+    await expect(client.workloads.list({}, signal)).rejects.toMatchObject({ code: 'api-answer-invalid' })
+  },
+)
+
+test('creating and editing send the settings and bring back name and port', async () => {
+  answer = { status: 201, body: '{"name":"notes","port":9000}' }
+  expect(await client.workloads.create({ name: 'notes', image: 'npx://notes' }, signal)).toEqual({
+    name: 'notes',
+    port: 9000,
+  })
+  expect(await client.workloads.edit('notes', { image: 'npx://notes' }, signal)).toMatchObject({ port: 9000 })
+  expect(seen).toEqual([
+    'POST /api/v1beta/workloads {"name":"notes","image":"npx://notes"}',
+    'POST /api/v1beta/workloads/notes/edit {"image":"npx://notes"}',
+  ])
+})
+
+test('what is asked about one workload goes to its own address', async () => {
+  answer.body = '{"status":"running"}'
+  expect(await client.workloads.status('a/b', signal)).toBe('running')
+  expect(await client.workloads.get('a/b', signal)).toEqual({ status: 'running' })
+  expect(await client.workloads.export('a/b', signal)).toEqual({ status: 'running' })
+  expect(await client.workloads.logs('a/b', signal)).toBe(answer.body)
+  expect(await client.workloads.proxyLogs('a/b', signal)).toBe(answer.body)
+  const base = 'GET /api/v1beta/workloads/a%2Fb'
+  expect(seen).toEqual([`${base}/status`, base, `${base}/export`, `${base}/logs`, `${base}/proxy-logs`])
+})
+
+test('orders need no answer but that they were taken', async () => {
+  answer = { status: 202, body: '' }
+  await client.workloads.stop('notes', signal)
+  await client.workloads.restart('notes', signal)
+  await client.workloads.delete('notes', signal)
+  await client.workloads.bulk('stop', { names: ['a', 'b'] }, signal)
+  await client.workloads.bulk('delete', { group: 'dev' }, signal)
+  expect(seen).toEqual([
+    'POST /api/v1beta/workloads/notes/stop',
+    'POST /api/v1beta/workloads/notes/restart',
+    'DELETE /api/v1beta/workloads/notes',
+    'POST /api/v1beta/workloads/stop {"names":["a","b"]}',
+    'POST /api/v1beta/workloads/delete {"group":"dev"}',
+  ])
+})
+
+test('groups are listed, created, read and deleted', async () => {
+  answer.body = '{"groups":[{"name":"dev","registered_clients":null,"skills":[]}]}'
+  expect(await client.groups.list(signal)).toEqual([{ name: 'dev', registered_clients: [] }])
+  answer.body = '{"name":"dev","registered_clients":["code"]}'
+  expect(await client.groups.get('dev team', signal)).toEqual({ name: 'dev', registered_clients: ['code'] })
+  expect(await client.groups.create('dev', signal)).toBe('dev')
+  answer = { status: 204, body: '' }
+  await client.groups.delete('dev', { withWorkloads: true }, signal)
+  await client.groups.delete('dev', { withWorkloads: false }, signal)
+  expect(seen).toEqual([
+    'GET /api/v1beta/groups',
+    'GET /api/v1beta/groups/dev%20team',
+    'POST /api/v1beta/groups {"name":"dev"}',
+    'DELETE /api/v1beta/groups/dev?with-workloads=true',
+    'DELETE /api/v1beta/groups/dev',
+  ])
+})

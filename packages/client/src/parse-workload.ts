@@ -1,0 +1,59 @@
+import {
+  isolations,
+  isProxyMode,
+  isTransportType,
+  workloadStatuses,
+  zeroTime,
+  type Workload,
+  type WorkloadStatus,
+} from '@thv/core'
+import { textIn, type AnswerObject } from './answer-shape.ts'
+
+/**
+ * A workload out of an answer. Members that this version does not know are dropped, and those that another server leaves
+ * out get the values that stand for "not known". Throws `api-answer-invalid`.
+ */
+export function parseWorkload(raw: AnswerObject): Workload {
+  const workload: Workload = {
+    name: textIn(raw, 'name'),
+    package: textOr(raw['package'], ''),
+    url: textOr(raw['url'], ''),
+    port: countOf(raw['port']) ?? 0,
+    transport_type: isTransportType(raw['transport_type']) ? raw['transport_type'] : 'stdio',
+    status: parseStatus(raw['status']),
+    created_at: textOr(raw['created_at'], zeroTime),
+    started_at: textOr(raw['started_at'], zeroTime),
+  }
+  if (isProxyMode(raw['proxy_mode'])) workload.proxy_mode = raw['proxy_mode']
+  if (typeof raw['status_context'] === 'string') workload.status_context = raw['status_context']
+  if (typeof raw['group'] === 'string') workload.group = raw['group']
+  if (typeof raw['labels'] === 'object' && raw['labels'] !== null) workload.labels = textsIn(raw['labels'])
+  const isolation = isolations.find((known) => known === raw['isolation'])
+  if (isolation !== undefined) workload.isolation = isolation
+  const [pid, restarts] = [countOf(raw['supervisor_pid']), countOf(raw['restarts'])]
+  if (pid !== undefined) workload.supervisor_pid = pid
+  if (restarts !== undefined) workload.restarts = restarts
+  if (Array.isArray(raw['last_stderr'])) {
+    workload.last_stderr = raw['last_stderr'].filter((line) => typeof line === 'string')
+  }
+  return workload
+}
+
+/** A status word; one that this version does not know is `unknown`. */
+export function parseStatus(value: unknown): WorkloadStatus {
+  return workloadStatuses.find((known) => known === value) ?? 'unknown'
+}
+
+/** A whole number of zero and above. */
+export function countOf(value: unknown): number | undefined {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined
+}
+
+function textOr(value: unknown, otherwise: string): string {
+  return typeof value === 'string' ? value : otherwise
+}
+
+function textsIn(labels: object): Record<string, string> {
+  const entries = Object.entries(labels).filter((entry): entry is [string, string] => typeof entry[1] === 'string')
+  return Object.fromEntries(entries)
+}
