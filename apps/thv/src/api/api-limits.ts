@@ -18,6 +18,8 @@ export const apiLimits = {
   graceMs: 30_000,
   /** Time for what is aborted after that to take back what it began. */
   abortMs: 5_000,
+  /** Time to take the server record away at the end: a turn at its lock. */
+  withdrawMs: 6_000,
   /** Connections at once: a client has a handful. */
   connections: 1_000,
   /** Operations in the background at once. Each may install or start something. */

@@ -1,6 +1,6 @@
 import type { Server } from 'node:http'
 import { createAdaptorServer } from '@hono/node-server'
-import { systemCodeOf, messageOf, ThvError, urlHost, type ErrorCode } from '@thv/core'
+import { systemCodeOf, messageOf, publishableUrl, socketUrl, ThvError, type ErrorCode } from '@thv/core'
 import { createRequestGuard, type RequestGuard } from '@thv/proxy'
 import { apiLimits } from './api-limits.ts'
 import { bindSocket } from './unix-socket.ts'
@@ -11,8 +11,10 @@ export type ListenTarget = { host: string; port: number } | { socket: string }
 /** A socket that is bound and accepts. */
 export interface BoundListener {
   server: Server
-  /** `http://127.0.0.1:8080` or `unix:///path`. */
-  url: string
+  /** By which a client on this machine reaches it: `http://127.0.0.1:8080` or `unix:///path`; undefined for an address of another interface. */
+  url: string | undefined
+  /** Undefined for a socket. */
+  port?: number
 }
 
 /**
@@ -38,11 +40,11 @@ export async function createListener(
   server.maxConnections = apiLimits.connections
   if ('socket' in target) {
     await bindSocket(server, target.socket)
-    return { server, url: `unix://${encodeURI(target.socket)}` }
+    return { server, url: socketUrl(target.socket) }
   }
-  const port = await bindPort(server, target)
-  guard = createRequestGuard({ host: target.host, port })
-  return { server, url: `http://${urlHost(target.host)}:${port}` }
+  const bound = await bindPort(server, target)
+  guard = createRequestGuard({ host: target.host, port: bound.port })
+  return { server, url: publishableUrl(bound), port: bound.port }
 }
 
 function isHttpServer(server: ReturnType<typeof createAdaptorServer>): server is Server {
@@ -62,7 +64,10 @@ function refusalOf(request: Request, guard: RequestGuard | undefined): string | 
   return isAllowed ? undefined : 'Origin not allowed'
 }
 
-async function bindPort(server: Server, { host, port }: { host: string; port: number }): Promise<number> {
+async function bindPort(
+  server: Server,
+  { host, port }: { host: string; port: number },
+): Promise<{ address: string; port: number }> {
   await new Promise<void>((resolve, reject) => {
     const fail = (error: Error): void => reject(listenError(error, `${host}:${port}`))
     server.once('error', fail)
@@ -72,7 +77,7 @@ async function bindPort(server: Server, { host, port }: { host: string; port: nu
     })
   })
   const bound = server.address()
-  return typeof bound === 'object' && bound !== null ? bound.port : port
+  return typeof bound === 'object' && bound !== null ? bound : { address: host, port }
 }
 
 const listenCodes: Readonly<Record<string, ErrorCode>> = {

@@ -1,8 +1,10 @@
-import { randomBytes } from 'node:crypto'
+import { messageOf } from '@thv/core'
 import { buildInfo } from '../build-info.ts'
 import type { CommandContext } from '../command.ts'
+import { createNonce, openAnnouncement, type Announcement } from '../server-announcement.ts'
 import { slogLine } from '../slog-line.ts'
 import type { ApiDeps, ApiLog } from './api-deps.ts'
+import { apiLimits } from './api-limits.ts'
 import type { ListenTarget } from './listener.ts'
 import { Operations } from './operations.ts'
 import { apiRoutes } from './routes.ts'
@@ -15,7 +17,18 @@ export async function serveApi(
 ): Promise<void> {
   const { signal } = context
   const log = createLog(context.debug)
-  const server = createApiServer({ targets: options.targets, routes: apiRoutes, deps: buildDeps(context, log) })
+  const deps = buildDeps(context, log)
+  let announcement: Announcement | undefined
+  const server = createApiServer({
+    targets: options.targets,
+    routes: apiRoutes,
+    deps,
+    beforeServing: async ([url]) => {
+      if (url === undefined) return
+      const warn = (message: string): void => log('warn', message)
+      announcement = await openAnnouncement(context.container, { url, nonce: deps.nonce, warn }, signal)
+    },
+  })
   signal.throwIfAborted()
   const urls = await server.start()
   for (const url of urls) log('info', `listening on ${url}`, { url })
@@ -25,6 +38,9 @@ export async function serveApi(
   })
   log('info', 'the server is ending')
   await server.close()
+  await announcement?.withdraw(AbortSignal.timeout(apiLimits.withdrawMs)).catch((error: unknown) => {
+    log('warn', `the record of this server stays: ${messageOf(error)}`)
+  })
 }
 
 function createLog(debug: boolean): ApiLog {
@@ -36,7 +52,7 @@ function createLog(debug: boolean): ApiLog {
 function buildDeps({ container }: CommandContext, log: ApiLog): ApiDeps {
   return {
     version: buildInfo.version === 'dev' ? 'dev' : `v${buildInfo.version}`,
-    nonce: randomBytes(16).toString('hex'),
+    nonce: createNonce(),
     operations: new Operations(log),
     log,
     // A package runs as a process, and processes there are always.

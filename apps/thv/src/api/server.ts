@@ -43,16 +43,21 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       serve = resolve
     })
     try {
-      for (const target of options.targets) {
-        listeners.push(
-          await createListener(target, async (request, refusal) => {
-            await serving
-            return await app.fetch(request, { refusal })
-          }),
-        )
+      const open = async (target: ListenTarget): Promise<BoundListener> => {
+        const listener = await createListener(target, async (request, refusal) => {
+          await serving
+          return await app.fetch(request, { refusal })
+        })
+        listeners.push(listener)
         if (closing !== undefined) throw new ThvError('cancelled', 'the server was closed while it was starting')
+        return listener
       }
-      const urls = listeners.map(({ url }) => url)
+      for (const target of options.targets) {
+        const { url, port } = await open(target)
+        // Nobody on this machine would follow a URL of another interface, so loopback is opened beside it.
+        if (url === undefined && port !== undefined) await open({ host: '127.0.0.1', port })
+      }
+      const urls = listeners.flatMap(({ url }) => url ?? [])
       await options.beforeServing?.(urls)
       serve()
       return urls
