@@ -31,6 +31,8 @@ describe('the URL of a record', () => {
     ['an octal address', 'http://0177.0.0.1:8080'],
     ['IPv6 without brackets', 'http://::1:8080'],
     ['brackets around IPv4', 'http://[127.0.0.1]:8080'],
+    ['nothing in brackets', 'http://[]:8080'],
+    ['no address in brackets', 'http://[x:y]:8080'],
     ['a zone', 'http://[::1%25lo]:8080'],
     ['user information', 'http://127.0.0.1@evil.example:8080'],
     ['user information before loopback', 'http://u:p@127.0.0.1:8080'],
@@ -149,7 +151,8 @@ function originOf(url: string): string | undefined {
   try {
     const address = parseServerUrl(url)
     return address.kind === 'http' ? address.origin : undefined
-  } catch {
+  } catch (error) {
+    expect(error).toMatchObject(refused)
     return undefined
   }
 }
