@@ -77,7 +77,7 @@ test('a server that hangs is replaced with a warning, and does not take the reco
   await first.next()
   const { announced, warnings } = await (await start()).next()
   expect(warnings).toEqual([
-    expect.stringMatching(/^replacing the record of a server that does not answer at .*: no answer within 5 s$/),
+    expect.stringMatching(/^replacing the record of a server that cannot be verified at .*: no answer within 5 s$/),
   ])
   first.child.kill('SIGTERM')
   expect(await first.next()).toEqual({ withdrew: false })
