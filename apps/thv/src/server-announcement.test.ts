@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
 interface Said {
+  ready?: boolean
   announced?: ServerRecord
   warnings?: string[]
   refused?: string
@@ -35,7 +36,9 @@ afterEach(async () => {
 })
 
 test('of 30 servers that start at once one stays, the others say who it is, and the record is that one', async () => {
-  const said = await Promise.all(Array.from({ length: 30 }, async () => await start().next()))
+  const crowd = await Promise.all(Array.from({ length: 30 }, async () => await ready()))
+  for (const { child } of crowd) child.stdin?.write('go\n')
+  const said = await Promise.all(crowd.map(async (server) => await server.next()))
   const [winner, ...more] = said.flatMap(({ announced }) => announced ?? [])
   expect(more).toEqual([])
   expect(readRecord()).toEqual(winner)
@@ -48,7 +51,7 @@ test('of 30 servers that start at once one stays, the others say who it is, and 
 }, 240_000)
 
 test('the record is private, and goes away with its server', async () => {
-  const server = start()
+  const server = await start()
   const { announced } = await server.next()
   expect(announced).toMatchObject({ pid: server.child.pid, nonce: expect.stringMatching(/^[0-9a-f]{32}$/) })
   expect([mode('toolhive'), mode('toolhive/server'), mode('toolhive/server/server.json')]).toEqual([
@@ -60,21 +63,21 @@ test('the record is private, and goes away with its server', async () => {
 })
 
 test('the record of a server that was killed is replaced without a word', async () => {
-  const first = start()
+  const first = await start()
   const { announced: old } = await first.next()
   await end(first.child, 'SIGKILL')
   expect(readRecord()).toEqual(old)
-  const { announced, warnings } = await start().next()
+  const { announced, warnings } = await (await start()).next()
   expect(warnings).toEqual([])
   expect(readRecord()).toEqual(announced)
 })
 
 test('a server that hangs is replaced with a warning, and does not take the record of its successor when it ends', async () => {
-  const first = start('hang')
+  const first = await start('hang')
   await first.next()
-  const { announced, warnings } = await start().next()
+  const { announced, warnings } = await (await start()).next()
   expect(warnings).toEqual([
-    expect.stringMatching(/^replacing the record of a server that does not answer at .*: no answer within 5 s$/),
+    expect.stringMatching(/^replacing the record of a server that cannot be verified at .*: no answer within 5 s$/),
   ])
   first.child.kill('SIGTERM')
   expect(await first.next()).toEqual({ withdrew: false })
@@ -93,7 +96,7 @@ test('a record whose pid and port now belong to others does not keep a server fr
     nonce: '0'.repeat(32),
     started_at: '2026-08-21T10:26:05Z',
   })
-  const { announced, warnings } = await start().next()
+  const { announced, warnings } = await (await start()).next()
   stranger.close()
   expect(warnings).toEqual([expect.stringContaining('another server answers there')])
   expect(readRecord()).toEqual(announced)
@@ -101,14 +104,21 @@ test('a record whose pid and port now belong to others does not keep a server fr
 
 test('a torn record is replaced, and told', async () => {
   place('{"url":"http://127.0.0.1:1')
-  const { announced, warnings } = await start().next()
+  const { announced, warnings } = await (await start()).next()
   expect(warnings).toEqual([expect.stringMatching(/^replacing '.*server\.json': it is not JSON/)])
   expect(readRecord()).toEqual(announced)
 })
 
-function start(...args: string[]): Server {
+async function start(...args: string[]): Promise<Server> {
+  const server = await ready(...args)
+  server.child.stdin?.write('go\n')
+  return server
+}
+
+/** A server that listens, and waits to announce itself. */
+async function ready(...args: string[]): Promise<Server> {
   const child = spawn(process.execPath, ['--conditions=@thv/source', '--import', 'tsx', script, ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', 'inherit'],
     env: { ...process.env, XDG_STATE_HOME: home },
   })
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
@@ -121,6 +131,7 @@ function start(...args: string[]): Server {
     },
   }
   servers.push(server)
+  expect(await server.next()).toEqual({ ready: true })
   return server
 }
 

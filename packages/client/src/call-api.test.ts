@@ -37,6 +37,19 @@ describe.each([
     await expect(call(get, signal)).rejects.toMatchObject({ code: 'api-answer-invalid' })
   })
 
+  test('gives an answer without end up at the limit', async () => {
+    const url = await serve((_request, response) => {
+      const go = (): void => {
+        while (response.write('x'.repeat(64 * 1024))) if (response.destroyed) return
+        response.once('drain', go)
+      }
+      go()
+    })
+    await expect(createApiCaller({ url, timeoutMs: 5_000 })(get, signal)).rejects.toMatchObject({
+      code: 'api-answer-invalid',
+    })
+  })
+
   test('that is interrupted ends at once, also in the middle of the answer', async () => {
     const stop = new AbortController()
     const url = await serve((_request, response) => {

@@ -63,12 +63,12 @@ function parseLoopbackOrigin(rest: string): string {
   return `http://${urlHost(host)}:${number}`
 }
 
-/** `127.0.0.0/8` as four plain numbers, `::1`, and the former inside the latter's family. */
+/** `127.0.0.0/8` as four plain numbers, `::1`, and the former written as IPv6. */
 function isLoopback(host: string): boolean {
   if (!host.includes(':')) return host.startsWith('127.') && addressKind(host) === 'loopback'
-  if (addressKind(host) === 'special' || host.includes('%')) return false
-  // The parser of URLs writes every address in one way.
-  return /^\[::(?:1|ffff:7f[0-9a-f]{2}:[0-9a-f]{1,4})\]$/.test(new URL(`http://[${host}]/`).hostname)
+  // The parser of URLs writes every address in one way, and takes no zone.
+  const url = `http://[${host}]/`
+  return URL.canParse(url) && /^\[::(?:1|ffff:7f[0-9a-f]{2}:[0-9a-f]{1,4})\]$/.test(new URL(url).hostname)
 }
 
 function parseSocketPath(rest: string): string {

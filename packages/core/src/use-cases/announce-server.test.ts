@@ -141,7 +141,7 @@ describe('a server that announces itself', () => {
     await announceServer(deps, own, signal)
     expect(stored).toEqual({ kind: 'record', record: own })
     expect(warnings).toEqual([
-      'replacing the record of a server that does not answer at http://127.0.0.1:1 (PID 7): it answers 401',
+      'replacing the record of a server that cannot be verified at http://127.0.0.1:1 (PID 7): it answers 401',
     ])
   })
 

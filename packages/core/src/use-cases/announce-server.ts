@@ -74,7 +74,7 @@ async function guard(deps: AnnounceServerDeps, file: LockedServerRecord, signal:
       throw alreadyRunning(found.record)
     case 'unhealthy': {
       const { url, pid } = found.record
-      deps.warn(`replacing the record of a server that does not answer at ${url} (PID ${pid}): ${found.reason}`)
+      deps.warn(`replacing the record of a server that cannot be verified at ${url} (PID ${pid}): ${found.reason}`)
       return
     }
     case 'refused':
