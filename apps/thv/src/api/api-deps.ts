@@ -1,4 +1,5 @@
 import type { LogFiles, ReadWorkloadDeps, RunWorkloadDeps, StartWorkloadDeps } from '@thv/core'
+import type { ApiLog } from './api-log.ts'
 import type { Operations } from './operations.ts'
 
 /** What handlers may use. Everything that is heavy is built when it is first asked for. */
@@ -14,10 +15,3 @@ export interface ApiDeps {
   readonly workloads: () => Promise<RunWorkloadDeps & StartWorkloadDeps>
   readonly logs: () => Promise<LogFiles>
 }
-
-/** One log record. */
-export type ApiLog = (
-  level: 'debug' | 'info' | 'warn' | 'error',
-  message: string,
-  fields?: Record<string, unknown>,
-) => void
