@@ -8,6 +8,8 @@ export interface ApiDeps {
   /** Told in `/health`, so that a client knows which server it found. */
   readonly nonce: string
   readonly operations: Operations
+  /** The OpenAPI document of what is served. */
+  readonly document: () => unknown
   readonly log: ApiLog
   /** The text of why no server could be run here; undefined when one could. */
   readonly findTrouble: () => Promise<string | undefined>

@@ -6,7 +6,8 @@ import type { ApiDeps } from './api-deps.ts'
 import type { ApiLog } from './api-log.ts'
 import type { ListenTarget } from './listener.ts'
 import { Operations } from './operations.ts'
-import { apiRoutes } from './routes.ts'
+import { buildOpenApi } from './openapi.ts'
+import { apiRoutes, documentedRoutes } from './routes.ts'
 import { createApiServer } from './server.ts'
 
 /** Serves the API until the signal aborts; then ends within its grace. */
@@ -16,7 +17,8 @@ export async function serveApi(
 ): Promise<void> {
   const { signal } = context
   const log = createLog(context.debug)
-  const server = createApiServer({ targets: options.targets, routes: apiRoutes, deps: buildDeps(context, log) })
+  const routes = options.withDocument ? documentedRoutes : apiRoutes
+  const server = createApiServer({ targets: options.targets, routes, deps: buildDeps(context, log) })
   signal.throwIfAborted()
   const urls = await server.start()
   for (const url of urls) log('info', `listening on ${url}`, { url })
@@ -39,6 +41,7 @@ function buildDeps({ container }: CommandContext, log: ApiLog): ApiDeps {
     version: buildInfo.version === 'dev' ? 'dev' : `v${buildInfo.version}`,
     nonce: randomBytes(16).toString('hex'),
     operations: new Operations(log),
+    document: () => buildOpenApi(documentedRoutes),
     log,
     // A package runs as a process, and processes there are always.
     findTrouble: async () => undefined,
