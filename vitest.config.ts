@@ -16,7 +16,12 @@ export default defineConfig({
         ...shared,
         test: {
           name: 'unit',
-          include: ['packages/*/src/**/*.test.ts', 'apps/*/src/**/*.test.ts', 'test/*.test.{ts,mjs}'],
+          include: [
+            'packages/*/src/**/*.test.ts',
+            'apps/*/src/**/*.test.ts',
+            'test/*.test.{ts,mjs}',
+            'test/contract/*.test.ts',
+          ],
           testTimeout: 20_000,
         },
       },

@@ -1,4 +1,5 @@
 import type { LogFiles, ReadWorkloadDeps, RunWorkloadDeps, StartWorkloadDeps } from '@thv/core'
+import type { ApiLog } from './api-log.ts'
 import type { Operations } from './operations.ts'
 
 /** What handlers may use. Everything that is heavy is built when it is first asked for. */
@@ -7,6 +8,8 @@ export interface ApiDeps {
   /** Told in `/health`, so that a client knows which server it found. */
   readonly nonce: string
   readonly operations: Operations
+  /** The OpenAPI document of what is served. */
+  readonly document: () => unknown
   readonly log: ApiLog
   /** The text of why no server could be run here; undefined when one could. */
   readonly findTrouble: () => Promise<string | undefined>
@@ -14,10 +17,3 @@ export interface ApiDeps {
   readonly workloads: () => Promise<RunWorkloadDeps & StartWorkloadDeps>
   readonly logs: () => Promise<LogFiles>
 }
-
-/** One log record. */
-export type ApiLog = (
-  level: 'debug' | 'info' | 'warn' | 'error',
-  message: string,
-  fields?: Record<string, unknown>,
-) => void

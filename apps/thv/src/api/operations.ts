@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { isThvError, messageOf, ThvError, type ErrorCode } from '@thv/core'
 import { apiLimits } from './api-limits.ts'
-import type { ApiLog } from './api-deps.ts'
+import type { ApiLog } from './api-log.ts'
 
 /** One piece of work that may go on behind its answer. */
 export interface Operation {

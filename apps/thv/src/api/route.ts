@@ -34,6 +34,8 @@ export interface AnswerSpec {
   schema?: z.ZodType
   /** Default `application/json` where there is a schema. */
   contentType?: string
+  /** Something goes on behind it, and a header says what. */
+  isOperation?: boolean
 }
 
 /** A request whose parts were found good. */

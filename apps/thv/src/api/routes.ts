@@ -1,4 +1,5 @@
 import type { ApiRoute } from './route.ts'
+import { documentRoutes } from './routes/document.ts'
 import { groupRoutes } from './routes/groups.ts'
 import { healthRoutes } from './routes/health.ts'
 import { versionRoutes } from './routes/version.ts'
@@ -13,3 +14,6 @@ export const apiRoutes: readonly ApiRoute[] = [
   ...workloadActionRoutes,
   ...groupRoutes,
 ]
+
+/** What the document tells of: also the document. */
+export const documentedRoutes: readonly ApiRoute[] = [...apiRoutes, ...documentRoutes]

@@ -3,11 +3,13 @@ import { buildInfo } from '../build-info.ts'
 import type { CommandContext } from '../command.ts'
 import { createNonce, openAnnouncement, type Announcement } from '../server-announcement.ts'
 import { slogLine } from '../slog-line.ts'
-import type { ApiDeps, ApiLog } from './api-deps.ts'
+import type { ApiDeps } from './api-deps.ts'
 import { apiLimits } from './api-limits.ts'
+import type { ApiLog } from './api-log.ts'
 import type { ListenTarget } from './listener.ts'
 import { Operations } from './operations.ts'
-import { apiRoutes } from './routes.ts'
+import { buildOpenApi } from './openapi.ts'
+import { apiRoutes, documentedRoutes } from './routes.ts'
 import { createApiServer } from './server.ts'
 
 /** Serves the API until the signal aborts; then ends within its grace. */
@@ -21,7 +23,7 @@ export async function serveApi(
   let announcement: Announcement | undefined
   const server = createApiServer({
     targets: options.targets,
-    routes: apiRoutes,
+    routes: options.withDocument ? documentedRoutes : apiRoutes,
     deps,
     beforeServing: async ([url]) => {
       if (url === undefined) return
@@ -54,6 +56,7 @@ function buildDeps({ container }: CommandContext, log: ApiLog): ApiDeps {
     version: buildInfo.version === 'dev' ? 'dev' : `v${buildInfo.version}`,
     nonce: createNonce(),
     operations: new Operations(log),
+    document: () => buildOpenApi(documentedRoutes),
     log,
     // A package runs as a process, and processes there are always.
     findTrouble: async () => undefined,

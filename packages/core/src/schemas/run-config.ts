@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { proxyModes, transportTypes } from '../domain/transport-type.ts'
 import { permissionProfileSchema } from './permission-profile.ts'
+import { toolOverrideSchema } from './workload-request.ts'
 
 const texts = z.array(z.string())
 const textMap = z.record(z.string(), z.string())
@@ -35,5 +36,6 @@ export const runConfigSchema = z
     proxy_mode: z.enum(proxyModes).exactOptional(),
     group: z.string().exactOptional(),
     tools_filter: texts.exactOptional(),
+    tools_override: z.record(z.string(), toolOverrideSchema).exactOptional(),
   })
   .meta({ id: 'RunConfig', description: 'A saved configuration' })

@@ -7,12 +7,13 @@ const port = z.int().min(0).max(65_535)
 
 const secretParameterSchema = z
   .strictObject({
-    name: z.string().describe('Name of the secret'),
-    target: z.string().describe('Environment variable that gets its value'),
+    name: z.string().optional().describe('Name of the secret'),
+    target: z.string().optional().describe('Environment variable that gets its value'),
   })
   .meta({ id: 'SecretParameter', description: 'A secret handed to a server' })
 
-const toolOverrideSchema = z
+/** What clients are told about one tool. */
+export const toolOverrideSchema = z
   .strictObject({
     name: z.string().optional().describe('Name that clients see'),
     description: z.string().optional().describe('Description that clients see'),

@@ -18,6 +18,7 @@ import {
 import { bulkSchema, upgradeChecksSchema, upgradeCheckSchema, upgradeRequestSchema } from '@thv/core/schemas'
 import { z } from 'zod'
 import type { ApiDeps } from '../api-deps.ts'
+import { operationHeader } from '../openapi.ts'
 import { flagParameter, textParameter } from '../query.ts'
 import { defineRoute, type ApiAnswer, type ApiRoute } from '../route.ts'
 
@@ -35,7 +36,7 @@ export const workloadActionRoutes: readonly ApiRoute[] = [
       tag,
       summary: `Begins to ${action} several workloads`,
       body: bulkSchema,
-      answers: { 202: { description: 'It has begun' } },
+      answers: { 202: { description: 'It has begun', isOperation: true } },
       errors: [400],
       // The contract knows one status for everything that is wrong with the selection.
       statusOf: { 'group-not-found': 400 },
@@ -51,7 +52,7 @@ export const workloadActionRoutes: readonly ApiRoute[] = [
       path: `${workloads}/{name}/${action}`,
       tag,
       summary: `Begins to ${action} a workload`,
-      answers: { 202: { description: 'It has begun' } },
+      answers: { 202: { description: 'It has begun', isOperation: true } },
       errors: [400, 404],
       handle: async (deps, { params: { name = '' } }) => await beginOne(deps, action, name),
     }),
@@ -61,7 +62,7 @@ export const workloadActionRoutes: readonly ApiRoute[] = [
     path: `${workloads}/{name}`,
     tag,
     summary: 'Begins to delete a workload',
-    answers: { 202: { description: 'It has begun' } },
+    answers: { 202: { description: 'It has begun', isOperation: true } },
     errors: [400, 404],
     handle: async (deps, { params: { name = '' } }) => await beginOne(deps, 'delete', name),
   }),
@@ -147,5 +148,5 @@ async function begin(deps: ApiDeps, action: Action, names: readonly string[]): P
       throwFailures(await forEachWorkload(names, act, signal), `not every workload could be handled by the ${action}`)
     },
   })
-  return { status: 202, headers: { 'X-Thv-Operation-Id': id } }
+  return { status: 202, headers: { [operationHeader]: id } }
 }

@@ -22,6 +22,7 @@ import {
   workloadStatusSchema,
 } from '@thv/core/schemas'
 import type { ApiDeps } from '../api-deps.ts'
+import { operationHeader } from '../openapi.ts'
 import { flagParameter, textParameter } from '../query.ts'
 import { defineRoute, type ApiAnswer, type ApiRoute } from '../route.ts'
 
@@ -55,7 +56,7 @@ export const workloadRoutes: readonly ApiRoute[] = [
     tag,
     summary: 'Creates a workload; answers when it is saved and being started',
     body: createWorkloadSchema,
-    answers: { 201: { description: 'The workload was created', schema: createdWorkloadSchema } },
+    answers: { 201: { description: 'The workload was created', schema: createdWorkloadSchema, isOperation: true } },
     errors: [400, 404, 409, 501],
     isLong: true,
     handle: async (deps, { body, signal }) => await create(deps, readWorkloadRequest(body), signal),
@@ -77,7 +78,9 @@ export const workloadRoutes: readonly ApiRoute[] = [
     tag,
     summary: 'Replaces the whole configuration of a workload, and starts it again',
     body: updateWorkloadSchema,
-    answers: { 200: { description: 'It was saved, and is being started', schema: createdWorkloadSchema } },
+    answers: {
+      200: { description: 'It was saved, and is being started', schema: createdWorkloadSchema, isOperation: true },
+    },
     errors: [400, 404, 409, 501],
     isLong: true,
     handle: async (deps, { params: { name = '' }, body, signal }) =>
@@ -149,7 +152,7 @@ async function edit(deps: ApiDeps, request: WorkloadRequest, caller: AbortSignal
 
 async function changed(begun: { id: string; accepted: Promise<RunConfig> }, status: number): Promise<ApiAnswer> {
   const { name, port } = await begun.accepted
-  return { status, json: { name, port }, headers: { 'X-Thv-Operation-Id': begun.id } }
+  return { status, json: { name, port }, headers: { [operationHeader]: begun.id } }
 }
 
 function progressOf(deps: ApiDeps, name: string): (message: string) => void {
