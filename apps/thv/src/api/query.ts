@@ -14,3 +14,13 @@ export function textParameter(description: string) {
   const read = z.string().transform((text) => (text === '' ? undefined : text))
   return read.optional().meta({ description })
 }
+
+/** A query parameter that is a whole number from 1 on. */
+export function countParameter(description: string, { max }: { max: number }) {
+  const read = z
+    .string()
+    .regex(/^\d{1,16}$/, { error: 'is not a whole number' })
+    .transform(Number)
+    .pipe(z.int().min(1).max(max))
+  return read.optional().meta({ description, type: 'integer', pattern: undefined })
+}

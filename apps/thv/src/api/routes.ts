@@ -1,7 +1,12 @@
 import type { ApiRoute } from './route.ts'
+import { clientRoutes } from './routes/clients.ts'
 import { documentRoutes } from './routes/document.ts'
 import { groupRoutes } from './routes/groups.ts'
 import { healthRoutes } from './routes/health.ts'
+import { registryPageRoutes } from './routes/registry-pages.ts'
+import { registryRoutes } from './routes/registry.ts'
+import { secretRoutes } from './routes/secrets.ts'
+import { skillRoutes } from './routes/skills.ts'
 import { versionRoutes } from './routes/version.ts'
 import { workloadActionRoutes } from './routes/workload-actions.ts'
 import { workloadRoutes } from './routes/workloads.ts'
@@ -13,6 +18,11 @@ export const apiRoutes: readonly ApiRoute[] = [
   ...workloadRoutes,
   ...workloadActionRoutes,
   ...groupRoutes,
+  ...clientRoutes,
+  ...registryRoutes,
+  ...registryPageRoutes,
+  ...secretRoutes,
+  ...skillRoutes,
 ]
 
 /** What the document tells of: also the document. */
