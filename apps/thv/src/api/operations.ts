@@ -102,14 +102,14 @@ export class Operations {
   }
 
   /**
-   * Waits for what is running, at most `graceMs`; what has not been accepted by then is aborted. The rest
-   * is left as it is: a killed server would leave it so too, and the next one finds it.
+   * Waits for what is running, at most `graceMs`; what has not been accepted by then is aborted and gets
+   * `abortMs` to take back what it began. The rest is left as it is: a killed server would leave it so too, and the next one finds it.
    */
-  async close(graceMs: number = apiLimits.graceMs): Promise<void> {
+  async close(graceMs: number, abortMs: number): Promise<void> {
     this.#isClosing = true
     if (await this.#allDone(graceMs)) return
     for (const entry of this.#running()) if (!entry.isAccepted) entry.abort.abort(busy(true))
-    await this.#allDone(apiLimits.abortMs)
+    await this.#allDone(abortMs)
   }
 
   /** Resolves to the error when it failed; never rejects. */

@@ -14,8 +14,8 @@ export interface ApiServerOptions extends Omit<ApiAppOptions, 'ending'> {
    * ends the start. It gets the URLs by which the targets can be reached.
    */
   beforeServing?: (urls: readonly string[]) => Promise<void>
-  /** Time that {@link ApiServer.close} gives what is under way; default `apiLimits.graceMs`. */
-  graceMs?: number
+  /** Times that {@link ApiServer.close} gives what is under way, and then what was aborted; default `apiLimits`. */
+  closeMs?: { grace: number; abort: number }
 }
 
 /** A server that listens, or is about to. */
@@ -34,7 +34,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const app = createApiApp({ ...options, ending: ending.signal })
   const listeners: BoundListener[] = []
   const { operations } = options.deps
-  const graceMs = options.graceMs ?? apiLimits.graceMs
+  const { grace: graceMs, abort: abortMs } = options.closeMs ?? { grace: apiLimits.graceMs, abort: apiLimits.abortMs }
   let closing: Promise<void> | undefined
 
   async function start(): Promise<readonly string[]> {
@@ -65,9 +65,9 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
 
   async function end(): Promise<void> {
     const all = Promise.all(listeners.map(async ({ server }) => await ended(server)))
-    await Promise.all([within(all, graceMs), operations.close(graceMs)])
+    await Promise.all([within(all, graceMs), operations.close(graceMs, abortMs)])
     ending.abort(new ThvError('server-busy', 'the server is ending', { hint: 'start it again' }))
-    await within(all, apiLimits.abortMs)
+    await within(all, abortMs)
     for (const { server } of listeners) server.closeAllConnections()
     await all
   }
