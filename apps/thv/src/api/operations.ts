@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { isThvError, messageOf, ThvError, type ErrorCode } from '@thv/core'
 import { apiLimits } from './api-limits.ts'
 import type { ApiLog } from './api-log.ts'
+import { within } from './within.ts'
 
 /** One piece of work that may go on behind its answer. */
 export interface Operation {
@@ -146,16 +147,7 @@ export class Operations {
   }
 
   async #allDone(withinMs: number): Promise<boolean> {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<false>((resolve) => {
-      timer = setTimeout(() => resolve(false), withinMs)
-    })
-    const all = Promise.all(this.#running().map(async ({ done }) => await done)).then(() => true as const)
-    try {
-      return await Promise.race([all, late])
-    } finally {
-      clearTimeout(timer)
-    }
+    return await within(Promise.all(this.#running().map(async ({ done }) => await done)), withinMs)
   }
 }
 

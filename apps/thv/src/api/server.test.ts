@@ -187,6 +187,24 @@ describe('the server', () => {
     await expect(serve([route], { beforeServing: refuse })).rejects.toThrow('another one is running')
   })
 
+  it('tells a stream that it is closing', async () => {
+    const endless = routeTo(async (_deps, { closing }) => {
+      const start = (controller: ReadableStreamDefaultController<Uint8Array>): void => {
+        controller.enqueue(Buffer.from('first '))
+        closing.addEventListener('abort', () => {
+          controller.enqueue(Buffer.from('last'))
+          controller.close()
+        })
+      }
+      return { status: 200, stream: new ReadableStream({ start }) }
+    })
+    const url = await serve([endless])
+    const answer = await fetch(`${url}/a/b`)
+    const closed = servers[0]?.close()
+    expect(await answer.text()).toBe('first last')
+    await closed
+  })
+
   it('lets what is under way end when it closes, and cuts what does not', async () => {
     let release: () => void = () => {}
     const held = new Promise<void>((resolve) => {

@@ -1,12 +1,12 @@
 import { setMaxListeners } from 'node:events'
-import type { Server } from 'node:http'
 import { ThvError } from '@thv/core'
 import { createApiApp, type ApiAppOptions } from './app.ts'
 import { apiLimits } from './api-limits.ts'
 import { createListener, type ListenTarget, type BoundListener } from './listener.ts'
+import { within } from './within.ts'
 
 /** What a server is made of. */
-export interface ApiServerOptions extends Omit<ApiAppOptions, 'ending'> {
+export interface ApiServerOptions extends Omit<ApiAppOptions, 'closing' | 'ending'> {
   /** At least one. */
   targets: readonly ListenTarget[]
   /**
@@ -28,10 +28,11 @@ export interface ApiServer {
 
 /** A server of the API. Opens nothing. */
 export function createApiServer(options: ApiServerOptions): ApiServer {
+  const closed = new AbortController()
   const ending = new AbortController()
-  // Every request under way waits for it.
-  setMaxListeners(0, ending.signal)
-  const app = createApiApp({ ...options, ending: ending.signal })
+  // Every request under way listens to them.
+  setMaxListeners(0, closed.signal, ending.signal)
+  const app = createApiApp({ ...options, closing: closed.signal, ending: ending.signal })
   const listeners: BoundListener[] = []
   const { operations } = options.deps
   const { grace: graceMs, abort: abortMs } = options.closeMs ?? { grace: apiLimits.graceMs, abort: apiLimits.abortMs }
@@ -57,18 +58,16 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       serve()
       return urls
     } catch (error) {
-      for (const { server } of listeners) server.closeAllConnections()
-      await Promise.all(listeners.map(async ({ server }) => await ended(server)))
+      await Promise.all(listeners.map(async (listener) => await listener.close(0)))
       throw error
     }
   }
 
   async function end(): Promise<void> {
-    const all = Promise.all(listeners.map(async ({ server }) => await ended(server)))
+    closed.abort(ended())
+    const all = Promise.all(listeners.map(async (listener) => await listener.close(graceMs + abortMs)))
     await Promise.all([within(all, graceMs), operations.close(graceMs, abortMs)])
-    ending.abort(new ThvError('server-busy', 'the server is ending', { hint: 'start it again' }))
-    await within(all, abortMs)
-    for (const { server } of listeners) server.closeAllConnections()
+    ending.abort(ended())
     await all
   }
 
@@ -81,19 +80,6 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   }
 }
 
-async function ended(server: Server): Promise<void> {
-  if (!server.listening) return
-  await new Promise<void>((resolve) => {
-    server.close(() => resolve())
-    server.closeIdleConnections()
-  })
-}
-
-async function within(work: Promise<unknown>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms)
-  })
-  await Promise.race([work, late])
-  clearTimeout(timer)
+function ended(): ThvError {
+  return new ThvError('server-busy', 'the server is ending', { hint: 'start it again' })
 }
