@@ -15,10 +15,10 @@ async function installing(): Promise<{ machine: FakeMachine; other: FakeMachine[
   machine.alive.set(otherPid, 'other')
   deps.processes.self = async () => ({ pid: selfPid, started: 'self', shared: true })
   const watchers: (() => void)[] = []
-  deps.statuses.watch = (_name, changed) => void watchers.push(changed)
-  const { update } = deps.statuses
+  const { statuses } = machine.deps
+  deps.statuses = { ...statuses, watch: (_name, changed) => void watchers.push(changed) }
   deps.statuses.update = async (...args) => {
-    const result = await update(...args)
+    const result = await statuses.update(...args)
     for (const changed of watchers) changed()
     return result
   }
