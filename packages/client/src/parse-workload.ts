@@ -1,7 +1,10 @@
 import {
   isolations,
+  isReasonCode,
   isProxyMode,
   isTransportType,
+  reasonOfStatus,
+  statusReasons,
   workloadStatuses,
   zeroTime,
   type Workload,
@@ -14,18 +17,26 @@ import { textIn, type AnswerObject } from './answer-shape.ts'
  * out get the values that stand for "not known". Throws `api-answer-invalid`.
  */
 export function parseWorkload(raw: AnswerObject): Workload {
+  const status = parseStatus(raw['status'])
+  const reason = isReasonCode(raw['reason']) ? raw['reason'] : reasonOfStatus[status]
   const workload: Workload = {
     name: textIn(raw, 'name'),
     package: textOr(raw['package'], ''),
     url: textOr(raw['url'], ''),
     port: countOf(raw['port']) ?? 0,
     transport_type: isTransportType(raw['transport_type']) ? raw['transport_type'] : 'stdio',
-    status: parseStatus(raw['status']),
+    status,
+    reason,
+    reason_message: textOr(raw['reason_message'], statusReasons[reason].says),
+    since: textOr(raw['since'], zeroTime),
     created_at: textOr(raw['created_at'], zeroTime),
     started_at: textOr(raw['started_at'], zeroTime),
   }
   if (isProxyMode(raw['proxy_mode'])) workload.proxy_mode = raw['proxy_mode']
   if (typeof raw['status_context'] === 'string') workload.status_context = raw['status_context']
+  if (raw['remote'] === true) workload.remote = true
+  const error = parseError(raw['last_error'])
+  if (error !== undefined) workload.last_error = error
   if (typeof raw['group'] === 'string') workload.group = raw['group']
   if (typeof raw['labels'] === 'object' && raw['labels'] !== null) workload.labels = textsIn(raw['labels'])
   const isolation = isolations.find((known) => known === raw['isolation'])
@@ -37,6 +48,13 @@ export function parseWorkload(raw: AnswerObject): Workload {
     workload.last_stderr = raw['last_stderr'].filter((line) => typeof line === 'string')
   }
   return workload
+}
+
+function parseError(raw: unknown): Workload['last_error'] {
+  if (typeof raw !== 'object' || raw === null || !('reason' in raw && 'message' in raw && 'at' in raw)) return undefined
+  const { at, reason, message } = raw
+  if (!isReasonCode(reason) || typeof at !== 'string' || typeof message !== 'string') return undefined
+  return { at, reason, message }
 }
 
 /** A status word; one that this version does not know is `unknown`. */

@@ -32,6 +32,8 @@ export {
   type EgressDecision,
   type EgressTarget,
 } from './domain/egress-rules.ts'
+export { parseBearerToken, parseForwardHeader } from './domain/forward-header.ts'
+export { parseRemoteUrl, type RemoteTarget } from './domain/remote-url.ts'
 export { parseGoDuration } from './domain/go-duration.ts'
 export { parseSessionTtl } from './domain/session-ttl.ts'
 export { listenHost, urlHost } from './domain/host.ts'
@@ -45,6 +47,16 @@ export {
   registryOf,
   type ImageReference,
 } from './domain/image-reference.ts'
+export {
+  afterWake,
+  judgeProbe,
+  noHealth,
+  wakeDelayMs,
+  type Health,
+  type HealthSettings,
+  type HealthStep,
+} from './domain/health-policy.ts'
+export type { ProbeOutcome } from './domain/probe-outcome.ts'
 export { matchesLabels, parseLabel } from './domain/label.ts'
 export { parseMount, parseVolume, type Mount, type Volume } from './domain/mount.ts'
 export {
@@ -69,6 +81,7 @@ export { decideRestart, type RestartDecision } from './domain/restart-policy.ts'
 export {
   assertRunConfig,
   isEra,
+  isRemote,
   runConfigSchemaVersion,
   runtimeWishes,
   type LocalCommand,
@@ -77,7 +90,6 @@ export {
   type RuntimeWish,
 } from './domain/run-config.ts'
 export {
-  clientUrl,
   effectiveProxyMode,
   isProxyMode,
   isTransportType,
@@ -95,19 +107,25 @@ export {
   isContainer,
   isListedByDefault,
   isOwned,
-  nextStatus,
-  workloadStatuses,
   type AssessedStatus,
+  type ProbeRun,
   type ProcessIdentity,
   type ServerContainer,
   type ServerIdentity,
   type ServerProcess,
-  type StatusEvent,
+  type StatusError,
   type StatusExtension,
   type StatusRecord,
-  type WorkloadStatus,
 } from './domain/workload-status.ts'
-export { buildWorkload, packageOf, userLabels, zeroTime, type Workload } from './domain/workload.ts'
+export {
+  nextStatus,
+  statusEvents,
+  workloadStatuses,
+  type StatusEvent,
+  type WorkloadStatus,
+} from './domain/state-machine.ts'
+export { isReasonCode, reasonOfStatus, statusReasons, type ReasonCode } from './domain/status-reason.ts'
+export { buildWorkload, clientUrlOf, packageOf, userLabels, zeroTime, type Workload } from './domain/workload.ts'
 export type { Clock } from './ports/clock.ts'
 export type {
   CachedPackage,
@@ -158,7 +176,7 @@ export {
   type BuildRunConfigDeps,
   type PlanConfinement,
 } from './use-cases/build-run-config.ts'
-export { applyEvent, changeStatus, type ChangeStatusDeps } from './use-cases/change-status.ts'
+export { applyEvent, changeStatus, type ChangeStatusDeps, type EventDetails } from './use-cases/change-status.ts'
 export { assertSupportedRunConfig } from './use-cases/check-run-config.ts'
 export { deleteWorkload, type DeleteWorkloadDeps } from './use-cases/delete-workload.ts'
 export { checkUpgrade, checkUpgrades, refuseUpgrade } from './use-cases/check-upgrade.ts'

@@ -51,6 +51,26 @@ export const limits = {
   stderrLines: 20,
   /** One kept stderr line is cut here. */
   stderrLineLength: 2_000,
+  /** Runs of equal probes that stay with the state: enough to see an afternoon of flapping. */
+  probeRuns: 20,
+  /** A reason is one sentence; what a remote server says in it is cut here. */
+  reasonLength: 500,
+  /** Probes of a remote server: interval, delay after a failure, wait for an answer, failures in a row until unhealthy. */
+  remoteIntervalMs: 10_000,
+  remoteRetryMs: 5_000,
+  remoteTimeoutMs: 5_000,
+  remoteFailures: 3,
+  /** Longest delay while it is down, so that its return shows within half a minute; and what it may ask for with `Retry-After`. */
+  remoteBackOffMs: 30_000,
+  remoteRetryAfterMs: 5 * 60_000,
+  /** Part of a delay that is left to chance, so that many supervisors do not ask in step. */
+  remoteJitter: 0.1,
+  /** How often a supervisor looks whether the machine slept or changed its network. */
+  wakeCheckMs: 2_000,
+  /** Clocks that differ by more than this since the last look: the machine slept. Less is a busy machine. */
+  sleepMs: 5_000,
+  /** After a sleep or a change of the network, all supervisors ask within this time, each at a moment of its own. */
+  wakeSpreadMs: 3_000,
   /** Recorded server processes of single clients; the proxy allows fewer. */
   laneRecords: 128,
   /** Restart back-off: delay of the second in a row (the first has none), cap, attempts; spec/local 2.10 allows 10. */

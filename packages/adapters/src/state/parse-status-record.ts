@@ -1,14 +1,17 @@
 import {
   isErrorCode,
   isolations,
+  isProxyMode,
+  isReasonCode,
   limits,
   workloadStatuses,
+  type ProbeRun,
   type ProcessIdentity,
   type ServerContainer,
   type ServerIdentity,
   type ServerProcess,
 } from '@thv/core'
-import type { StatusExtension, StatusRecord, WorkloadStatus } from '@thv/core'
+import type { StatusError, StatusExtension, StatusRecord, WorkloadStatus } from '@thv/core'
 import { isJsonObject, type JsonObject } from './parse-state-json.ts'
 import { parseRepairedObject } from './repair-json.ts'
 
@@ -73,11 +76,39 @@ function extensionOf(raw: JsonObject): StatusExtension {
   if (restarts !== undefined) found.restarts = restarts
   if (stopDeadline !== undefined) found.stop_deadline = stopDeadline
   if (isErrorCode(errorCode)) found.error_code = errorCode
+  addHealth(found, raw)
   if (Array.isArray(stderr)) {
     const lines = stderr.filter((line) => typeof line === 'string').slice(-limits.stderrLines)
     found.last_stderr = lines.map((line) => line.slice(0, limits.stderrLineLength))
   }
   return found
+}
+
+function addHealth(found: StatusExtension, raw: JsonObject): void {
+  const { reason, transport, probes } = raw
+  const error = errorOf(raw['last_error'])
+  if (isReasonCode(reason)) found.reason = reason
+  if (error !== undefined) found.last_error = error
+  if (isProxyMode(transport)) found.transport = transport
+  if (Array.isArray(probes)) {
+    found.probes = probes.slice(-limits.probeRuns).flatMap((probe: unknown) => probeRunOf(probe) ?? [])
+  }
+}
+
+function errorOf(raw: unknown): StatusError | undefined {
+  if (!isJsonObject(raw)) return undefined
+  const { at, reason, message } = raw
+  const time = timeOf(at)
+  if (time === undefined || !isReasonCode(reason) || typeof message !== 'string') return undefined
+  return { at: time, reason, message: message.slice(0, limits.reasonLength) }
+}
+
+function probeRunOf(raw: unknown): ProbeRun | undefined {
+  if (!isJsonObject(raw)) return undefined
+  const { reason, message, since, count } = raw
+  const [time, found] = [timeOf(since), countOf(count)]
+  if (time === undefined || found === undefined || !isReasonCode(reason) || typeof message !== 'string') return undefined
+  return { reason, message: message.slice(0, limits.reasonLength), since: time, count: found }
 }
 
 function ownerOf(raw: unknown): ProcessIdentity | undefined {

@@ -1,6 +1,8 @@
 import { messageOf, ThvError } from '../errors.ts'
+import { assertForwardHeader } from './forward-header.ts'
 import { isolationWishes, type IsolationWish } from './confinement.ts'
 import { formatPackage, packageKinds, parsePackageSource, type ResolvedPackage } from './package-source.ts'
+import { parseRemoteUrl } from './remote-url.ts'
 import { parseSessionTtl } from './session-ttl.ts'
 import type { ToolOverride } from './tool-rules.ts'
 import { isProxyMode, isTransportType, type ProxyMode, type TransportType } from './transport-type.ts'
@@ -54,6 +56,14 @@ export interface RunConfig {
   ignore_config?: { LoadGlobal?: boolean; PrintOverlays?: boolean }
   env_vars?: Record<string, string>
   debug?: boolean
+  /** The URL of a remote server; nothing is started then. */
+  remote_url?: string
+  /** Of the login at a remote server, this version knows a token in a file. */
+  remote_auth_config?: { bearer_token_file?: string; [key: string]: unknown }
+  /** What is added to every request to a remote server. */
+  header_forward?: { add_plaintext_headers?: Record<string, string>; [key: string]: unknown }
+  /** Path of a PEM file: the authorities whose certificates a remote server may have. */
+  thv_ca_bundle?: string
   container_labels?: Record<string, string>
   proxy_mode?: ProxyMode
   group?: string
@@ -71,8 +81,10 @@ export type RuntimeWish = (typeof runtimeWishes)[number]
 
 /** What thv records beside ToolHive's keys. */
 export interface RunConfigExtension {
-  /** How the server runs; `container` needs an image in `image`. */
-  runtime: 'process' | 'container'
+  /** How the server runs; `container` needs an image in `image`, `remote` a `remote_url`. */
+  runtime: 'process' | 'container' | 'remote'
+  /** What a remote server speaks is found out; `transport` is then a guess for programs that read it. */
+  detects_transport?: boolean
   /** Set when the server comes from a package index: what was resolved and is in the cache. */
   package?: ResolvedPackage
   /** Set for a local command. */
@@ -132,6 +144,12 @@ export function assertRunConfig(value: unknown, origin: string): asserts value i
   assertNoNul(value, origin)
   assertExtension(value['thv'], origin)
   assertFront(value, origin)
+  assertRemote(value, origin)
+}
+
+/** Whether the server of a config is at a URL. */
+export function isRemote(config: RunConfig): config is RunConfig & { remote_url: string } {
+  return config.remote_url !== undefined && config.remote_url !== ''
 }
 
 /** Whether a value is an {@link Era}. */
@@ -156,6 +174,43 @@ function assertFront(value: Record<string, unknown>, origin: string): void {
   }
 }
 
+function assertRemote(value: Record<string, unknown>, origin: string): void {
+  const { remote_url: url, thv_ca_bundle: bundle, remote_auth_config: auth, header_forward: forward } = value
+  if (url !== undefined && typeof url !== 'string') throw invalid(origin, "'remote_url' is not a string")
+  if (typeof url === 'string' && url !== '') {
+    try {
+      parseRemoteUrl(url)
+    } catch (error) {
+      throw invalid(origin, `'remote_url': ${messageOf(error)}`)
+    }
+    if (value['transport'] === 'stdio') throw invalid(origin, 'a remote server does not speak stdio')
+  }
+  if (bundle !== undefined && typeof bundle !== 'string') throw invalid(origin, "'thv_ca_bundle' is not a string")
+  for (const [key, object] of Object.entries({ remote_auth_config: auth, header_forward: forward })) {
+    if (object !== undefined && object !== null && !isRecord(object)) throw invalid(origin, `'${key}' is not an object`)
+  }
+  if (isRecord(auth) && !isTextOrAbsent(auth['bearer_token_file'])) {
+    throw invalid(origin, "'remote_auth_config.bearer_token_file' is not a string")
+  }
+  assertForwardHeaders(isRecord(forward) ? forward['add_plaintext_headers'] : undefined, origin)
+}
+
+function assertForwardHeaders(value: unknown, origin: string): void {
+  if (value === undefined || value === null) return
+  if (!isRecord(value)) throw invalid(origin, "'header_forward.add_plaintext_headers' is not an object")
+  for (const [name, text] of Object.entries(value)) {
+    try {
+      assertForwardHeader(name, typeof text === 'string' ? text : '\0')
+    } catch (error) {
+      throw invalid(origin, `'header_forward': ${messageOf(error)}`)
+    }
+  }
+}
+
+function isTextOrAbsent(value: unknown): boolean {
+  return value === undefined || typeof value === 'string'
+}
+
 function assertSessionTtl(value: unknown, origin: string): void {
   if (value === undefined) return
   if (typeof value !== 'string') throw invalid(origin, "'session_ttl' is not a string")
@@ -178,8 +233,11 @@ function assertNoNul(value: Record<string, unknown>, origin: string): void {
 function assertExtension(value: unknown, origin: string): void {
   if (value === undefined) return
   if (!isRecord(value)) throw invalid(origin, "'thv' is not an object")
-  if (value['runtime'] !== 'process' && value['runtime'] !== 'container') {
-    throw invalid(origin, "'thv.runtime' is not process or container")
+  if (!runtimes.some((known) => known === value['runtime'])) {
+    throw invalid(origin, `'thv.runtime' is not one of ${runtimes.join(', ')}`)
+  }
+  if (value['detects_transport'] !== undefined && typeof value['detects_transport'] !== 'boolean') {
+    throw invalid(origin, "'thv.detects_transport' is not a boolean")
   }
   if (value['lanes'] !== undefined && value['lanes'] !== 'shared') throw invalid(origin, "'thv.lanes' is not shared")
   assertLimits(value['limits'], origin)
@@ -221,6 +279,8 @@ function assertPackage(value: unknown, origin: string): void {
   }
   if (parsed.name !== name || parsed.version !== version) throw invalid(origin, "'thv.package' is no name and version")
 }
+
+const runtimes = ['process', 'container', 'remote'] as const
 
 const commandFields = ['executable', 'typed', 'workingDirectory', 'searchPath']
 const absolutePath = /^(?:\/|[a-z]:[\\/]|\\\\)/i

@@ -1,21 +1,8 @@
 import type { ErrorCode } from '../errors.ts'
 import type { Isolation } from './confinement.ts'
-
-/** Every status a workload can have: spec/local 2.1. */
-export const workloadStatuses = [
-  'running',
-  'stopped',
-  'error',
-  'starting',
-  'stopping',
-  'unhealthy',
-  'removing',
-  'unknown',
-  'unauthenticated',
-  'auth_retrying',
-  'policy_stopped',
-] as const
-export type WorkloadStatus = (typeof workloadStatuses)[number]
+import { nextStatus, type WorkloadStatus } from './state-machine.ts'
+import { isReasonOf, reasonOfEvent, reasonOfStatus, statusReasons, type ReasonCode } from './status-reason.ts'
+import type { ProxyMode } from './transport-type.ts'
 
 /**
  * A process, told apart from a later one with the same number. `started` is an
@@ -66,6 +53,25 @@ export interface StatusRecord {
   thv?: StatusExtension
 }
 
+/** Something that went wrong, and when. */
+export interface StatusError {
+  /** RFC 3339. */
+  at: string
+  reason: ReasonCode
+  message: string
+}
+
+/** Probes in a row that found the same. */
+export interface ProbeRun {
+  /** `serving` for an answer. */
+  reason: ReasonCode
+  message: string
+  /** When the first of them ended, RFC 3339. */
+  since: string
+  /** How many; of the run that goes on, only how many there were when it was written. */
+  count: number
+}
+
 /** What thv records beside ToolHive's keys. */
 export interface StatusExtension {
   /**
@@ -80,6 +86,14 @@ export interface StatusExtension {
   isolation?: Isolation
   /** When the present status began, RFC 3339. */
   since?: string
+  /** Why it has this status. */
+  reason?: ReasonCode
+  /** The last thing that went wrong since the supervisor began. */
+  last_error?: StatusError
+  /** What the probes of a remote server found, oldest first; the last one goes on. */
+  probes?: ProbeRun[]
+  /** What a remote server turned out to speak. */
+  transport?: ProxyMode
   /** When the server was last seen to start, RFC 3339. */
   started_at?: string
   /** Restarts since the last stable run. */
@@ -92,60 +106,14 @@ export interface StatusExtension {
   last_stderr?: string[]
 }
 
-/** Events that move a status; see {@link nextStatus}. */
-export type StatusEvent = 'launch' | 'ready' | 'exit' | 'fail' | 'stop' | 'stopped' | 'delete'
-
-/**
- * The transition table. Absence means the event is illegal in that status:
- * the caller has a bug or lost a race, and must not write.
- *
- * `unhealthy` never stands here as a target: today it is only computed on read
- * (a supervisor died without a word); the health monitor will add it.
- */
-const transitions: Record<WorkloadStatus, Partial<Record<StatusEvent, WorkloadStatus>>> = {
-  starting: {
-    ready: 'running',
-    exit: 'starting',
-    fail: 'error',
-    stop: 'stopping',
-    delete: 'removing',
-    launch: 'starting',
-  },
-  running: {
-    exit: 'starting',
-    fail: 'error',
-    stop: 'stopping',
-    delete: 'removing',
-    launch: 'starting',
-    ready: 'running',
-  },
-  stopping: { stopped: 'stopped', stop: 'stopping', delete: 'removing', launch: 'starting', fail: 'error' },
-  stopped: { launch: 'starting', delete: 'removing', stop: 'stopping', stopped: 'stopped' },
-  error: { launch: 'starting', delete: 'removing', stop: 'stopping', stopped: 'stopped' },
-  unhealthy: {
-    launch: 'starting',
-    delete: 'removing',
-    stop: 'stopping',
-    ready: 'running',
-    exit: 'starting',
-    fail: 'error',
-  },
-  removing: { delete: 'removing', stop: 'removing', stopped: 'removing' },
-  unknown: { launch: 'starting', delete: 'removing', stop: 'stopping' },
-  unauthenticated: { launch: 'starting', delete: 'removing', stop: 'stopping', ready: 'running', fail: 'error' },
-  auth_retrying: { launch: 'starting', delete: 'removing', stop: 'stopping', ready: 'running', fail: 'error' },
-  policy_stopped: { launch: 'starting', delete: 'removing', stop: 'stopping' },
-}
-
-/** The status after an event, or undefined when the event is illegal there. */
-export function nextStatus(from: WorkloadStatus, event: StatusEvent): WorkloadStatus | undefined {
-  return transitions[from][event]
-}
-
 /** What is true of a workload now: the file's word, corrected by who is alive. */
 export interface AssessedStatus {
   status: WorkloadStatus
+  /** What the file says beside the status. */
   context: string | undefined
+  reason: ReasonCode
+  /** When it began, RFC 3339; for what its dead owner left behind, the owner's last word. */
+  since: string
 }
 
 /**
@@ -153,27 +121,33 @@ export interface AssessedStatus {
  * still lives. Pure: reading a status never changes it.
  */
 export function assessStatus(name: string, record: StatusRecord, ownerAlive: boolean): AssessedStatus {
-  const told = { status: record.status, context: record.status_context }
-  if (ownerAlive || !isOwned(record.status) || record.status === 'unhealthy') return told
-  if (record.status === 'starting') {
-    return {
-      status: 'error',
-      context: `${told.context === undefined ? '' : `${told.context}; `}the start was interrupted: its process is gone`,
-    }
+  const { status, status_context: context } = record
+  const orphaned = ownerAlive || isKeptByOther(record) ? undefined : nextStatus(status, 'orphaned')
+  if (orphaned === undefined) {
+    const known = record.thv?.reason
+    const reason = known !== undefined && isReasonOf(known, status) ? known : reasonOfStatus[status]
+    return { status, context, reason, since: record.thv?.since ?? record.updated_at }
   }
-  if (record.status === 'stopping') return { status: 'stopped', context: told.context }
-  if (record.status === 'removing')
-    return { status: 'error', context: "the removal was interrupted; run 'thv rm' again" }
+  const reason = reasonOfEvent('orphaned', status, orphaned)
+  return { status: orphaned, context: orphanedContext(name, reason, context), reason, since: record.updated_at }
+}
+
+/** Another program's word about a workload that is down needs no living process to be true. */
+function isKeptByOther(record: StatusRecord): boolean {
+  return record.status === 'unhealthy' && record.thv?.owner === undefined
+}
+
+function orphanedContext(name: string, reason: ReasonCode, told: string | undefined): string | undefined {
+  if (reason === 'stopped') return told
+  if (reason === 'start-interrupted') return `${told === undefined ? '' : `${told}; `}${statusReasons[reason].says}`
+  if (reason === 'removal-interrupted') return statusReasons[reason].says
   // Tools match on this sentence: spec/local 2.1.
-  return {
-    status: 'unhealthy',
-    context: `proxy process not running: workload shows running but proxy process for ${name} is not active`,
-  }
+  return `proxy process not running: workload shows running but proxy process for ${name} is not active`
 }
 
 /** Whether a status is only true while some process keeps it so. */
 export function isOwned(status: WorkloadStatus): boolean {
-  return !['stopped', 'error', 'unknown', 'policy_stopped'].includes(status)
+  return nextStatus(status, 'orphaned') !== undefined
 }
 
 /**

@@ -1,7 +1,10 @@
 import { clientUrl, effectiveProxyMode, type ProxyMode, type TransportType } from './transport-type.ts'
 import type { Isolation } from './confinement.ts'
-import type { RunConfig } from './run-config.ts'
-import { assessStatus, type StatusRecord, type WorkloadStatus } from './workload-status.ts'
+import { clientPath } from './remote-url.ts'
+import { isRemote, type RunConfig } from './run-config.ts'
+import type { WorkloadStatus } from './state-machine.ts'
+import { statusReasons, type ReasonCode } from './status-reason.ts'
+import { assessStatus, type StatusError, type StatusRecord } from './workload-status.ts'
 
 /** A workload as lists, `status` and the API show it: spec/local 2.2. */
 export interface Workload {
@@ -13,6 +16,14 @@ export interface Workload {
   proxy_mode?: ProxyMode
   status: WorkloadStatus
   status_context?: string
+  reason: ReasonCode
+  /** The reason as a sentence; never empty. */
+  reason_message: string
+  /** When the status began, RFC 3339. */
+  since: string
+  last_error?: StatusError
+  /** Whether the server is at a URL, and not started here. */
+  remote?: boolean
   created_at: string
   labels?: Record<string, string>
   group?: string
@@ -40,22 +51,28 @@ export function buildWorkload(parts: {
 }): Workload {
   const { name, config, record } = parts
   const assessed = assessStatus(name, record, parts.ownerAlive)
-  const mode = config === undefined ? 'streamable-http' : effectiveProxyMode(config.transport, config.proxy_mode)
+  const spoken = record.thv?.transport ?? config?.transport ?? 'stdio'
+  const mode = config === undefined ? 'streamable-http' : effectiveProxyMode(spoken, config.proxy_mode)
   const port = config?.port ?? 0
   const labels = config === undefined ? {} : userLabels(config)
   const workload: Workload = {
     name,
     package: config === undefined ? unreadablePackage : packageOf(config),
-    url: clientUrl(name, config?.host ?? '', port, mode),
+    url: config === undefined ? clientUrl(name, '', port, mode) : clientUrlOf(config, mode),
     port,
-    transport_type: config?.transport ?? 'stdio',
+    transport_type: spoken,
     proxy_mode: mode,
     status: assessed.status,
+    reason: assessed.reason,
+    reason_message: isSaid(assessed.context) ? assessed.context : statusReasons[assessed.reason].says,
+    since: assessed.since,
     created_at: record.created_at,
     started_at: record.thv?.started_at ?? zeroTime,
   }
   if (config?.thv !== undefined && record.thv?.isolation !== undefined) workload.isolation = record.thv.isolation
-  if (assessed.context !== undefined && assessed.context !== '') workload.status_context = assessed.context
+  if (isSaid(assessed.context)) workload.status_context = assessed.context
+  if (record.thv?.last_error !== undefined) workload.last_error = record.thv.last_error
+  if (config !== undefined && isRemote(config)) workload.remote = true
   if (Object.keys(labels).length > 0) workload.labels = labels
   if (config?.group !== undefined && config.group !== '') workload.group = config.group
   if (parts.ownerAlive && record.process_id > 0) workload.supervisor_pid = record.process_id
@@ -63,6 +80,14 @@ export function buildWorkload(parts: {
   if (record.thv?.last_stderr !== undefined && record.thv.last_stderr.length > 0)
     workload.last_stderr = record.thv.last_stderr
   return workload
+}
+
+/** The URL handed to clients of a workload. `mode`: what they speak. */
+export function clientUrlOf(config: RunConfig, mode: ProxyMode): string {
+  const { name, host, port } = config
+  if (!isRemote(config)) return clientUrl(name, host, port, mode)
+  const origin = new URL(clientUrl(name, host, port, mode)).origin
+  return `${origin}${clientPath(config.remote_url)}${mode === 'sse' ? `#${name}` : ''}`
 }
 
 /** What runs, in one word: the image or package, or the command as typed. */
@@ -74,7 +99,11 @@ export function packageOf(config: RunConfig): string {
     return script === undefined || !isScript(script) ? command.typed : `${command.typed} ${script}`
   }
   if (config.image !== '') return config.image
-  return typeof config['remote_url'] === 'string' ? 'remote' : ''
+  return isRemote(config) ? 'remote' : ''
+}
+
+function isSaid(context: string | undefined): context is string {
+  return context !== undefined && context !== ''
 }
 
 function isScript(argument: string): boolean {

@@ -2,9 +2,12 @@ import { z } from 'zod'
 import { isolations } from '../domain/confinement.ts'
 import { proxyModes, transportTypes } from '../domain/transport-type.ts'
 import type { Workload } from '../domain/workload.ts'
-import { workloadStatuses, type WorkloadStatus } from '../domain/workload-status.ts'
+import { workloadStatuses, type WorkloadStatus } from '../domain/state-machine.ts'
+import { isReasonCode, statusReasons, type ReasonCode } from '../domain/status-reason.ts'
 
 const statusSchema: z.ZodType<WorkloadStatus> = z.enum(workloadStatuses)
+const reasonCodes = Object.keys(statusReasons).filter(isReasonCode)
+const reasonSchema: z.ZodType<ReasonCode> = z.enum(reasonCodes)
 
 /** A workload as lists show it. */
 export const workloadSchema: z.ZodType<Workload> = z
@@ -17,6 +20,15 @@ export const workloadSchema: z.ZodType<Workload> = z
     proxy_mode: z.enum(proxyModes).exactOptional().describe('What clients speak'),
     status: statusSchema,
     status_context: z.string().exactOptional().describe('Why it has this status'),
+    reason: reasonSchema.describe('Why it has this status, as a stable code'),
+    reason_message: z.string().describe('Why it has this status, as a sentence'),
+    since: z.string().describe('When the status began; RFC 3339'),
+    last_error: z
+      .object({ at: z.string().describe('RFC 3339'), reason: reasonSchema, message: z.string() })
+      .meta({ id: 'WorkloadError', description: 'Something that went wrong, and when' })
+      .exactOptional()
+      .describe('The last thing that went wrong'),
+    remote: z.boolean().exactOptional().describe('Whether the server is at a URL, and not started here'),
     created_at: z.string().describe('RFC 3339'),
     started_at: z.string().describe('RFC 3339; the year 1 for never'),
     labels: z.record(z.string(), z.string()).exactOptional().describe('Labels that the user gave'),

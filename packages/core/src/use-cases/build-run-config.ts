@@ -12,8 +12,10 @@ import type { Confinement } from '../domain/confinement.ts'
 import { builtInProfile, defaultProfileName } from '../domain/permission-profile.ts'
 import { assertHost, listenHost } from '../domain/host.ts'
 import { imageWorkloadName, parseImageReference } from '../domain/image-reference.ts'
+import { parseRemoteUrl, remoteWorkloadName, type RemoteTarget } from '../domain/remote-url.ts'
 import {
   isEndpointPrefix,
+  isRemote,
   runConfigSchemaVersion,
   type LocalCommand,
   type RunConfig,
@@ -30,6 +32,7 @@ import type { GroupStore, RunConfigStore } from '../ports/state-store.ts'
 import type { ImageStore } from '../ports/image-store.ts'
 import type { PackageInstaller, ProgressListener } from '../ports/package-installer.ts'
 import type { PortAllocator } from '../ports/port-allocator.ts'
+import { addRemote } from './add-remote.ts'
 import type { RunRequest } from './run-request.ts'
 
 /** What {@link buildRunConfig} needs of the outside. */
@@ -60,7 +63,7 @@ export async function buildRunConfig(
   const name = request.name ?? defaultName(request)
   assertWorkloadName(name)
   assertNoNul(request)
-  const transport = request.transport ?? 'stdio'
+  const transport = request.transport ?? (request.remote === undefined ? 'stdio' : 'streamable-http')
   const host = request.host ?? '127.0.0.1'
   assertHost(host)
   const port = await choosePort(deps.ports, request.proxyPort, host)
@@ -79,6 +82,10 @@ export async function buildRunConfig(
   addOptional(config, request)
   addPermissions(config, request)
   config.thv = extensionOf(request)
+  if (request.remote !== undefined) {
+    addRemote(config, request, request.remote)
+    return config
+  }
   if (transport !== 'stdio') {
     config.target_host = request.targetHost ?? '127.0.0.1'
     if (request.targetPort !== undefined) config.target_port = request.targetPort
@@ -110,7 +117,7 @@ async function choosePort(ports: PortAllocator, wanted: number | undefined, host
 
 /** The server's own port, for one that speaks HTTP: the one given, if it is free, or any. */
 export async function chooseTargetPort(ports: PortAllocator, config: RunConfig): Promise<void> {
-  if (config.transport === 'stdio') return
+  if (config.transport === 'stdio' || isRemote(config)) return
   const host = targetHostOf(config)
   assertHost(host)
   if (config.target_port === undefined || config.target_port === 0) config.target_port = await ports.findFree(host)
@@ -123,8 +130,8 @@ export async function chooseTargetPort(ports: PortAllocator, config: RunConfig):
  */
 export async function requireTargetPort(ports: PortAllocator, config: RunConfig): Promise<void> {
   const port = config.target_port ?? 0
-  // The port of a container is its own; the engine picks the one on this machine.
-  if (config.thv?.runtime === 'container') return
+  // The port of a container is its own; the engine picks the one on this machine. A remote server has none here.
+  if (config.thv?.runtime === 'container' || isRemote(config)) return
   if (config.transport === 'stdio' || port === 0 || (await ports.isFree(port, targetHostOf(config)))) return
   throw new ThvError('port-in-use', `the target port ${port} of '${config.name}' is taken by another program`, {
     hint: `find it with 'ss -ltnp sport = :${port}', or run the workload again with another --target-port`,
@@ -145,6 +152,7 @@ function assertNoNul(request: RunRequest): void {
 
 /** The workload name chosen when the user gave none: spec/local 2.5. */
 export function defaultName(request: RunRequest): string {
+  if (request.remote !== undefined) return remoteWorkloadName(request.remote.url)
   if (request.source !== undefined) return packageWorkloadName(parsePackageSource(request.source))
   if (request.image !== undefined) return imageWorkloadName(parseImageReference(request.image))
   const command = request.args[0] ?? ''
@@ -310,31 +318,22 @@ function chooseRuntime(request: RunRequest): 'process' | 'container' {
   return runtime === 'container' ? 'container' : 'process'
 }
 
-/**
- * Where a saved config's server comes from. `runtime-unsupported` for a remote URL, and for an
- * image that another program runs.
- */
+/** Where a saved config's server comes from. `runtime-unsupported` for an image that another program runs. */
 export function sourceOf(
   config: RunConfig,
-): { package: ResolvedPackage } | { command: LocalCommand } | { image: string } {
+): { package: ResolvedPackage } | { command: LocalCommand } | { image: string } | { remote: RemoteTarget } {
   const extension = config.thv
+  if (isRemote(config)) return { remote: parseRemoteUrl(config.remote_url) }
   if (extension?.runtime === 'container' && config.image !== '') return { image: config.image }
   if (extension?.command !== undefined) return { command: extension.command }
   if (extension?.package !== undefined) return { package: extension.package }
   if (isPackageArgument(config.image)) return { package: parseExactPackage(config) }
-  const what = foreignSourceOf(config)
   const schemes = packageKinds.map((kind) => `${kind}://`).join(', ')
-  throw new ThvError('runtime-unsupported', `'${config.name}' runs ${what}, which this version of thv cannot start`, {
-    hint: `run a package (${schemes}) or a local command instead`,
-  })
-}
-
-function isRemote(config: RunConfig): boolean {
-  return typeof config['remote_url'] === 'string' && config['remote_url'] !== ''
-}
-
-function foreignSourceOf(config: RunConfig): string {
-  return isRemote(config) ? 'a remote server' : `image '${config.image}'`
+  throw new ThvError(
+    'runtime-unsupported',
+    `'${config.name}' runs image '${config.image}', which this version of thv cannot start`,
+    { hint: `run a package (${schemes}) or a local command instead` },
+  )
 }
 
 /**
@@ -350,10 +349,10 @@ export async function assertRunsHere(configs: RunConfigStore, name: string, verb
   } catch (error) {
     if (config === undefined || !isThvError(error) || error.code !== 'runtime-unsupported') return
     // A config that names nothing to run is nobody's.
-    if (config.image === '' && !isRemote(config)) return
+    if (config.image === '') return
     throw new ThvError(
       'runtime-unsupported',
-      `'${name}' runs ${foreignSourceOf(config)}, which this thv does not run`,
+      `'${name}' runs image '${config.image}', which this thv does not run`,
       {
         hint: `${verb} it with the program that runs it`,
       },

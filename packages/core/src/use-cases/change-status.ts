@@ -1,4 +1,6 @@
-import { nextStatus, type StatusEvent, type StatusExtension, type StatusRecord } from '../domain/workload-status.ts'
+import { nextStatus, type StatusEvent } from '../domain/state-machine.ts'
+import { isReasonOf, reasonOfEvent, statusReasons, type ReasonCode } from '../domain/status-reason.ts'
+import type { StatusExtension, StatusRecord } from '../domain/workload-status.ts'
 import { ThvError } from '../errors.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { ProcessTable } from '../ports/process-table.ts'
@@ -53,6 +55,16 @@ async function readTolerantly(statuses: StatusStore, name: string): Promise<Stat
   }
 }
 
+/** What is known beside an event. */
+export interface EventDetails {
+  /** The sentence that is shown with the status. */
+  context?: string
+  /** Why, where more is known than the event; one that does not belong to the new status is not taken. */
+  reason?: ReasonCode
+  processId?: number
+  extension?: Partial<StatusExtension>
+}
+
 /**
  * The record after an event, or undefined when the event is illegal now.
  * `since` moves only when the status does. Pure.
@@ -61,18 +73,23 @@ export function applyEvent(
   record: StatusRecord,
   event: StatusEvent,
   now: Date,
-  more: { context?: string; processId?: number; extension?: Partial<StatusExtension> } = {},
+  more: EventDetails = {},
 ): StatusRecord | undefined {
   const status = nextStatus(record.status, event)
   if (status === undefined) return undefined
   const stamp = now.toISOString()
   const since = status === record.status ? (record.thv?.since ?? stamp) : stamp
+  const known = more.reason !== undefined && isReasonOf(more.reason, status) ? more.reason : undefined
+  const reason = known ?? reasonOfEvent(event, record.status, status)
   const next: StatusRecord = {
     status,
     created_at: record.created_at,
     updated_at: stamp,
     process_id: more.processId ?? record.process_id,
-    thv: { ...record.thv, ...more.extension, since },
+    thv: { ...record.thv, ...more.extension, since, reason },
+  }
+  if (troubles.has(event) && next.thv !== undefined) {
+    next.thv.last_error = { at: stamp, reason, message: more.context ?? statusReasons[reason].says }
   }
   if (more.context !== undefined && more.context !== '') next.status_context = more.context
   return next
@@ -86,6 +103,9 @@ export function firstRecord(now: Date, extension: StatusExtension): StatusRecord
     created_at: stamp,
     updated_at: stamp,
     process_id: 0,
-    thv: { since: stamp, ...extension },
+    thv: { since: stamp, reason: 'launching', ...extension },
   }
 }
+
+/** Events after which something is wrong. */
+const troubles: ReadonlySet<StatusEvent> = new Set(['exit', 'down', 'denied', 'fail'])

@@ -1,6 +1,7 @@
 import { readChainSettings } from '../domain/chain-settings.ts'
-import type { RunConfig } from '../domain/run-config.ts'
+import { isRemote, type RunConfig } from '../domain/run-config.ts'
 import { effectiveProxyMode } from '../domain/transport-type.ts'
+import { zeroTime } from '../domain/workload.ts'
 import { ThvError } from '../errors.ts'
 
 /**
@@ -8,11 +9,7 @@ import { ThvError } from '../errors.ts'
  * to drop an access rule or a secret silently would be worse than not to run.
  */
 const unsupported: Record<string, string> = {
-  remote_url: 'remote servers',
-  remote_auth_config: 'remote servers',
-  header_forward: 'remote servers',
   env_file_dir: 'an environment directory',
-  thv_ca_bundle: 'a certificate bundle',
   jwks_auth_token_file: 'incoming authentication',
   allow_docker_gateway: 'network isolation',
   publish: 'published ports',
@@ -42,14 +39,47 @@ export function assertSupportedRunConfig(config: RunConfig): void {
   assertSessionsSuit(config)
   const inChain = readChainSettings(config).unsupported
   const found = Object.keys(unsupported).filter((key) => isSet(config[key]))
-  if (found.length === 0 && inChain.length === 0) return
-  const meanings = [...new Set([...found.map((key) => unsupported[key] ?? key), ...inChain])]
+  const remote = unsupportedOfRemote(config)
+  if (found.length === 0 && inChain.length === 0 && remote.length === 0) return
+  const meanings = [
+    ...new Set([...found.map((key) => unsupported[key] ?? key), ...inChain, ...remote.map(({ meaning }) => meaning)]),
+  ]
+  found.push(...remote.map(({ key }) => key))
   if (inChain.length > 0) found.push(...chainKeys.filter((key) => isSet(config[key])))
   throw new ThvError(
     'run-config-unsupported',
     `the run config of '${config.name}' asks for what this version of thv cannot do: ${meanings.join(', ')}`,
     { hint: `remove ${found.map((key) => `'${key}'`).join(', ')} if the server may run without` },
   )
+}
+
+/** Keys of {@link RunConfig} about remote servers that cannot be honoured, each with its meaning. */
+function unsupportedOfRemote(config: RunConfig): { key: string; meaning: string }[] {
+  const { remote_auth_config: auth, header_forward: forward } = config
+  if (!isRemote(config)) {
+    const ofRemote = ['remote_auth_config', 'header_forward', 'thv_ca_bundle'].filter((key) => isSet(config[key]))
+    return ofRemote.map((key) => ({ key, meaning: 'a setting of a remote server without its URL' }))
+  }
+  const logins = Object.keys(auth ?? {}).filter((key) => !harmlessAuthKeys.has(key) && isSetOrTime(auth?.[key]))
+  const secrets = Object.keys(forward ?? {}).filter((key) => key !== 'add_plaintext_headers' && isSet(forward?.[key]))
+  return [
+    ...logins.map((key) => ({ key: `remote_auth_config.${key}`, meaning: 'a login at a remote server' })),
+    ...secrets.map((key) => ({ key: `header_forward.${key}`, meaning: 'headers from secrets' })),
+  ]
+}
+
+/** What is honoured, and what says nothing without a login. */
+const harmlessAuthKeys: ReadonlySet<string> = new Set([
+  'bearer_token_file',
+  'skip_browser',
+  'timeout',
+  'callback_port',
+  'use_pkce',
+])
+
+/** ToolHive writes the zero time for none. */
+function isSetOrTime(value: unknown): boolean {
+  return isSet(value) && value !== zeroTime
 }
 
 /** The session of an SSE client is its stream: without it there is no answer. */

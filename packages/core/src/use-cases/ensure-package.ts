@@ -6,7 +6,7 @@ import { sourceOf } from './build-run-config.ts'
 
 /**
  * Makes sure the exact package of a saved config is in the cache, or its image on the engine
- * (either may have been pruned). Undefined for local commands and images.
+ * (either may have been pruned). Undefined for local commands, images and remote servers.
  */
 export async function ensurePackage(
   deps: { installers: (kind: PackageKind) => Promise<PackageInstaller>; images: ImageStore },
@@ -15,7 +15,7 @@ export async function ensurePackage(
   signal: AbortSignal,
 ): Promise<InstalledPackage | undefined> {
   const source = sourceOf(config)
-  if ('command' in source) return undefined
+  if ('command' in source || 'remote' in source) return undefined
   if ('image' in source) {
     await deps.images.pull(source.image, progress, signal)
     return undefined

@@ -1,3 +1,4 @@
+import type { WorkloadStatus } from '../domain/state-machine.ts'
 import type { StatusRecord } from '../domain/workload-status.ts'
 import { assessStatus, type ProcessIdentity } from '../domain/workload-status.ts'
 import { limits } from '../limits.ts'
@@ -85,7 +86,10 @@ async function launch(deps: LaunchDeps, name: string, options: { debug: boolean 
   }
 }
 
-/** Waits for `running`; `server-exited`, `server-start-timeout` or `supervisor-failed` otherwise. */
+/**
+ * Waits until it serves, or for a remote server until it is known how that is: `running`, `unhealthy` or
+ * `unauthenticated` under a living supervisor. `server-exited`, `server-start-timeout` or `supervisor-failed` otherwise.
+ */
 export async function waitUntilServing(
   deps: ChangeStatusDeps,
   name: string,
@@ -124,12 +128,15 @@ function judge(name: string, { record, ownerAlive }: AssessedRecord): StatusReco
   // A server that served and crashed is being restarted: that may still end well. One that never
   // served ends in `error` at its first failure.
   if (assessed.status === 'starting') return undefined
-  if (assessed.status === 'running' || assessed.status === 'auth_retrying') return record
+  if (servingStatuses.has(assessed.status) && ownerAlive) return record
   if (assessed.status === 'stopping' || assessed.status === 'stopped') {
     throw new ThvError('cancelled', `'${name}' was stopped while it started`, { hint: `run 'thv start ${name}'` })
   }
   throw startFailed(name, record, assessed.context)
 }
+
+/** A supervisor keeps it so: of a remote server that is down or wants a login there is nothing more to wait for. */
+const servingStatuses: ReadonlySet<WorkloadStatus> = new Set(['running', 'auth_retrying', 'unauthenticated', 'unhealthy'])
 
 function startFailed(name: string, record: StatusRecord, context: string | undefined): ThvError {
   const code = record.thv?.error_code ?? 'server-exited'

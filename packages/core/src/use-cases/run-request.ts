@@ -5,12 +5,25 @@ import type { PermissionProfile } from '../domain/permission-profile.ts'
 import type { ImageBuild } from '../ports/image-store.ts'
 import type { ProxyMode, TransportType } from '../domain/transport-type.ts'
 
+/** A server at a URL, and what it is told about us. */
+export interface RemoteRequest {
+  url: string
+  /** Added to every request to it; they stand in the run config as they are. */
+  headers?: Record<string, string>
+  /** Absolute path of a file with a token. */
+  bearerTokenFile?: string
+  /** Absolute path of a PEM file: the authorities whose certificates it may have. */
+  caBundle?: string
+}
+
 /** What a user asks of `run`, before defaults: flags of the CLI or the body of an API call. */
 export interface RunRequest {
   /** Package argument (`npx://…`); undefined for a local command or an image. */
   source?: string
   /** Reference of an image. */
   image?: string
+  /** Set for a server at a URL. */
+  remote?: RemoteRequest
   /** How a package runs; default `auto`, a process. An image always runs in a container. */
   runtime?: RuntimeWish
   /** How the image of a package is built, beside its name; needs the runtime `container`. */
@@ -19,6 +32,7 @@ export interface RunRequest {
   args: string[]
   name?: string
   group?: string
+  /** Default `stdio`; for a remote server what it turns out to speak. */
   transport?: TransportType
   proxyMode?: ProxyMode
   host?: string

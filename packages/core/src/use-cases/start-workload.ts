@@ -1,4 +1,5 @@
 import { assessStatus } from '../domain/workload-status.ts'
+import type { WorkloadStatus } from '../domain/state-machine.ts'
 import type { PackageKind } from '../domain/package-source.ts'
 import type { RunConfig } from '../domain/run-config.ts'
 import type { ImageStore } from '../ports/image-store.ts'
@@ -132,8 +133,7 @@ async function claimStart(deps: StartWorkloadDeps, name: string, signal: AbortSi
     ({ record, ownerAlive }) => {
       if (record === undefined) return firstRecord(deps.clock.now(), { owner })
       const { status } = assessStatus(name, record, ownerAlive)
-      if (ownerAlive && (status === 'running' || status === 'auth_retrying' || status === 'unauthenticated'))
-        verdict = 'running'
+      if (ownerAlive && supervisedStatuses.has(status)) verdict = 'running'
       else if (ownerAlive) verdict = status === 'starting' ? 'starting' : 'stopping'
       if (verdict !== 'claimed') return undefined
       // The dead owner's status may forbid a launch (a removal that was cut off): the workload is still saved, so it may.
@@ -144,6 +144,14 @@ async function claimStart(deps: StartWorkloadDeps, name: string, signal: AbortSi
   )
   return verdict
 }
+
+/** Something serves, or keeps trying to. */
+const supervisedStatuses: ReadonlySet<WorkloadStatus> = new Set([
+  'running',
+  'auth_retrying',
+  'unauthenticated',
+  'unhealthy',
+])
 
 /** The port is part of the URL that clients have saved, so another one is no help. */
 async function requirePort(ports: PortAllocator, config: RunConfig): Promise<void> {

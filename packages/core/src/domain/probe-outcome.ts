@@ -1,0 +1,14 @@
+import type { ReasonCode } from './status-reason.ts'
+
+/**
+ * What one probe of a remote server found. `alive`: it answers as a server that can be used;
+ * `denied`: it answers, and lets us not in; `failing`: anything else.
+ */
+export interface ProbeOutcome {
+  kind: 'alive' | 'denied' | 'failing'
+  reason: ReasonCode
+  /** One sentence. */
+  message: string
+  /** How long the server asks to be left alone. */
+  retryAfterMs?: number
+}

@@ -1,0 +1,65 @@
+import { ThvError } from '../errors.ts'
+import { addressKind } from './address-kind.ts'
+import { sanitizeWorkloadName } from './workload-name.ts'
+
+/** Where a remote server is, in the parts that a proxy needs. */
+export interface RemoteTarget {
+  /** Scheme, host and port. */
+  origin: string
+  /** `/…` */
+  path: string
+  /** Without the question mark; may be empty. */
+  query: string
+}
+
+/**
+ * Reads the URL of a remote server. Throws `invalid-argument` for what is no URL, has a user,
+ * a password or a fragment, or would cross the internet without TLS.
+ */
+export function parseRemoteUrl(text: string): RemoteTarget {
+  if (!URL.canParse(text)) throw refused('it is not a URL', 'write it as https://host/path')
+  const url = new URL(text)
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') throw refused('it is neither https nor http', '')
+  if (url.username !== '' || url.password !== '') {
+    throw refused('it carries a user or a password', 'leave them out and use --remote-auth-bearer-token-file')
+  }
+  if (url.hash !== '') throw refused('it has a fragment, which no server ever sees', 'leave # and what follows out')
+  if (url.protocol === 'http:' && !isNearby(url.hostname)) {
+    throw refused(`'${url.hostname}' would be spoken to without TLS`, 'use https; http is for this machine and private networks')
+  }
+  return { origin: url.origin, path: url.pathname, query: url.search.slice(1) }
+}
+
+/** Whether a text is taken for the URL of a remote server. */
+export function isRemoteUrl(text: string): boolean {
+  return /^https?:\/\//i.test(text)
+}
+
+/** The path that clients are told; empty when the URL has none: spec/local 3.8. */
+export function clientPath(remoteUrl: string): string {
+  const { path } = parseRemoteUrl(remoteUrl)
+  return path === '/' ? '' : path
+}
+
+/** The name chosen when the user gave none: spec/local 2.5. */
+export function remoteWorkloadName(text: string): string {
+  const { hostname } = new URL(parseRemoteUrl(text).origin)
+  const isAddress = addressKind(hostname.replace(/^\[|\]$/g, '')) !== 'special'
+  const labels = hostname.split('.')
+  return sanitizeWorkloadName((isAddress ? undefined : labels.at(-2)) ?? hostname)
+}
+
+/** This machine, private networks, and names that mean nothing on the internet. */
+function isNearby(hostname: string): boolean {
+  const host = hostname.replace(/^\[|\]$/g, '').toLowerCase()
+  const kind = addressKind(host)
+  if (kind !== 'special') return kind !== 'public'
+  return !host.includes('.') || /\.(?:localhost|local|internal|home\.arpa)$/.test(host)
+}
+
+/** The URL is not repeated: its query may hold a key. */
+function refused(why: string, hint: string): ThvError {
+  return new ThvError('invalid-argument', `the URL of the remote server cannot be used: ${why}`, {
+    hint: hint === '' ? 'write it as https://host/path' : hint,
+  })
+}

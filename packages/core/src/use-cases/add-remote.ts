@@ -1,0 +1,53 @@
+import { assertForwardHeader } from '../domain/forward-header.ts'
+import { parseRemoteUrl } from '../domain/remote-url.ts'
+import type { RunConfig } from '../domain/run-config.ts'
+import { ThvError } from '../errors.ts'
+import type { RemoteRequest, RunRequest } from './run-request.ts'
+
+/** What follows for a run config from a server being at a URL. Throws `invalid-argument` and `invalid-flag-combination`. */
+export function addRemote(config: RunConfig, request: RunRequest, remote: RemoteRequest): void {
+  parseRemoteUrl(remote.url)
+  refuseLocalWishes(request)
+  config.remote_url = remote.url
+  // A program that reads the transport and knows no detection gets the likeliest.
+  config.transport = request.transport ?? 'streamable-http'
+  config.thv = { ...config.thv, runtime: 'remote', ...(request.transport === undefined ? { detects_transport: true } : {}) }
+  addHeaders(config, remote)
+  if (remote.caBundle !== undefined) config.thv_ca_bundle = remote.caBundle
+}
+
+function addHeaders(config: RunConfig, { headers = {}, bearerTokenFile }: RemoteRequest): void {
+  for (const [name, value] of Object.entries(headers)) assertForwardHeader(name, value)
+  if (bearerTokenFile !== undefined) {
+    if (Object.keys(headers).some((name) => name.toLowerCase() === 'authorization')) {
+      throw new ThvError('invalid-flag-combination', 'a token and an Authorization header exclude each other', {
+        hint: 'leave one of them out',
+      })
+    }
+    config.remote_auth_config = { bearer_token_file: bearerTokenFile }
+  }
+  if (Object.keys(headers).length > 0) config.header_forward = { add_plaintext_headers: headers }
+}
+
+/** What says how a server is started means nothing for one that is not started here. */
+function refuseLocalWishes(request: RunRequest): void {
+  const { args, environment, volumes = [], runtime = 'auto' } = request
+  const wishes: Record<string, boolean> = {
+    'arguments of the server': args.length > 0,
+    'environment variables': Object.keys(environment).length > 0,
+    'the transport stdio': request.transport === 'stdio',
+    'a proxy mode': request.proxyMode !== undefined,
+    'a target port or host': request.targetPort !== undefined || request.targetHost !== undefined,
+    volumes: volumes.length > 0,
+    'a permission profile': request.permissionProfile !== undefined || request.network !== undefined,
+    isolation: request.isolation === 'required' || request.isolateNetwork === true,
+    'a runtime': runtime !== 'auto',
+    'the build of an image': request.build !== undefined,
+    '--shared-server': request.sharedServer === true,
+  }
+  const found = Object.keys(wishes).filter((wish) => wishes[wish])
+  if (found.length === 0) return
+  throw new ThvError('invalid-flag-combination', `a remote server is not started here: no meaning has ${found.join(', ')}`, {
+    hint: 'leave it out',
+  })
+}
