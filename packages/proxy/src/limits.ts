@@ -137,6 +137,8 @@ export const proxyLimits = {
   endpointMs: 10_000,
   /** Between two attempts to reach an HTTP backend that should be there. */
   redialMs: 100,
+  /** The same for a remote server: it is not ours, and far away. */
+  remoteRedialMs: 1_000,
   /** Making a session known to a restarted server; it answers `initialize`, nothing slow. */
   revivalTimeoutMs: 15_000,
   /** Attempts in a row to open a lost event stream of a session again with the same server. */

@@ -107,6 +107,45 @@ export interface HttpConnection {
   ca?: string
 }
 
+/** A server at a configured URL that is asked for its health, and that may be down. */
+export interface RemoteConnection extends Omit<HttpConnection, 'transport' | 'path'> {
+  /** `auto` finds out. */
+  transport: FrontMode | 'auto'
+  path: string
+  /** Added to every request, in the place of headers of the same name; asked for each, so that they may change. */
+  headers?: () => Readonly<Record<string, string>>
+}
+
+/** What one look at a remote server found. */
+export interface RemoteLook {
+  /** `alive`: it can be used; `denied`: it answers and lets us not in; `failing`: anything else. */
+  kind: 'alive' | 'denied' | 'failing'
+  code: RemoteLookCode
+  /** One sentence. */
+  message: string
+  /** How long the server asks to be left alone. */
+  retryAfterMs?: number
+  /** What it speaks, once that is known. */
+  transport?: FrontMode
+}
+
+/** Why a look ended as it did. */
+export type RemoteLookCode =
+  | 'alive'
+  | 'unauthorized'
+  | 'forbidden'
+  | 'refused'
+  | 'dns'
+  | 'tls'
+  | 'timeout'
+  | 'cut'
+  | 'no-route'
+  | 'server-error'
+  | 'rate-limited'
+  | 'redirects'
+  | 'not-mcp'
+  | 'unreachable'
+
 /** What the server said about itself in the handshake; empty strings when it said nothing. */
 export interface BackendInfo {
   serverName: string
@@ -145,6 +184,14 @@ export interface Proxy {
    * may have run; later ones wait up to `limits.backendWaitMs` for the next attach.
    */
   detach(reason: string): void
+  /**
+   * Looks once at a remote server, at most `limits.healthTimeoutMs`, and takes it into use as soon as it answers. One
+   * that wants a login is used too: clients may have one. The same connection again means the same server, whose
+   * sessions go on whatever was found in between. Rejects only when the signal aborts or the proxy is closed.
+   */
+  look(connection: RemoteConnection, signal: AbortSignal): Promise<RemoteLook>
+  /** From now on every call is refused at once for this reason; undefined ends that. Calls in flight go on. */
+  refuse(reason: string | undefined): void
   /**
    * Stops accepting, lets calls in flight finish until the deadline (default
    * `limits.closeMs`), then cuts. Idempotent; never rejects.

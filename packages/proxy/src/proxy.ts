@@ -8,7 +8,14 @@ import { HeldBytes } from './held-bytes.ts'
 import { buildLimits, type ProxyLimits } from './limits.ts'
 import { Listener } from './listener.ts'
 import { answerMetrics } from './metrics/answer-metrics.ts'
-import type { Attachment, BackendConnection, Proxy, ProxyConfig } from './proxy-config.ts'
+import type {
+  Attachment,
+  BackendConnection,
+  Proxy,
+  ProxyConfig,
+  RemoteConnection,
+  RemoteLook,
+} from './proxy-config.ts'
 import { refuseUnlistedVersion } from './protocol-version.ts'
 import { sendFault, sendJson, sendText } from './respond.ts'
 import type { BackendCondition } from './transport/backend-health.ts'
@@ -34,6 +41,9 @@ interface Plane {
   readonly heldBytes: number
   attach(backend: BackendConnection, signal: AbortSignal): Promise<Attachment>
   detach(reason: string): void
+  /** Absent where a server is never remote. */
+  look?: (connection: RemoteConnection, signal: AbortSignal) => Promise<RemoteLook>
+  refuse?: (reason: string | undefined) => void
   handle(req: IncomingMessage, res: ServerResponse): void
   /** Regular housekeeping. */
   sweep(): void
@@ -112,6 +122,19 @@ class OneProxy implements Proxy {
   detach(reason: string): void {
     this.#noteProblem(reason)
     this.#plane.detach(reason)
+  }
+
+  async look(connection: RemoteConnection, signal: AbortSignal): Promise<RemoteLook> {
+    if (this.#plane.look === undefined) throw new ProxyError('handshake-failed', 'a stdio proxy has no remote server')
+    const look = await this.#plane.look(connection, signal)
+    if (look.transport !== undefined) this.#transport = look.transport
+    if (look.kind !== 'alive') this.#noteProblem(look.message)
+    return look
+  }
+
+  refuse(reason: string | undefined): void {
+    if (reason !== undefined) this.#noteProblem(reason)
+    this.#plane.refuse?.(reason)
   }
 
   close(deadlineMs: number = this.#limits.closeMs): Promise<void> {
@@ -277,6 +300,8 @@ class OneProxy implements Proxy {
         return { ...info, lost: new Promise<string>(() => undefined) }
       },
       detach: (reason) => plane.detach(reason),
+      look: async (connection, signal) => await plane.look(connection, signal),
+      refuse: (reason) => plane.refuse(reason),
       handle: (req, res) => plane.handle(req, res),
       sweep: () => plane.sweep(),
       endStreams: () => plane.endStreams(),

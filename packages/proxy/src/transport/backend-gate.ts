@@ -9,10 +9,22 @@ export interface GateTicket {
 export class BackendGate {
   readonly #waiting = new Set<() => void>()
   #current: HttpBackend | undefined
+  #refusal: string | undefined
 
   /** The backend in use, undefined while there is none. */
   get current(): HttpBackend | undefined {
     return this.#current
+  }
+
+  /** Why no request may pass, although there may be a backend. */
+  get refusal(): string | undefined {
+    return this.#refusal
+  }
+
+  /** Lets no request pass from now on, also none that waits; undefined lets them pass again. */
+  refuse(reason: string | undefined): void {
+    this.#refusal = reason
+    this.wakeAll()
   }
 
   /** Requests that wait. */

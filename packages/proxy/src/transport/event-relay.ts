@@ -144,6 +144,8 @@ export class EventRelay implements ReplyTaker {
         error: error.message,
       })
     }
+    // Whether a remote server is given up is decided by its health, not by one stream.
+    if (this.#backend?.remote !== undefined) this.#tries = Math.min(this.#tries, this.#parts.limits.streamTries - 1)
     // A GET changes nothing in the server, so it may be sent again whatever became of it.
     this.#retry()
   }
@@ -156,8 +158,8 @@ export class EventRelay implements ReplyTaker {
     this.#upstream?.abort()
     this.#upstream = undefined
     this.#events.restart()
-    this.#tries += 1
     const { limits, gate } = this.#parts
+    this.#tries += 1
     // Some servers send the head with the first event, so the stream may be old by now.
     this.#deadlineMs = performance.now() + limits.backendWaitMs
     if (this.#tries > limits.streamTries && gate.current === this.#backend) return this.#giveUp()

@@ -11,6 +11,7 @@ import { refuseByEra, watchEra, type EraWatch } from './era-watch.ts'
 import { ExchangeSteps } from './exchange-steps.ts'
 import {
   absentError,
+  redialMsOf,
   requestHeaders,
   waitForChange,
   whenReady,
@@ -147,7 +148,7 @@ export class Exchange implements ReplyTaker {
       return refuseBody({ req: this.#req, res: this.#res }, this.#parts.limits)
     }
     if (!wasSent && isReplayable(this.#body)) {
-      const atMostMs = this.#parts.limits.redialMs
+      const atMostMs = redialMsOf(this.#parts)
       return waitForChange(this.#parts, this.#journey(), { atMostMs, done: (readiness) => this.#proceed(readiness) })
     }
     this.#parts.log('warn', 'a request to the HTTP backend failed', { error: error.message, wasSent })
@@ -163,6 +164,8 @@ export class Exchange implements ReplyTaker {
 
   #received(body: RequestBody): void {
     this.#body = body
+    // Before the session is looked up: one that only a bridge knows must not be told to begin anew.
+    if (this.#parts.gate.refusal !== undefined) return this.#refuse(absentError(this.#parts))
     const found = lookUpSession(this.#parts, this.#req, body)
     if (found.kind === 'refused') return this.#refuse(found.error)
     if (found.kind === 'ended') return sendEmpty(this.#res, 200)

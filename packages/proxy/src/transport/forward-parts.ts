@@ -58,7 +58,8 @@ export type Readiness = HttpBackend | 'absent' | 'gone'
 export function whenReady(parts: ForwardParts, journey: Journey, done: (readiness: Readiness) => void): void {
   if (journey.res.destroyed) return
   const backend = parts.gate.current
-  if (backend === undefined) return waitForChange(parts, journey, { atMostMs: Infinity, done })
+  if (parts.gate.refusal !== undefined && !journey.isStream) return done('absent')
+  if (backend === undefined || parts.gate.refusal !== undefined) return waitForChange(parts, journey, { atMostMs: Infinity, done })
   const { session } = journey
   if (session === undefined || session.backend === backend) return done(backend)
   void takeUpAgain(parts, journey, { session, backend }, done)
@@ -76,7 +77,7 @@ async function takeUpAgain(
   try {
     if (outcome === 'gone') done('gone')
     else if (outcome === 'revived') whenReady(parts, journey, done)
-    else waitForChange(parts, journey, { atMostMs: limits.redialMs, done })
+    else waitForChange(parts, journey, { atMostMs: redialMsOf(parts), done })
   } catch (error) {
     sendFault(journey.res, error, log)
   }
@@ -96,7 +97,7 @@ export function waitForChange(
   if (!journey.isStream && parts.gate.waiting >= parts.limits.waitingCalls) return done('absent')
   const ticket = parts.gate.wait(Math.min(leftMs, atMostMs), () => {
     journey.res.off('close', ticket.leave)
-    if (isLast && parts.gate.current === undefined) done('absent')
+    if (isLast && (parts.gate.current === undefined || parts.gate.refusal !== undefined)) done('absent')
     else whenReady(parts, journey, done)
   })
   journey.res.once('close', ticket.leave)
@@ -118,9 +119,18 @@ export function requestHeaders(
   })
 }
 
+/** Before a backend that could not be reached is tried again. */
+export function redialMsOf({ gate, limits }: ForwardParts): number {
+  return gate.current?.remote === undefined ? limits.redialMs : Math.max(limits.redialMs, limits.remoteRedialMs)
+}
+
 /** What a client is told when no server could be reached: its request did not run. */
 export function absentError(parts: ForwardParts): WireError {
   const data = { outcome: 'not-sent', backend: parts.name }
+  const { refusal } = parts.gate
+  if (refusal !== undefined) {
+    return { name: 'server-absent', message: `The server "${parts.name}" is down: ${refusal}; the call was not sent`, data }
+  }
   return parts.gate.current === undefined
     ? { name: 'server-absent', message: `The server "${parts.name}" is not running; the call was not sent`, data }
     : {

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { ProxyError } from '../errors.ts'
 import type { ProxyLimits } from '../limits.ts'
@@ -6,6 +7,7 @@ import { proxyIdentity } from '../mcp/identity.ts'
 import { metaKeys } from '../mcp/meta-keys.ts'
 import { modernRevision, newestRevision } from '../mcp/revision.ts'
 import type { BackendInfo } from '../proxy-config.ts'
+import { askFollowing, type OwnQuestion } from './ask-following.ts'
 import { judgeDiscover, readDiscover, type DiscoverVerdict } from './discover-verdict.ts'
 import type { HttpBackend } from './http-backend.ts'
 import { isEventStream, SseParser, type SseEvent } from './sse-codec.ts'
@@ -17,8 +19,46 @@ export interface AskOptions {
   readonly signal: AbortSignal
 }
 
+/** An answer that is of no use, with what it said beside its body. */
+class UselessAnswer extends Error {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+
+  constructor(message: string, { statusCode, headers }: AnswerHead) {
+    super(message)
+    this.status = statusCode
+    this.headers = headers
+  }
+}
+
+type AnswerHead = Pick<Dispatcher.ResponseData, 'statusCode' | 'headers'>
+
 /** The server answered `initialize`, and not with a handshake. */
-export class HandshakeRefused extends Error {}
+export class HandshakeRefused extends UselessAnswer {
+  /** Whether the answer was a JSON-RPC error, as only an MCP server gives it. */
+  readonly isJsonRpc: boolean
+
+  constructor(message: string, head: AnswerHead, text: string) {
+    super(message, head)
+    const parsed = parseText(text)
+    this.isJsonRpc = parsed.kind === 'message' && isRecord(parsed.message.value['error'])
+  }
+}
+
+/** The server is not well (5xx). */
+export class ServerTrouble extends UselessAnswer {}
+
+/** The server wants to know who asks (401, 403). */
+export class DemandsLogin extends ProxyError {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+
+  constructor({ statusCode, headers }: AnswerHead) {
+    super('handshake-failed', `the server demands authentication (HTTP ${statusCode})`)
+    this.status = statusCode
+    this.headers = headers
+  }
+}
 
 /**
  * Asks a server to `initialize`, and ends the session that it began.
@@ -26,16 +66,17 @@ export class HandshakeRefused extends Error {}
  */
 export async function askInitialize({ backend, limits, signal }: AskOptions): Promise<BackendInfo> {
   const params = { protocolVersion: newestRevision, capabilities: {}, clientInfo: proxyIdentity }
-  const response = await backend.pool.request({
+  const question: OwnQuestion = {
     path: backend.endpoint,
     method: 'POST',
     headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
     body: JSON.stringify({ jsonrpc: '2.0', id: 0, method: 'initialize', params }),
     signal,
-  })
+  }
+  const response = await askFollowing(backend, question, limits.redirects)
   const data = await readAnswer(response, limits.probeBytes)
-  assertServes(response.statusCode)
-  const info = readInfo(data)
+  assertServes(response, data)
+  const info = readInfo(response, data)
   await endProbeSession(backend, response.headers['mcp-session-id'], signal)
   return info
 }
@@ -92,7 +133,7 @@ async function discover(
     [metaKeys.clientInfo]: proxyIdentity,
     [metaKeys.capabilities]: capabilities,
   }
-  const response = await backend.pool.request({
+  const question: OwnQuestion = {
     path: backend.endpoint,
     method: 'POST',
     headers: {
@@ -103,7 +144,8 @@ async function discover(
     },
     body: JSON.stringify({ jsonrpc: '2.0', id: 0, method: 'server/discover', params: { _meta } }),
     signal,
-  })
+  }
+  const response = await askFollowing(backend, question, limits.redirects)
   const text = await readAnswer(response, limits.probeBytes)
   return { verdict: judgeDiscover(response.statusCode, text), info: readDiscover(text) }
 }
@@ -123,21 +165,20 @@ async function endProbeSession(
 }
 
 /** 404 and 5xx may be a server that still sets itself up; a demand for credentials does not go away. */
-function assertServes(status: number): void {
+function assertServes(head: AnswerHead, text: string): void {
+  const { statusCode: status } = head
   if (status === 200) return
-  if (status === 401 || status === 403) {
-    throw new ProxyError('handshake-failed', `the server demands authentication (HTTP ${status})`)
-  }
+  if (status === 401 || status === 403) throw new DemandsLogin(head)
   const message = `the server answered HTTP ${status} to initialize`
-  throw status < 500 ? new HandshakeRefused(message) : new Error(message)
+  throw status < 500 ? new HandshakeRefused(message, head, text) : new ServerTrouble(message, head)
 }
 
 /** What listens there may be anything; only an answer to `initialize` makes it an MCP server. */
-function readInfo(text: string): BackendInfo {
+function readInfo(head: AnswerHead, text: string): BackendInfo {
   const parsed = parseText(text)
   const result = parsed.kind === 'message' ? parsed.message.value['result'] : undefined
   if (!isRecord(result) || typeof result['protocolVersion'] !== 'string') {
-    throw new HandshakeRefused('what listens there does not answer initialize as an MCP server')
+    throw new HandshakeRefused('what listens there does not answer initialize as an MCP server', head, text)
   }
   const about = isRecord(result['serverInfo']) ? result['serverInfo'] : {}
   return {

@@ -1,6 +1,6 @@
-import type { Pool } from 'undici'
+import type { Dispatcher } from 'undici'
 import type { ProxyLimits } from '../limits.ts'
-import type { FrontMode, HttpConnection } from '../proxy-config.ts'
+import type { FrontMode, HttpConnection, RemoteConnection } from '../proxy-config.ts'
 import { endpointTarget, type RemoteTarget } from './backend-target.ts'
 
 /**
@@ -21,11 +21,14 @@ export interface HttpBackend {
    * Connections for calls and event streams. They share them, so that a stream takes the warm connection and the
    * call behind it a new one: some servers ask their clients on a stream that must be there before the call.
    */
-  readonly pool: Pool
+  readonly pool: Dispatcher
 }
 
 /** Prepares connections to a server; none is opened before the first request. */
-export async function openBackend(connection: HttpConnection, limits: ProxyLimits): Promise<HttpBackend> {
+export async function openBackend(
+  connection: HttpConnection & Pick<RemoteConnection, 'headers'>,
+  limits: ProxyLimits,
+): Promise<HttpBackend> {
   const { transport, path, query = '', ca } = connection
   // Loaded here, so that the process in front of a stdio server never pays for it.
   const { Pool } = await import('undici')
@@ -45,6 +48,8 @@ export async function openBackend(connection: HttpConnection, limits: ProxyLimit
   }
   const { origin, host, protocol } = new URL(connection.origin)
   const remote = path === undefined ? undefined : { path: path === '' ? '/' : path, query }
+  const pool = new Pool(origin, options)
+  const { headers } = connection
   return {
     origin,
     host,
@@ -52,8 +57,25 @@ export async function openBackend(connection: HttpConnection, limits: ProxyLimit
     transport,
     endpoint: endpointTarget(transport, remote),
     remote,
-    pool: new Pool(origin, options),
+    pool: headers === undefined ? pool : pool.compose(addHeaders(headers)),
   }
+}
+
+/** What is added wins over what a client says. The pool has one origin, so nothing is ever told to another. */
+function addHeaders(headers: () => Readonly<Record<string, string>>): Dispatcher.DispatcherComposeInterceptor {
+  return (dispatch) => (options, handler) =>
+    dispatch({ ...options, headers: mergeHeaders(options.headers, headers()) }, handler)
+}
+
+function mergeHeaders(given: Dispatcher.DispatchOptions['headers'], added: Readonly<Record<string, string>>): string[] {
+  const names = new Set(Object.keys(added).map((name) => name.toLowerCase()))
+  const flat = Array.isArray(given) ? given : Object.entries(given ?? {}).flat()
+  const merged: string[] = []
+  for (let index = 0; index + 1 < flat.length; index += 2) {
+    const [name, value] = [String(flat[index]), flat[index + 1]]
+    if (!names.has(name.toLowerCase()) && typeof value === 'string') merged.push(name, value)
+  }
+  return [...merged, ...Object.entries(added).flat()]
 }
 
 /** Cuts every connection; what is under way fails with the reason. */

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { headerOf, parseTarget } from '../front-door.ts'
-import type { BackendInfo, HttpConnection } from '../proxy-config.ts'
+import type { BackendInfo, HttpConnection, RemoteConnection, RemoteLook } from '../proxy-config.ts'
 import { isEndpointPath } from './backend-target.ts'
 import type { BackendEra } from './backend-era.ts'
 import type { BackendCondition } from './backend-health.ts'
@@ -60,6 +60,16 @@ export class HttpPlane {
     return info
   }
 
+  /** Looks at a remote server, and takes it into use once it answers. */
+  async look(connection: RemoteConnection, signal: AbortSignal): Promise<RemoteLook> {
+    return await this.#forwarder.look(connection, signal)
+  }
+
+  /** Lets no request pass from now on; undefined lets them pass again. */
+  refuse(reason: string | undefined): void {
+    this.#forwarder.refuse(reason)
+  }
+
   /** Gives the server up. */
   detach(reason: string): void {
     this.#detachBridges(reason)
@@ -70,7 +80,8 @@ export class HttpPlane {
   handle(req: IncomingMessage, res: ServerResponse): void {
     const { era } = this.#forwarder
     const isEndpoint = isEndpointPath(parseTarget(req.url ?? '/').path, era?.backend)
-    if (!isEndpoint || era?.backend.transport === 'sse') return this.#forwarder.handle(req, res)
+    const isRefused = this.#forwarder.refusal !== undefined
+    if (!isEndpoint || isRefused || era?.backend.transport === 'sse') return this.#forwarder.handle(req, res)
     const isModern = saysModern(req)
     if ((isModern || this.#options.stateless) && req.method !== 'POST') return this.#forwarder.handle(req, res)
     if (era === undefined) {

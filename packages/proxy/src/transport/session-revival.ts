@@ -1,6 +1,7 @@
 import type { ProxyLimits } from '../limits.ts'
 import { isRecord, parseText } from '../mcp/message.ts'
 import type { ProxyLog } from '../proxy-config.ts'
+import { askFollowing, type OwnQuestion } from './ask-following.ts'
 import type { HttpBackend } from './http-backend.ts'
 import { readAnswer } from './http-ask.ts'
 import type { HttpSession, HttpSessions, RevivalOutcome } from './http-sessions.ts'
@@ -36,13 +37,8 @@ async function revive(session: HttpSession, context: RevivalContext): Promise<Re
   try {
     const headers = credentialsOf(context.headers)
     headers.push('content-type', 'application/json', 'accept', 'application/json, text/event-stream')
-    const answer = await backend.pool.request({
-      path: session.backendPath,
-      method: 'POST',
-      headers,
-      body: session.initBody,
-      signal,
-    })
+    const question: OwnQuestion = { path: session.backendPath, method: 'POST', headers, body: session.initBody, signal }
+    const answer = await askFollowing(backend, question, limits.redirects)
     const text = await readAnswer(answer, limits.probeBytes)
     if (answer.statusCode >= 500 || answer.statusCode === 408 || answer.statusCode === 429) return 'unreachable'
     const backendId = answer.headers['mcp-session-id']

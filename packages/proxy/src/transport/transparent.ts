@@ -5,7 +5,14 @@ import { headerOf, parseAccept } from '../front-door.ts'
 import type { HeldBytes } from '../held-bytes.ts'
 import type { ProxyLimits } from '../limits.ts'
 import type { Era } from '../mcp/revision.ts'
-import type { BackendInfo, HttpConnection, ProxyLog, SessionJournal } from '../proxy-config.ts'
+import type {
+  BackendInfo,
+  HttpConnection,
+  ProxyLog,
+  RemoteConnection,
+  RemoteLook,
+  SessionJournal,
+} from '../proxy-config.ts'
 import { sendError } from '../respond.ts'
 import { BackendEra } from './backend-era.ts'
 import { BackendGate } from './backend-gate.ts'
@@ -17,6 +24,7 @@ import { absentError, type ForwardParts } from './forward-parts.ts'
 import { closeBackend, openBackend, type HttpBackend } from './http-backend.ts'
 import { probeBackend } from './http-probe.ts'
 import { HttpSessions, type HttpSession } from './http-sessions.ts'
+import { RemoteBackend } from './remote-backend.ts'
 
 /** How requests are forwarded. */
 export interface TransparentOptions {
@@ -53,6 +61,7 @@ export class TransparentForwarder {
   #keepAlive: NodeJS.Timeout | undefined
   #attaches = 0
   #era: BackendEra | undefined
+  #remote: RemoteBackend | undefined
   #isClosed = false
 
   constructor(options: TransparentOptions) {
@@ -119,7 +128,33 @@ export class TransparentForwarder {
 
   /** What the last look at the attached backend found. */
   get condition(): BackendCondition {
-    return this.#health.condition
+    return this.#remote?.conditionWith(this.#gate.refusal) ?? this.#health.condition
+  }
+
+  /** Why no request may pass. */
+  get refusal(): string | undefined {
+    return this.#gate.refusal
+  }
+
+  /** Lets no request pass from now on; undefined lets them pass again. */
+  refuse(reason: string | undefined): void {
+    this.#gate.refuse(reason)
+  }
+
+  /** Looks at a remote server, and takes it into use once it answers. */
+  async look(connection: RemoteConnection, signal: AbortSignal): Promise<RemoteLook> {
+    if (this.#isClosed) throw new ProxyError('closed', 'the proxy is closed')
+    if (this.#remote?.connection !== connection) {
+      this.detach('another server takes its place')
+      this.#remote = new RemoteBackend(connection, { limits: this.#limits, era: this.#pin })
+    }
+    const remote = this.#remote
+    const { look, met } = await remote.look(signal)
+    if (met === undefined || remote !== this.#remote || this.#parts.isClosed()) return look
+    this.#era?.close()
+    this.#era = this.#openEra(met.backend, met.knowsLegacy)
+    this.#gate.set(met.backend)
+    return look
   }
 
   /** Waits until the backend answers, then sends it the requests that waited. */
@@ -152,9 +187,12 @@ export class TransparentForwarder {
     this.#era?.close()
     this.#gate.set(undefined)
     this.#health.close()
+    const gone = new ProxyError('server-gone', reason)
+    this.#remote?.close(gone)
+    this.#remote = undefined
     if (backend === undefined) return
     this.#log('debug', 'the HTTP backend was detached', { reason })
-    closeBackend(backend, new ProxyError('server-gone', reason))
+    closeBackend(backend, gone)
   }
 
   /** Ends the streams that would otherwise hold up the end of the listener. */
@@ -192,7 +230,8 @@ export class TransparentForwarder {
       return sendError(res, { name: 'server-busy', message: 'Too many event streams are open' })
     }
     const id = headerOf(req, 'mcp-session-id')
-    const session = isGet && id !== undefined ? this.#parts.sessions.get(id) : undefined
+    const isKnown = isGet && id !== undefined && this.#gate.refusal === undefined
+    const session = isKnown ? this.#parts.sessions.get(id) : undefined
     if (session !== undefined && parseAccept(req.headers.accept).events) {
       return this.#relay(new EventRelay(this.#parts, session, req, res), res)
     }

@@ -1,11 +1,12 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { Readable } from 'node:stream'
-import type { Dispatcher, Pool } from 'undici'
+import type { Dispatcher } from 'undici'
+import { ownRedirect } from './ask-following.ts'
 import type { RequestBody } from './request-body.ts'
 
 /** A request to the backend. */
 export interface UpstreamRequest {
-  readonly pool: Pool
+  readonly pool: Dispatcher
   readonly origin: string
   readonly method: string
   readonly path: string
@@ -139,13 +140,9 @@ export class Upstream implements Dispatcher.DispatchHandler {
 
   /** Only back to the same server: anywhere else the client's body and headers would leak. */
   #redirectPath(status: number, headers: IncomingHttpHeaders): string | undefined {
-    if (!redirectStatuses.has(status) || headers.location === undefined || this.#redirects === 0) return undefined
     // What was streamed is gone and cannot be sent again.
-    if (this.#request.body.kind === 'streamed') return undefined
-    const { origin } = this.#request
-    if (!URL.canParse(headers.location, origin + this.#path)) return undefined
-    const url = new URL(headers.location, origin + this.#path)
-    return url.origin === new URL(origin).origin ? url.pathname + url.search : undefined
+    if (this.#redirects === 0 || this.#request.body.kind === 'streamed') return undefined
+    return ownRedirect(this.#request.origin, this.#path, { statusCode: status, headers })
   }
 }
 
@@ -156,8 +153,6 @@ export function isSilence(error: Error): boolean {
 
 /** One for all: the stack of a new one would cost each request more than the rest of the bookkeeping. */
 const clientLeft = new Error('the client has left')
-
-const redirectStatuses: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
 function payloadOf(body: RequestBody): Buffer | Readable | null {
   if (body.kind === 'whole') return body.bytes

@@ -1,0 +1,96 @@
+import type { ProxyLimits } from '../limits.ts'
+import type { Era } from '../mcp/revision.ts'
+import type { RemoteConnection, RemoteLook } from '../proxy-config.ts'
+import type { BackendCondition } from './backend-health.ts'
+import { closeBackend, openBackend, type HttpBackend } from './http-backend.ts'
+import { lookAtRemote, meetRemote, type Acquaintance } from './look-at-remote.ts'
+
+/** A server that is to be taken into use now. */
+export interface Met {
+  readonly backend: HttpBackend
+  readonly knowsLegacy: boolean
+}
+
+/**
+ * One remote server: the connections to it outlive its failures, so that sessions do not take it for another server
+ * when it is back.
+ */
+export class RemoteBackend {
+  readonly connection: RemoteConnection
+  readonly #limits: ProxyLimits
+  readonly #era: Era | 'auto'
+  readonly #opened = new Map<HttpBackend['transport'], HttpBackend>()
+  /** Set once it has answered a handshake. */
+  #proven: HttpBackend | undefined
+  /** Whether requests already pass, because a client may have a login. */
+  #isUsed = false
+  #condition: BackendCondition | undefined
+  #isClosed = false
+
+  constructor(connection: RemoteConnection, { limits, era }: { limits: ProxyLimits; era: Era | 'auto' }) {
+    this.connection = connection
+    this.#limits = limits
+    this.#era = era
+  }
+
+  /** What the last look found; `refusal`: why calls are refused at the moment. */
+  conditionWith(refusal: string | undefined): BackendCondition | undefined {
+    if (this.#condition === undefined || refusal === undefined) return this.#condition
+    return { ...this.#condition, status: 'unhealthy' }
+  }
+
+  /** Looks once, in bounded time; `met` when the server is to be taken into use now. Rejects only when the signal aborts. */
+  async look(signal: AbortSignal): Promise<{ look: RemoteLook; met: Met | undefined }> {
+    const began = performance.now()
+    const timed = AbortSignal.any([signal, AbortSignal.timeout(this.#limits.healthTimeoutMs)])
+    const { look, met } = await this.#look(timed)
+    signal.throwIfAborted()
+    this.#condition = {
+      status: look.kind === 'failing' ? 'degraded' : 'healthy',
+      problem: look.kind === 'alive' ? '' : look.message,
+      responseTimeMs: Math.round(performance.now() - began),
+      lastCheckedMs: Date.now(),
+    }
+    return { look, met }
+  }
+
+  /** Cuts every connection. */
+  close(reason: Error): void {
+    this.#isClosed = true
+    for (const backend of this.#opened.values()) closeBackend(backend, reason)
+  }
+
+  async #look(signal: AbortSignal): Promise<{ look: RemoteLook; met: Met | undefined }> {
+    const limits = this.#limits
+    if (this.#proven !== undefined) {
+      return { look: await lookAtRemote({ backend: this.#proven, limits, signal }), met: undefined }
+    }
+    const { backend, look, knowsLegacy } = await this.#meet(signal)
+    if (look.kind === 'alive') this.#proven = backend
+    // Taken into use once for whoever brings a login, and for good when it has answered us.
+    const isTaken = look.kind === 'alive' || (look.kind === 'denied' && !this.#isUsed)
+    if (isTaken) this.#isUsed = true
+    return { look, met: isTaken ? { backend, knowsLegacy } : undefined }
+  }
+
+  async #meet(signal: AbortSignal): Promise<Acquaintance & { backend: HttpBackend }> {
+    const { transport } = this.connection
+    const backend = await this.#open(transport === 'auto' ? 'streamable-http' : transport)
+    const options = { limits: this.#limits, era: this.#era, signal }
+    const met = await meetRemote({ ...options, backend })
+    // Only what answers, and not as a Streamable HTTP server, may be one of the old transport.
+    if (transport !== 'auto' || met.look.code !== 'not-mcp') return { ...met, backend }
+    const older = await this.#open('sse')
+    const second = await meetRemote({ ...options, backend: older })
+    return second.look.kind === 'failing' ? { ...met, backend } : { ...second, backend: older }
+  }
+
+  async #open(transport: HttpBackend['transport']): Promise<HttpBackend> {
+    const known = this.#opened.get(transport)
+    if (known !== undefined) return known
+    const backend = await openBackend({ ...this.connection, transport }, this.#limits)
+    this.#opened.set(transport, backend)
+    if (this.#isClosed) closeBackend(backend, new Error('the proxy is closed'))
+    return backend
+  }
+}
