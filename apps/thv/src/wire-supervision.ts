@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import type { ConfineOptions, ContainerNetworkOptions } from '@thv/adapters'
 import {
   createEgressRecord,
+  localAddresses,
   openEgressProxy,
   openInboundListener,
   readUpstreamProxy,
@@ -17,6 +18,9 @@ import { readLimitVariables } from './limit-variables.ts'
 import { forwarderScript, selfCommand } from './self-command.ts'
 import type { Level, Supervision, SupervisionOptions } from './supervision.ts'
 import { slogLine } from './slog-line.ts'
+
+/** A token or a bundle of certificates is read from a disk. */
+const userFileMs = 5_000
 
 /** Connects the runner with this machine. */
 export async function wireSupervision(
@@ -75,6 +79,9 @@ export async function wireSupervision(
       },
       proxyLimits: { ...proxyLimitsOf(container.environment, log), ...limitVariables },
       writeServerLine: (line) => serverLog.write(line),
+      network: localAddresses,
+      readUserFile: async (path) => await container.files.readText(path, { signal: AbortSignal.timeout(userFileMs) }),
+      environmentToken: givenText(container.environment['TOOLHIVE_REMOTE_AUTH_BEARER_TOKEN']),
       log,
       random: Math.random,
     },
@@ -123,9 +130,16 @@ function environmentBuilder(adapters: Awaited<ReturnType<Container['adapters']>>
     })
 }
 
+function givenText(text: string | undefined): string | undefined {
+  return text === '' ? undefined : text
+}
+
 /** Environment overrides of the data plane: spec/local 0.5, and ours. A value that cannot be read is ignored with a warning. */
 function proxyLimitsOf(environment: Container['environment'], log: SuperviseDeps['log']): SuperviseDeps['proxyLimits'] {
   const found: Record<string, number> = {}
+  if (givenText(environment['TOOLHIVE_REMOTE_HEALTHCHECKS']) !== undefined) {
+    log('info', 'TOOLHIVE_REMOTE_HEALTHCHECKS is ignored: the health of remote servers is always checked')
+  }
   for (const [variable, { limit, parse, kind }] of Object.entries(overrides)) {
     const text = environment[variable]
     if (text === undefined || text === '') continue

@@ -3,3 +3,4 @@ export { openEgressProxy, type EgressAttempt, type EgressProxyOptions } from './
 export { createEgressRecord, type EgressRecord } from './network/egress-record.ts'
 export { openInboundListener } from './network/inbound-listener.ts'
 export { readUpstreamProxy } from './network/upstream-proxy.ts'
+export { localAddresses } from './network/local-addresses.ts'

@@ -182,6 +182,7 @@ export { deleteWorkload, type DeleteWorkloadDeps } from './use-cases/delete-work
 export { checkUpgrade, checkUpgrades, refuseUpgrade } from './use-cases/check-upgrade.ts'
 export { ensurePackage } from './use-cases/ensure-package.ts'
 export { planEdit, replaceRunConfig, type PlanEditDeps } from './use-cases/edit-workload.ts'
+export { explainWorkload, type Cause, type Explanation } from './use-cases/explain-workload.ts'
 export { exportRunConfig } from './use-cases/export-run-config.ts'
 export { forEachWorkload, throwFailures } from './use-cases/for-each-workload.ts'
 export {

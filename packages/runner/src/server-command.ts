@@ -2,6 +2,7 @@ import {
   sourceOf,
   ensurePackage,
   listenHost,
+  ThvError,
   userLabels,
   type DeploySpec,
   type ImageStore,
@@ -33,6 +34,7 @@ export async function buildServerCommand(
 ): Promise<ServerCommand> {
   const args = config.cmd_args ?? []
   const source = sourceOf(config)
+  if ('remote' in source) throw new ThvError('internal', 'a remote server has no command')
   const confinement = await deps.planConfinement(config)
   const common = { name: config.name, transport: config.transport, ...listenOf(config) }
   if ('command' in source) {

@@ -6,6 +6,8 @@ import {
   stoppedRecord,
   ThvError,
   type ChangeStatusDeps,
+  type EventDetails,
+  type ProbeRun,
   type ProcessIdentity,
   type ServerIdentity,
   type StatusEvent,
@@ -17,10 +19,7 @@ import { runnerLimits } from './limits.ts'
 import type { Log } from './log.ts'
 
 /** What is written beside the status itself. */
-export interface ReportedDetails {
-  context?: string
-  extension?: Partial<StatusExtension>
-}
+export type ReportedDetails = Pick<EventDetails, 'context' | 'reason' | 'extension'>
 
 /**
  * Whether a supervisor still has the word over its workload; `ended`: a stop or removal
@@ -40,7 +39,7 @@ export class StatusReporter {
   #last: StatusRecord | undefined
   #relinquished = false
   /** The last report that could not be written (a full disk, a lock that was held too long). */
-  #unwritten: ((record: StatusRecord, now: Date) => StatusRecord | undefined) | undefined
+  #unwritten: Change | undefined
 
   constructor(deps: ChangeStatusDeps & { log: Log }, name: string, self: ProcessIdentity) {
     this.#deps = deps
@@ -88,7 +87,10 @@ export class StatusReporter {
    * server is not ended because a disk is full.
    */
   async report(event: StatusEvent, details: ReportedDetails, signal: AbortSignal): Promise<void> {
-    const change = (record: StatusRecord, now: Date) => applyEvent(record, event, now, details)
+    await this.#tolerate((record, now) => applyEvent(record, event, now, details), signal)
+  }
+
+  async #tolerate(change: Change, signal: AbortSignal): Promise<void> {
     this.#unwritten = undefined
     try {
       await this.#change(change, signal)
@@ -105,6 +107,13 @@ export class StatusReporter {
       const { lanes: _lanes, ...kept } = record.thv ?? {}
       return { ...record, thv: lanes.length === 0 ? kept : { ...kept, lanes: [...lanes] } }
     }, signal)
+  }
+
+  /** Notes what the probes of a remote server found, where the status stays as it is. */
+  async recordProbes(probes: readonly ProbeRun[], signal: AbortSignal): Promise<void> {
+    // A report that waits to be written says more.
+    if (this.#unwritten !== undefined) return
+    await this.#tolerate((record) => ({ ...record, thv: { ...record.thv, probes: [...probes] } }), signal)
   }
 
   /** The last word: `stopped`, with nothing left to own. */
@@ -179,10 +188,7 @@ export class StatusReporter {
     return owner.pid === this.#self.pid && owner.started === this.#self.started
   }
 
-  async #change(
-    change: (record: StatusRecord, now: Date) => StatusRecord | undefined,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #change(change: Change, signal: AbortSignal): Promise<void> {
     if (this.#relinquished) return
     await changeStatus(
       this.#deps,
@@ -201,6 +207,8 @@ export class StatusReporter {
   }
 }
 
+type Change = (record: StatusRecord, now: Date) => StatusRecord | undefined
+
 /** What a predecessor left in the record is not true of its successor. */
 function withoutPast(extension: StatusExtension): StatusExtension {
   const {
@@ -210,6 +218,8 @@ function withoutPast(extension: StatusExtension): StatusExtension {
     stop_deadline: _deadline,
     last_stderr: _stderr,
     error_code: _code,
+    last_error: _error,
+    probes: _probes,
     ...kept
   } = extension
   return kept

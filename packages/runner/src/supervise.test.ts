@@ -351,6 +351,9 @@ function createStage(): Stage {
       buildEnvironment: (extra) => extra,
       packageDirectory: '/',
       writeServerLine: () => {},
+      network: () => 'home',
+      readUserFile: async () => 'text',
+      environmentToken: undefined,
       log: () => {},
       random: () => 0.5,
     },
@@ -397,6 +400,8 @@ function createFakeProxy(created: Stage): Proxy {
     detach: (reason) => {
       created.detached.push(reason)
     },
+    look: async () => ({ kind: 'alive', code: 'alive', message: 'it answers' }),
+    refuse: () => {},
     close: async () => {
       created.proxyClosed = true
     },

@@ -7,6 +7,7 @@ import {
   messageOf,
   reapServers,
   requireTargetPort,
+  sourceOf,
   ThvError,
   urlHost,
   type Deployment,
@@ -21,6 +22,7 @@ import { failureOf, type Failure } from './failure.ts'
 import { Lanes } from './lanes.ts'
 import { runnerLimits } from './limits.ts'
 import { buildServerCommand, type ServerCommand } from './server-command.ts'
+import { serveRemote } from './serve-remote.ts'
 import { logFieldsOf } from './log-fields.ts'
 import { StatusReporter } from './status-reporter.ts'
 import type { SuperviseDeps, SuperviseResult, Supervision } from './supervision.ts'
@@ -61,6 +63,11 @@ export async function supervise(
     await reapServers(deps, { name, record: previous, config }, signal)
     await proxy.start(signal)
     deps.log('info', 'proxy is listening', { port: config.port, host: config.host })
+    const source = sourceOf(config)
+    if ('remote' in source) {
+      await serveRemote(supervision, source.remote, onServing)
+      return await finish(supervision)
+    }
     const command = await buildServerCommand(deps, config, signal)
     lanes.use(command)
     return await keepRunning(supervision, command, onServing)

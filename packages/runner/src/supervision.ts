@@ -10,11 +10,12 @@ import type { Proxy, ProxyConfig, SessionJournal } from '@thv/proxy'
 import type { Failure } from './failure.ts'
 import type { Lanes } from './lanes.ts'
 import type { Log } from './log.ts'
+import type { CredentialDeps } from './remote-credentials.ts'
 import type { ServerCommandDeps } from './server-command.ts'
 import type { StatusReporter } from './status-reporter.ts'
 
 /** What a supervisor needs of the outside. */
-export interface SuperviseDeps extends ChangeStatusDeps, ServerCommandDeps {
+export interface SuperviseDeps extends ChangeStatusDeps, ServerCommandDeps, CredentialDeps {
   configs: RunConfigStore
   containers: ContainerTable
   runtime: Pick<WorkloadRuntime, 'deploy'>
@@ -25,6 +26,8 @@ export interface SuperviseDeps extends ChangeStatusDeps, ServerCommandDeps {
   proxyLimits: NonNullable<ProxyConfig['limits']>
   /** Receives each line of the server's own output. */
   writeServerLine: (line: string) => void
+  /** A text that changes with the addresses of this machine. */
+  network: () => string
   log: Log
   /** In [0, 1). */
   random: () => number

@@ -13,6 +13,7 @@ import { flagOption, listOption, portOption, textOption } from '../options.ts'
 import { parseLabels } from './parse-labels.ts'
 import { readEnvironment } from './read-environment.ts'
 import { addPermissions } from './add-permissions.ts'
+import { addRemoteFlags } from './add-remote-flags.ts'
 import { readToolsOverride } from './read-tools-override.ts'
 
 /** What the flags of `thv run` ask for. Reads the files that they name; throws `invalid-argument` and the like. */
@@ -39,6 +40,7 @@ export async function readRunRequest(context: CommandContext, input: CommandInpu
     debug: context.debug,
   }
   if (source !== undefined) Object.assign(request, parseServerArgument(source))
+  await addRemoteFlags(context, request, input)
   addRuntime(request, input)
   await addBuild(request, context, input)
   addTexts(request, input)
@@ -99,6 +101,11 @@ function addTexts(request: RunRequest, input: CommandInput): void {
   for (const [key, value] of Object.entries(texts)) if (value !== undefined) Object.assign(request, { [key]: value })
   const transport = textOption(input, 'transport')
   if (isTransportType(transport)) request.transport = transport
+  else if (transport === 'auto' && request.remote === undefined) {
+    throw new ThvError('invalid-flag-combination', 'only of a remote server it is found out what it speaks', {
+      hint: 'give the transport of the server, or leave it out for stdio',
+    })
+  }
   const mode = textOption(input, 'proxyMode')
   if (isProxyMode(mode)) request.proxyMode = mode
   const era = textOption(input, 'era')

@@ -3,6 +3,7 @@ import {
   createWorkload,
   deleteWorkload,
   getWorkload,
+  isRemote,
   limits,
   messageOf,
   parseVolume,
@@ -26,6 +27,7 @@ export async function runCommand(context: CommandContext, input: CommandInput): 
   const run = await readInput(context, input)
   // The supervisor reads them again; a mistake is better told to whoever typed it.
   await readLimitVariables(container.environment)
+  noteOldVariable(context)
   if ('request' in run && run.request.proxyMode === 'sse') {
     output.note('warning: proxy mode sse is deprecated; streamable-http is what clients of today speak')
   }
@@ -35,7 +37,7 @@ export async function runCommand(context: CommandContext, input: CommandInput): 
     const config = await runWorkload(deps, run, output.progress, signal)
     output.settle()
     output.note(servingLine(config))
-    await warnOfIsolation(context, config)
+    await warnOfState(context, config)
     return 0
   }
   const config = await createWorkload(deps, run, output.progress, signal)
@@ -50,9 +52,18 @@ export async function runCommand(context: CommandContext, input: CommandInput): 
   }
 }
 
-/** Nobody gets less than a sandbox without being told; who asked for it knows. */
-async function warnOfIsolation({ container, output }: CommandContext, config: RunConfig): Promise<void> {
-  const { isolation } = await getWorkload(await container.reading(), config.name)
+function noteOldVariable({ container, output }: CommandContext): void {
+  if ((container.environment['TOOLHIVE_REMOTE_HEALTHCHECKS'] ?? '') === '') return
+  output.note('note: TOOLHIVE_REMOTE_HEALTHCHECKS is ignored: the health of remote servers is always checked')
+}
+
+/** Nobody gets less than a sandbox, or a remote server that is down, without being told; who asked for it knows. */
+async function warnOfState({ container, output }: CommandContext, config: RunConfig): Promise<void> {
+  const { isolation, status, reason_message: why } = await getWorkload(await container.reading(), config.name)
+  if (isRemote(config)) {
+    if (status !== 'running') output.note(`warning: ${config.name} is ${status}: ${why}; see 'thv explain ${config.name}'`)
+    return
+  }
   if (isolation === 'sandbox' || isolation === 'container' || config.thv?.isolation === 'none') return
   output.note(`warning: ${config.name} runs with isolation ${isolation ?? 'unknown'}; see 'thv doctor' for a sandbox`)
 }

@@ -32,8 +32,8 @@ const runOptions: readonly OptionSpec[] = [
   { flags: '--group <name>', summary: 'group the workload belongs to', default: 'default', completes: 'groups' },
   {
     flags: '--transport <transport>',
-    summary: 'how the server speaks MCP (default: stdio)',
-    choices: ['stdio', 'sse', 'streamable-http'],
+    summary: 'how the server speaks MCP (default: stdio; auto for a remote server)',
+    choices: ['auto', 'stdio', 'sse', 'streamable-http'],
   },
   {
     flags: '--proxy-mode <mode>',
@@ -111,6 +111,21 @@ const runOptions: readonly OptionSpec[] = [
     summary: 'enabled refuses an image that nobody vouches for (default: warn)',
     choices: ['disabled', 'warn', 'enabled'],
   },
+  {
+    flags: '--remote-forward-headers <Name=Value>',
+    summary: 'header added to every request to a remote server; stands in the run config as it is',
+    repeat: true,
+  },
+  {
+    flags: '--remote-auth-bearer-token-file <file>',
+    summary: 'file with the token for a remote server; read again whenever it changes',
+    completes: 'files',
+  },
+  {
+    flags: '--thv-ca-bundle <file>',
+    summary: 'authorities (PEM) whose certificates a remote server may have, in the place of the usual ones',
+    completes: 'files',
+  },
   { flags: '-f, --foreground', summary: 'stay, serve until Ctrl-C, then remove the workload' },
   { flags: '--from-config <file>', summary: 'run what thv export wrote', completes: 'files' },
 ]
@@ -123,7 +138,7 @@ export const commands: readonly CommandSpec[] = [
     arguments: [
       {
         name: '[source]',
-        summary: 'npx://package, uvx://package, go://module or an image; left out for a local command',
+        summary: 'https://host/path, npx://package, uvx://package, go://module or an image; left out for a local command',
       },
     ],
     passThrough: true,
@@ -132,6 +147,7 @@ export const commands: readonly CommandSpec[] = [
       'thv run npx://@modelcontextprotocol/server-everything',
       'thv run uvx://mcp-server-time -- --local-timezone UTC',
       'thv run --name notes -- node server.js',
+      'thv run https://mcp.example.com/mcp',
       'thv run ghcr.io/owner/server:1.2 --transport streamable-http --target-port 8080',
     ],
     load: async () => (await import('./run.ts')).runCommand,
@@ -186,6 +202,13 @@ export const commands: readonly CommandSpec[] = [
     arguments: [workload],
     options: [format],
     load: async () => (await import('./status.ts')).statusCommand,
+  },
+  {
+    name: 'explain',
+    summary: 'show why a workload is as it is, and what to do',
+    arguments: [workload],
+    options: [format],
+    load: async () => (await import('./explain.ts')).explainCommand,
   },
   {
     name: 'logs',

@@ -1,0 +1,51 @@
+import { resolve } from 'node:path'
+import { messageOf, parseBearerToken, parseForwardHeader, ThvError, type RunRequest } from '@thv/core'
+import type { CommandContext, CommandInput } from '../command.ts'
+import { listOption, textOption } from '../options.ts'
+
+/**
+ * What `thv run` is told about a remote server. Files are looked at now, because a mistake is better told to whoever
+ * typed it; what is kept is their path.
+ */
+export async function addRemoteFlags(context: CommandContext, request: RunRequest, input: CommandInput): Promise<void> {
+  const headers = listOption(input, 'remoteForwardHeaders')
+  const tokenFile = textOption(input, 'remoteAuthBearerTokenFile')
+  const bundle = textOption(input, 'thvCaBundle')
+  const isGiven = headers.length > 0 || tokenFile !== undefined || bundle !== undefined
+  if (request.remote === undefined) {
+    if (!isGiven) return
+    throw new ThvError('invalid-flag-combination', 'flags for a remote server have no meaning without its URL', {
+      hint: 'write thv run https://host/path, or leave them out',
+    })
+  }
+  if (headers.length > 0) request.remote.headers = Object.fromEntries(headers.map(parseForwardHeader))
+  if (tokenFile !== undefined) request.remote.bearerTokenFile = await checkToken(context, resolve(tokenFile))
+  if (bundle !== undefined) request.remote.caBundle = await checkBundle(context, resolve(bundle))
+}
+
+async function checkToken(context: CommandContext, file: string): Promise<string> {
+  const text = await read(context, file, 'token file')
+  if (parseBearerToken(text) !== undefined) return file
+  throw refused('token file', file, 'it is empty or has characters that no header can hold')
+}
+
+async function checkBundle(context: CommandContext, file: string): Promise<string> {
+  const text = await read(context, file, 'certificate file')
+  if (text.includes('-----BEGIN CERTIFICATE-----')) return file
+  throw refused('certificate file', file, 'it is not in PEM')
+}
+
+async function read({ container, signal }: CommandContext, file: string, what: string): Promise<string> {
+  try {
+    return await container.files.readText(file, { signal })
+  } catch (error) {
+    signal.throwIfAborted()
+    throw refused(what, file, messageOf(error))
+  }
+}
+
+function refused(what: string, file: string, why: string): ThvError {
+  return new ThvError('invalid-argument', `the ${what} '${file}' cannot be used: ${why}`, {
+    hint: 'give a text file that this user can read',
+  })
+}

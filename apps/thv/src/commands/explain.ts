@@ -1,0 +1,28 @@
+import { explainWorkload, type Explanation } from '@thv/core'
+import type { CommandContext, CommandInput } from '../command.ts'
+import { textOption } from '../options.ts'
+import { decorateStatus } from '../output/decorate-status.ts'
+import { goTime } from '../output/go-time.ts'
+import { printable } from '../output/style.ts'
+
+/** `thv explain NAME`: the chain of causes, what probes found, and what to do. Reads only. */
+export async function explainCommand(context: CommandContext, input: CommandInput): Promise<void> {
+  const explanation = await explainWorkload(await context.container.reading(), input.args[0] ?? '')
+  if (textOption(input, 'format') === 'json') context.output.json(explanation)
+  else for (const line of textOf(explanation)) context.output.line(printable(line))
+}
+
+function textOf({ name, status, reason, causes, probes, last_stderr, todo }: Explanation): string[] {
+  const lines = [`${name}: ${decorateStatus(status)} (${reason})`, '', 'Why:']
+  for (const { at, message } of causes) lines.push(`  - ${at === undefined ? '' : `${goTime(at)}: `}${message}`)
+  if (probes.length > 0) lines.push('', 'Probes:')
+  for (const [index, { reason: found, since, count }] of probes.entries()) {
+    // The count of the run that goes on stands in the file as it was when that run began.
+    lines.push(`  ${goTime(since)}  ${found}${index === probes.length - 1 ? ' until now' : ` x${count}`}`)
+  }
+  if (last_stderr !== undefined && status !== 'running') {
+    lines.push('', 'Last stderr:', ...last_stderr.map((line) => `  | ${line}`))
+  }
+  lines.push('', todo === '' ? 'Nothing needs to be done.' : `To do: ${todo}.`)
+  return lines
+}

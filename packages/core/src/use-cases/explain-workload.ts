@@ -1,0 +1,84 @@
+import { isRemote, type RunConfig } from '../domain/run-config.ts'
+import { statusReasons, type ReasonCode } from '../domain/status-reason.ts'
+import { buildWorkload, type Workload } from '../domain/workload.ts'
+import type { ProbeRun, StatusRecord } from '../domain/workload-status.ts'
+import { getWorkload, type ReadWorkloadDeps } from './list-workloads.ts'
+import { readAssessed } from './workload-view.ts'
+
+/** One link of the chain that led to a state. */
+export interface Cause {
+  /** Since when, RFC 3339; absent where that is not known. */
+  at?: string
+  message: string
+}
+
+/** Why a workload is as it is. */
+export interface Explanation extends Pick<Workload, 'name' | 'status' | 'reason' | 'reason_message' | 'since'> {
+  /** What is seen comes first, what led to it after. */
+  causes: Cause[]
+  /** What probes of a remote server found, oldest first. */
+  probes: ProbeRun[]
+  last_error?: Workload['last_error']
+  last_stderr?: string[]
+  /** What can be done; empty when nothing needs to be. */
+  todo: string
+}
+
+/** Explains the present state of a workload. Reads only; `workload-not-found`. */
+export async function explainWorkload(deps: ReadWorkloadDeps, name: string): Promise<Explanation> {
+  const config = await deps.configs.load(name).catch(() => undefined)
+  const { record, ownerAlive } = await readAssessed(deps, name)
+  if (record === undefined) return explain(await getWorkload(deps, name), undefined, config)
+  // From the record that was read, so that its parts are of one moment.
+  return explain(buildWorkload({ name, config, record, ownerAlive }), record, config)
+}
+
+function explain(workload: Workload, record: StatusRecord | undefined, config: RunConfig | undefined): Explanation {
+  const { name, status, reason, reason_message, since, last_error, last_stderr } = workload
+  const probes = record?.thv?.probes ?? []
+  return {
+    name,
+    status,
+    reason,
+    reason_message,
+    since,
+    causes: [
+      { at: since, message: `it is ${status}: ${reason_message}` },
+      ...causesOfProbes(probes),
+      ...causesOfServer(workload),
+      causeOfSupervisor(workload, config),
+    ],
+    probes,
+    ...(last_error === undefined ? {} : { last_error }),
+    ...(last_stderr === undefined ? {} : { last_stderr }),
+    todo: todoOf(reason, name),
+  }
+}
+
+/** The run that goes on, and what it followed. */
+function causesOfProbes(probes: readonly ProbeRun[]): Cause[] {
+  const [before, last] = probes.slice(-2).length === 2 ? probes.slice(-2) : [undefined, probes.at(-1)]
+  if (last === undefined) return []
+  const found: Cause[] = [{ at: last.since, message: `since then its probes have found: ${last.message}` }]
+  if (before === undefined) return found
+  const times = before.count === 1 ? 'once' : `${before.count} times`
+  return [...found, { at: before.since, message: `before that, ${times}: ${before.message}` }]
+}
+
+function causesOfServer({ status, restarts = 0, last_error: error }: Workload): Cause[] {
+  const causes: Cause[] = []
+  if (restarts > 0) causes.push({ message: `its server was restarted ${restarts} times since its last stable run` })
+  if (error !== undefined && (status === 'running' || status === 'stopped')) {
+    causes.push({ at: error.at, message: `the last thing that went wrong: ${error.message}` })
+  }
+  return causes
+}
+
+function causeOfSupervisor({ supervisor_pid: pid }: Workload, config: RunConfig | undefined): Cause {
+  const work = config !== undefined && isRemote(config) ? 'asks the remote server and serves its proxy' : 'runs it'
+  return { message: pid === undefined ? 'no process supervises it' : `process ${pid} ${work}` }
+}
+
+function todoOf(reason: ReasonCode, name: string): string {
+  return statusReasons[reason].todo.replaceAll('NAME', name)
+}

@@ -1,0 +1,76 @@
+import {
+  afterWake,
+  judgeProbe,
+  limits,
+  noHealth,
+  wakeDelayMs,
+  type Health,
+  type HealthSettings,
+  type HealthStep,
+  type ProbeOutcome,
+} from '@thv/core'
+import type { Log } from './log.ts'
+import { WakeWatch, type WakeDeps } from './watch-wake.ts'
+
+/** What a monitor needs of the outside. */
+export interface MonitorDeps extends WakeDeps {
+  /** In [0, 1). */
+  random: () => number
+  log: Log
+}
+
+/** The server that is watched. */
+export interface Monitored {
+  /** Bounded in time; rejects only when the signal aborts. */
+  probe: (signal: AbortSignal) => Promise<ProbeOutcome>
+  /** Told of every probe that counts, one at a time. */
+  judged: (step: HealthStep, outcome: ProbeOutcome) => Promise<void>
+}
+
+/**
+ * Probes a server at once and then for as long as the signal does not abort, and tells what follows. After a sleep of
+ * the machine or a change of its network there is one early probe. Rejects with the reason of the abort.
+ */
+export async function monitorHealth(
+  deps: MonitorDeps,
+  server: Monitored,
+  settings: HealthSettings,
+  signal: AbortSignal,
+): Promise<never> {
+  const { clock, random, log } = deps
+  const wake = new WakeWatch(deps)
+  let health: Health = noHealth
+  for (;;) {
+    const outcome = await server.probe(signal)
+    signal.throwIfAborted()
+    let hasWoken = wake.hasWoken(Infinity)
+    // What failed because the machine fell asleep says nothing about the server.
+    if (!hasWoken || outcome.kind !== 'failing') {
+      const step = judgeProbe(health, outcome, { settings, now: clock.now(), random: random() })
+      await server.judged(step, outcome)
+      health = step.health
+      hasWoken = await pause({ deps, wake, delayMs: step.delayMs }, signal)
+    }
+    if (!hasWoken) continue
+    log('info', 'the machine slept or changed its network: the remote server is asked early')
+    health = afterWake(health)
+    await clock.sleep(wakeDelayMs(random()), signal)
+    wake.hasWoken(Infinity)
+  }
+}
+
+/** Waits in slices, so that a sleep is noticed soon after its end; resolves to whether there was one. */
+async function pause(
+  { deps, wake, delayMs }: { deps: MonitorDeps; wake: WakeWatch; delayMs: number },
+  signal: AbortSignal,
+): Promise<boolean> {
+  const due = deps.clock.monotonicMs() + delayMs
+  wake.hasWoken(Infinity)
+  for (;;) {
+    const leftMs = due - deps.clock.monotonicMs()
+    if (leftMs <= 0) return false
+    const sliceMs = Math.min(leftMs, limits.wakeCheckMs)
+    await deps.clock.sleep(sliceMs, signal)
+    if (wake.hasWoken(sliceMs)) return true
+  }
+}

@@ -1,0 +1,61 @@
+import { parseBearerToken, type RunConfig } from '@thv/core'
+
+/** Where a token comes from. */
+export interface CredentialDeps {
+  /** Reads a file of the user; rejects when it cannot. */
+  readUserFile: (path: string) => Promise<string>
+  /** The token of the environment, when no file is named. */
+  environmentToken: string | undefined
+}
+
+/**
+ * What is told a remote server about us. The file of a token is read again before each probe, so that a new token is
+ * taken up without a restart.
+ */
+export class RemoteCredentials {
+  readonly #deps: CredentialDeps
+  readonly #file: string | undefined
+  readonly #fixed: Readonly<Record<string, string>>
+  #headers: Readonly<Record<string, string>>
+
+  constructor(deps: CredentialDeps, config: RunConfig) {
+    this.#deps = deps
+    const file = config.remote_auth_config?.bearer_token_file
+    this.#file = file === '' ? undefined : file
+    this.#fixed = config.header_forward?.add_plaintext_headers ?? {}
+    this.#headers = this.#fixed
+  }
+
+  /** Whether a token is sent. */
+  get hasToken(): boolean {
+    return this.#headers !== this.#fixed
+  }
+
+  /** For every request to the remote server. */
+  headers(): Readonly<Record<string, string>> {
+    return this.#headers
+  }
+
+  /** Reads the token again. Resolves to why it cannot be used; the last one that could stays in use then. */
+  async refresh(): Promise<string | undefined> {
+    const { environmentToken, readUserFile } = this.#deps
+    if (this.#file === undefined) return this.#use(environmentToken, 'the token in TOOLHIVE_REMOTE_AUTH_BEARER_TOKEN')
+    try {
+      return this.#use(await readUserFile(this.#file), `the token in '${this.#file}'`)
+    } catch (error) {
+      const why = error instanceof Error && 'code' in error ? String(error.code) : 'it is no readable file'
+      return `the token file '${this.#file}' cannot be read: ${why}`
+    }
+  }
+
+  #use(text: string | undefined, what: string): string | undefined {
+    if (text === undefined) return undefined
+    const token = parseBearerToken(text)
+    if (token === undefined) return `${what} is empty or has characters that no header can hold`
+    const isForwarded = Object.keys(this.#fixed).some((name) => name.toLowerCase() === 'authorization')
+    // What the user wrote into the run config is meant for this server; the variable may be for another.
+    if (isForwarded && this.#file === undefined) return undefined
+    this.#headers = { ...this.#fixed, Authorization: `Bearer ${token}` }
+    return undefined
+  }
+}
