@@ -6,6 +6,7 @@ import type { RemoteLook } from '../proxy-config.ts'
 import { askFollowing, type OwnQuestion } from './ask-following.ts'
 import { askDiscover, askInitialize, DemandsLogin, firstData, HandshakeRefused, readAnswer, ServerTrouble } from './http-ask.ts'
 import type { HttpBackend } from './http-backend.ts'
+import { isEventStream } from './sse-codec.ts'
 import { lookOfError, lookOfStatus, NotMcp } from './remote-failure.ts'
 
 /** Whom to look at. */
@@ -24,7 +25,7 @@ export interface Acquaintance {
 /**
  * Looks at a server that has answered before. Over Streamable HTTP it is a `ping` to its endpoint: a GET may be answered by
  * whatever stands in front of it. A JSON-RPC error and every status below 500 that is neither a demand for a login, nor
- * for patience, nor a redirect elsewhere, proves life.
+ * for patience, nor a redirect elsewhere, proves life. Of the old transport only its stream does.
  */
 export async function lookAtRemote({ backend, limits, signal }: LookOptions): Promise<RemoteLook> {
   const { origin, transport } = backend
@@ -33,8 +34,8 @@ export async function lookAtRemote({ backend, limits, signal }: LookOptions): Pr
       transport === 'sse' ? { ...openStream, path: backend.endpoint, signal } : { ...ping, path: backend.endpoint, signal }
     const answer = await askFollowing(backend, question, limits.redirects)
     const trouble = lookOfStatus(origin, answer.statusCode, answer.headers)
-    if (trouble !== undefined || answer.statusCode !== 200) discard(answer)
-    else if (transport === 'sse') await firstData(answer.body, (event) => event.event === 'endpoint', limits.probeBytes)
+    if (trouble !== undefined || (answer.statusCode !== 200 && transport !== 'sse')) discard(answer)
+    else if (transport === 'sse') await assertStream(answer, limits.probeBytes)
     else assertMcp(await readAnswer(answer, limits.probeBytes))
     return trouble ?? { kind: 'alive', code: 'alive', message: `${origin} answers`, transport }
   } catch (error) {
@@ -75,6 +76,16 @@ async function isModern(options: LookOptions): Promise<true> {
   const { verdict } = await askDiscover(options)
   if (verdict !== 'modern') throw new NotMcp('it does not answer server/discover as a Modern MCP server')
   return true
+}
+
+/** In the old transport the stream is all there is. */
+async function assertStream(answer: Dispatcher.ResponseData, limitBytes: number): Promise<void> {
+  if (answer.statusCode === 200 && isEventStream(String(answer.headers['content-type']))) {
+    await firstData(answer.body, (event) => event.event === 'endpoint', limitBytes)
+    return
+  }
+  discard(answer)
+  throw new NotMcp(`it answered HTTP ${answer.statusCode} and no event stream`)
 }
 
 /** A page of a hotel network answers 200 too. */
