@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { chownSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { isolations, limits, type StatusRecord, type StatusStore } from '@thv/core'
+import { isolations, isReasonCode, limits, statusReasons, type StatusRecord, type StatusStore } from '@thv/core'
 import { testStatusStore } from '@thv/core/contracts'
 import { expect, test, vi } from 'vitest'
 import { createFileStatusStore } from './file-status-store.ts'
@@ -104,6 +104,10 @@ test('a status of a later version reads as unknown, and the malformed rest is le
     since: 5,
     started_at: time,
     restarts: -1,
+    reason: 'because',
+    last_error: { at: time, reason: 'remote-dns' },
+    transport: 'pigeon',
+    probes: [{ reason: 'serving', message: 'm', since: time, count: 2 }, { reason: 'serving' }, 7],
     last_stderr: ['kept', 7, null, 'x'.repeat(9_000)],
     later: true,
   }
@@ -118,6 +122,7 @@ test('a status of a later version reads as unknown, and the malformed rest is le
     thv: {
       lanes: [{ pid: 8, started: 'a', group: 8, marker: 'm' }],
       started_at: time,
+      probes: [{ reason: 'serving', message: 'm', since: time, count: 2 }],
       last_stderr: ['kept', 'x'.repeat(limits.stderrLineLength)],
     },
   })
@@ -252,6 +257,7 @@ test('every record reads back as it was written', async () => {
   const text = fc.string({ unit: 'binary', maxLength: 50 })
   const pid = fc.integer({ min: 2, max: 4_000_000 })
   const server = fc.record({ pid, started: text, group: pid, marker: text })
+  const reason = fc.constantFrom(...Object.keys(statusReasons).filter(isReasonCode))
   const records: fc.Arbitrary<StatusRecord> = fc.record(
     {
       status: fc.constantFrom('running', 'stopped', 'error', 'unknown'),
@@ -267,6 +273,12 @@ test('every record reads back as it was written', async () => {
           since: date,
           started_at: date,
           restarts: fc.nat(),
+          reason,
+          last_error: fc.record({ at: date, reason, message: text }),
+          probes: fc.array(fc.record({ reason, message: text, since: date, count: fc.nat() }), {
+            maxLength: limits.probeRuns,
+          }),
+          transport: fc.constantFrom('sse', 'streamable-http'),
           isolation: fc.constantFrom(...isolations),
           last_stderr: fc.array(text, { maxLength: limits.stderrLines }),
         },

@@ -3,27 +3,29 @@ import { isProxyMode, isTransportType, type TransportType } from '../domain/tran
 import { ThvError } from '../errors.ts'
 import type { CreateWorkloadRequest, UpdateWorkloadRequest } from '../schemas/workload-request.ts'
 import { parseServerArgument } from './parse-server-argument.ts'
-import type { RunRequest } from './run-request.ts'
+import { isRemoteUrl } from '../domain/remote-url.ts'
+import type { RemoteRequest, RunRequest } from './run-request.ts'
 
 /** A body that creates a workload, as a request with a name. */
 type Body = UpdateWorkloadRequest & Pick<CreateWorkloadRequest, 'name' | 'registry' | 'server'>
 
 /**
  * What the body of an API call asks for. What this version cannot do is refused and never
- * left out: `runtime-unsupported` for a remote server, `run-config-unsupported` for the rest.
+ * left out: `run-config-unsupported`.
  * An empty text, list or map and a port 0 mean the same as nothing.
  */
 export function readWorkloadRequest(body: Body): RunRequest & { name: string } {
   refuseUnsupported(body)
-  const transport = transportOf(body.transport)
+  const isRemote = isGiven(body.url)
+  const transport = isRemote && !isGiven(body.transport) ? undefined : transportOf(body.transport)
   const request: RunRequest & { name: string } = {
     name: body.name,
-    ...parseServerArgument(imageOf(body)),
-    transport,
+    ...(isRemote ? { remote: remoteOf(body) } : parseServerArgument(imageOf(body))),
+    ...(transport === undefined ? {} : { transport }),
     args: body.cmd_arguments ?? [],
     environment: body.env_vars ?? {},
     labels: {},
-    isolateNetwork: body.network_isolation ?? true,
+    ...(isRemote ? {} : { isolateNetwork: body.network_isolation ?? true }),
     trustProxyHeaders: body.trust_proxy_headers === true,
   }
   addProxy(request, body)
@@ -46,24 +48,31 @@ const unsupported: Readonly<Partial<Record<keyof Body, string>>> = {
   secrets: 'secrets',
   authz_config: 'authorization',
   oidc: 'incoming authentication',
-  oauth_config: 'remote servers',
-  headers: 'remote servers',
-  header_forward: 'remote servers',
+  oauth_config: 'a login at a remote server',
+  headers: 'headers of a registry entry',
   allow_docker_gateway: 'the gateway of an isolated container',
 }
 
 function refuseUnsupported(body: Body): void {
-  if (isGiven(body.url)) {
-    throw new ThvError('runtime-unsupported', `'${body.url}' cannot be run yet: it is a remote server`, {
-      hint: 'run a package or an image',
-    })
-  }
-  const found = Object.entries(unsupported).filter(([key]) => isGiven(Reflect.get(body, key)))
+  const found: [string, string][] = Object.entries(unsupported).filter(([key]) => isGiven(Reflect.get(body, key)))
+  const { url, image, header_forward: forward } = body
+  if (isGiven(forward?.add_headers_from_secret)) found.push(['header_forward.add_headers_from_secret', 'secrets'])
+  if (isGiven(forward) && !isGiven(url)) found.push(['header_forward', 'headers for a server that is not remote'])
+  if (isGiven(url) && isGiven(image)) found.push(['image', 'an image and a remote server at once'])
   if (found.length === 0) return
   const meanings = [...new Set(found.map(([, meaning]) => meaning))].join(', ')
   throw new ThvError('run-config-unsupported', `the request asks for what this version cannot do: ${meanings}`, {
     hint: `leave ${found.map(([key]) => `'${key}'`).join(', ')} out if the server may run without`,
   })
+}
+
+function remoteOf({ url = '', header_forward: forward }: Body): RemoteRequest {
+  if (!isRemoteUrl(url)) {
+    throw new ThvError('invalid-argument', 'the URL of the remote server is neither https nor http', {
+      hint: 'write it as https://host/path',
+    })
+  }
+  return { url, ...(isGiven(forward?.add_plaintext_headers) ? { headers: forward.add_plaintext_headers } : {}) }
 }
 
 function imageOf({ image }: Body): string {

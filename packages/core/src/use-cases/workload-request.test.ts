@@ -4,6 +4,7 @@ import type { PermissionProfile } from '../domain/permission-profile.ts'
 import { createFakeMachine } from '../fakes/fake-deps.ts'
 import { createWorkloadSchema, type CreateWorkloadRequest } from '../schemas/workload-request.ts'
 import { buildRunConfig } from './build-run-config.ts'
+import { createWorkload } from './run-workload.ts'
 import { readWorkloadRequest } from './read-workload-request.ts'
 import { writeWorkloadRequest } from './write-workload-request.ts'
 
@@ -43,14 +44,32 @@ describe('the body that creates a workload', () => {
     expect(readWorkloadRequest({ ...least, permission_profile: {} }).permissionProfile).toEqual({ profile: {} })
   })
 
+  it('of a remote server leaves open what it speaks, and comes back as it was asked for', async () => {
+    const asked = {
+      name: 'far',
+      url: 'https://a.test/mcp?b=c',
+      header_forward: { add_plaintext_headers: { 'X-Team': 'notes' } },
+    }
+    const request = readWorkloadRequest(asked)
+    expect(request.remote).toEqual({ url: asked.url, headers: { 'X-Team': 'notes' } })
+    expect([request.transport, request.isolateNetwork]).toEqual([undefined, undefined])
+    const { deps, configs } = createFakeMachine()
+    await createWorkload(deps, { request }, () => {}, new AbortController().signal)
+    const told = JSON.parse(JSON.stringify(writeWorkloadRequest(configs.get('far')!)))
+    expect(told).toMatchObject(asked)
+    expect(readWorkloadRequest(told)).toMatchObject({ remote: request.remote })
+  })
+
   it.each<[string, Partial<CreateWorkloadRequest>]>([
     ['registry entries', { registry: 'default', server: 'fetch' }],
     ['secrets', { secrets: [{ name: 'A', target: 'B' }] }],
     ['authorization', { authz_config: '/a.json' }],
     ['incoming authentication', { oidc: { issuer: 'https://a' } }],
-    ['remote servers', { oauth_config: { client_id: 'a' } }],
-    ['remote servers', { headers: [{}] }],
-    ['remote servers', { header_forward: { add_plaintext_headers: { A: 'b' } } }],
+    ['a login at a remote server', { oauth_config: { client_id: 'a' } }],
+    ['registry entry', { headers: [{}] }],
+    ['not remote', { header_forward: { add_plaintext_headers: { A: 'b' } } }],
+    ['secrets', { header_forward: { add_headers_from_secret: { A: 'b' } } }],
+    ['at once', { url: 'https://a.test/mcp' }],
     ['gateway', { allow_docker_gateway: true }],
   ])('is refused for %s and not obeyed in part', (meaning, more) => {
     const read = (): unknown => readWorkloadRequest({ ...least, ...more })
@@ -59,7 +78,7 @@ describe('the body that creates a workload', () => {
   })
 
   it.each<[string, Partial<CreateWorkloadRequest>, string]>([
-    ['a remote server', { url: 'https://a' }, 'runtime-unsupported'],
+    ['what is no URL', { image: '', url: 'a' }, 'invalid-argument'],
     ['nothing to run', { image: '' }, 'invalid-argument'],
     ['an unknown scheme', { image: 'nox://a' }, 'package-scheme-invalid'],
     ['an unknown transport', { transport: 'pigeon' }, 'invalid-argument'],

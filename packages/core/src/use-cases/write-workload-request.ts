@@ -1,4 +1,4 @@
-import type { RunConfig } from '../domain/run-config.ts'
+import { isRemote, type RunConfig } from '../domain/run-config.ts'
 import { parsePermissionProfile } from '../domain/permission-profile.ts'
 import type { RunConfigStore } from '../ports/state-store.ts'
 import type { CreateWorkloadRequest } from '../schemas/workload-request.ts'
@@ -34,8 +34,21 @@ export function writeWorkloadRequest(config: RunConfig): CreateWorkloadRequest {
     tools_override: config.tools_override,
     group: config.group,
   }
+  if (isRemote(config)) addRemote(body, config)
   if (profile !== null && profile !== undefined) {
     body.permission_profile = parsePermissionProfile(profile, `the profile of '${config.name}'`)
   }
   return body
+}
+
+/** Only what means something for a remote server, so that an edit may give it back as it is. */
+function addRemote(body: CreateWorkloadRequest, config: RunConfig & { remote_url: string }): void {
+  const { add_plaintext_headers: headers } = config.header_forward ?? {}
+  body.url = config.remote_url
+  body.image = undefined
+  body.target_port = undefined
+  body.proxy_mode = undefined
+  body.network_isolation = undefined
+  if (config.thv?.detects_transport === true) body.transport = undefined
+  if (headers !== undefined) body.header_forward = { add_plaintext_headers: headers }
 }
