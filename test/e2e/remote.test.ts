@@ -1,7 +1,12 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { normal, startScriptedRemote, status, type ScriptedRemote } from '../../packages/runner/src/fixtures/scripted-remote.ts'
+import {
+  normal,
+  startScriptedRemote,
+  status,
+  type ScriptedRemote,
+} from '../../packages/runner/src/fixtures/scripted-remote.ts'
 import { generations, type Peer } from './clients.ts'
 import { eventually, fixture, openWorld, type World } from './harness.ts'
 
@@ -33,7 +38,9 @@ afterAll(async () => {
 })
 
 async function isStatus(name: string, wanted: string): Promise<void> {
-  await eventually(`${name} is ${wanted}`, 20_000, async () => ((await world.status(name)).status === wanted ? true : undefined))
+  await eventually(`${name} is ${wanted}`, 20_000, async () =>
+    (await world.status(name)).status === wanted ? true : undefined,
+  )
 }
 
 interface Listed {

@@ -8,14 +8,7 @@ import { HeldBytes } from './held-bytes.ts'
 import { buildLimits, type ProxyLimits } from './limits.ts'
 import { Listener } from './listener.ts'
 import { answerMetrics } from './metrics/answer-metrics.ts'
-import type {
-  Attachment,
-  BackendConnection,
-  Proxy,
-  ProxyConfig,
-  RemoteConnection,
-  RemoteLook,
-} from './proxy-config.ts'
+import type { Attachment, BackendConnection, Proxy, ProxyConfig, RemoteConnection, RemoteLook } from './proxy-config.ts'
 import { refuseUnlistedVersion } from './protocol-version.ts'
 import { sendFault, sendJson, sendText } from './respond.ts'
 import type { BackendCondition } from './transport/backend-health.ts'

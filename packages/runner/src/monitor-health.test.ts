@@ -36,7 +36,13 @@ function watch(
 ): Watched {
   const controller = new AbortController()
   controllers.push(controller)
-  const watched: Watched = { probes: [], reports: [], health: undefined, stop: () => controller.abort(), ended: Promise.resolve() }
+  const watched: Watched = {
+    probes: [],
+    reports: [],
+    health: undefined,
+    stop: () => controller.abort(),
+    ended: Promise.resolve(),
+  }
   const server = {
     probe: async (signal: AbortSignal): Promise<ProbeOutcome> => {
       watched.probes.push(clock.monotonicMs())
@@ -69,6 +75,19 @@ describe('watching one remote server', () => {
     expect(reports).toEqual([{ atMs: 10_000, verdict: 'down' }])
   })
 
+  it('is not asked before the time it asks for, and nobody waits for its start so long', async () => {
+    const clock = new VirtualClock()
+    const busy: ProbeOutcome = { ...refused, reason: 'remote-rate-limited', retryAfterMs: 60_000 }
+    const { probes, reports } = watch(clock, () => busy)
+    await clock.run(2 * minute)
+    expect(probes).toEqual([0, 60_000, 120_000])
+    expect(reports).toEqual([{ atMs: 0, verdict: 'down' }])
+    const rude = watch(clock, () => ({ ...busy, retryAfterMs: 7 * 24 * 60 * minute }))
+    const beganMs = clock.monotonicMs()
+    await clock.run(limits.remoteRetryAfterMs)
+    expect(rude.probes).toEqual([beganMs, beganMs + limits.remoteRetryAfterMs])
+  })
+
   it('lets up to a tenth of each pause to chance', async () => {
     const clock = new VirtualClock()
     const early = watch(clock, () => alive, { random: () => 0 })
@@ -77,16 +96,19 @@ describe('watching one remote server', () => {
     expect([early.probes[1], late.probes[1]]).toEqual([9_000, 11_000])
   })
 
-  it.each([false, true])('asks once, early, after the machine slept (clock that counts sleep: %s)', async (isCounted) => {
-    const clock = new VirtualClock()
-    const { probes, reports } = watch(clock, () => alive)
-    await clock.run(11_000)
-    clock.suspend(8 * 60 * minute, { isCounted })
-    const wokenMs = clock.monotonicMs()
-    await clock.run(limits.wakeCheckMs + limits.wakeSpreadMs)
-    expect(probes.filter((atMs) => atMs > wokenMs)).toHaveLength(1)
-    expect(reports.map(({ verdict }) => verdict)).toEqual(['alive'])
-  })
+  it.each([false, true])(
+    'asks once, early, after the machine slept (clock that counts sleep: %s)',
+    async (isCounted) => {
+      const clock = new VirtualClock()
+      const { probes, reports } = watch(clock, () => alive)
+      await clock.run(11_000)
+      clock.suspend(8 * 60 * minute, { isCounted })
+      const wokenMs = clock.monotonicMs()
+      await clock.run(limits.wakeCheckMs + limits.wakeSpreadMs)
+      expect(probes.filter((atMs) => atMs > wokenMs)).toHaveLength(1)
+      expect(reports.map(({ verdict }) => verdict)).toEqual(['alive'])
+    },
+  )
 
   it('takes no failure for a fact that a sleep cut short', async () => {
     const clock = new VirtualClock()
@@ -164,7 +186,8 @@ describe('fifty remote servers', () => {
     const wave = monitors.map(({ probes }) => probes.filter((atMs) => atMs > wokenMs))
     expect(wave.map(({ length }) => length)).toEqual(monitors.map(() => 1))
     const perMoment = new Map<number, number>()
-    for (const atMs of wave.flat()) perMoment.set(Math.floor(atMs / 100), (perMoment.get(Math.floor(atMs / 100)) ?? 0) + 1)
+    for (const atMs of wave.flat())
+      perMoment.set(Math.floor(atMs / 100), (perMoment.get(Math.floor(atMs / 100)) ?? 0) + 1)
     expect(Math.max(...perMoment.values())).toBeLessThan(10)
   })
 })

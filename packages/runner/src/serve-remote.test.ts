@@ -35,7 +35,13 @@ const silenceMs = 250
 /** A supervised remote workload in front of a scripted remote; time runs, but in short intervals. */
 async function supervised(
   behaviour: Behaviour,
-  options: { tls?: { key: string; cert: string }; url?: string; request?: Partial<RunRequest>; files?: Record<string, string>; ca?: string } = {},
+  options: {
+    tls?: { key: string; cert: string }
+    url?: string
+    request?: Partial<RunRequest>
+    files?: Record<string, string>
+    ca?: string
+  } = {},
 ): Promise<Stage> {
   const remote = await startScriptedRemote(options.tls)
   remote.behave = behaviour
@@ -60,11 +66,11 @@ async function supervised(
     files: Object.assign(options.files ?? {}, { '/ca.pem': options.ca ?? '' }),
     healthTimeoutMs: silent.has(behaviour) ? silenceMs : timeoutMs,
   })
-  const { update } = machine.deps.statuses
+  const { statuses } = machine.deps
   deps.statuses = {
-    ...machine.deps.statuses,
+    ...statuses,
     update: async (name, change, signal) => {
-      const record = await update(name, change, signal)
+      const record = await statuses.update(name, change, signal)
       const word = `${record?.status} ${record?.thv?.reason}`
       if (history.at(-1) !== word) history.push(word)
       return record
@@ -157,29 +163,39 @@ describe('a remote server that cannot be used', () => {
     ['hangs after its head', hangsAfterHead, 'remote-timeout', /did not answer in time/],
     ['cuts the connection', cuts, 'remote-cut', /cut the connection/],
     ['redirects in a circle', loops, 'remote-redirects', /in a circle/],
-    ['redirects elsewhere', status(302, { location: 'http://elsewhere.test/login?secret=1' }), 'remote-redirects', /to http:\/\/elsewhere\.test$/],
+    [
+      'redirects elsewhere',
+      status(302, { location: 'http://elsewhere.test/login?secret=1' }),
+      'remote-redirects',
+      /to http:\/\/elsewhere\.test$/,
+    ],
     ['has a huge answer', isHuge, 'remote-not-mcp', /does not answer as an MCP server/],
     ['is a web page', status(200, { 'content-type': 'text/html' }, '<p>Log in</p>'), 'remote-not-mcp', /MCP server/],
     ['knows no such path', status(404), 'remote-not-mcp', /MCP server/],
     ['allows no method', status(405), 'remote-not-mcp', /MCP server/],
     ['asks for patience', status(429, { 'retry-after': '0' }), 'remote-rate-limited', /HTTP 429/],
-  ])('%s: unhealthy at the third failure, with the reason, and back when it recovers', async (_what, behaviour, reason, says) => {
-    const began = performance.now()
-    const probeMs = silent.has(behaviour) ? silenceMs : 0
-    const { reached, remote, history } = await supervised(behaviour)
-    const down = await reached('unhealthy', reason)
-    // Three probes, two pauses, and a busy machine.
-    expect(performance.now() - began).toBeLessThan(3 * probeMs + 2 * intervalMs + 4_000)
-    expect(down.status_context).toMatch(/^Health check failed: /)
-    expect(down.status_context).toMatch(says)
-    expect(down.thv?.probes).toEqual([{ reason, message: expect.stringMatching(says), since: expect.any(String), count: 3 }])
-    expect(down.thv?.last_error?.reason).toBe(reason)
-    remote.behave = normal
-    const up = await reached('running', 'serving')
-    expect(up.status_context).toBeUndefined()
-    expect(up.thv?.last_error?.reason).toBe(reason)
-    expect(history).toEqual(['starting launching', `unhealthy ${reason}`, 'running serving'])
-  })
+  ])(
+    '%s: unhealthy at the third failure, with the reason, and back when it recovers',
+    async (_what, behaviour, reason, says) => {
+      const began = performance.now()
+      const probeMs = silent.has(behaviour) ? silenceMs : 0
+      const { reached, remote, history } = await supervised(behaviour)
+      const down = await reached('unhealthy', reason)
+      // Three probes, two pauses, and a busy machine.
+      expect(performance.now() - began).toBeLessThan(3 * probeMs + 2 * intervalMs + 4_000)
+      expect(down.status_context).toMatch(/^Health check failed: /)
+      expect(down.status_context).toMatch(says)
+      expect(down.thv?.probes).toEqual([
+        { reason, message: expect.stringMatching(says), since: expect.any(String), count: 3 },
+      ])
+      expect(down.thv?.last_error?.reason).toBe(reason)
+      remote.behave = normal
+      const up = await reached('running', 'serving')
+      expect(up.status_context).toBeUndefined()
+      expect(up.thv?.last_error?.reason).toBe(reason)
+      expect(history).toEqual(['starting launching', `unhealthy ${reason}`, 'running serving'])
+    },
+  )
 
   it('refuses connections: unhealthy, and running when it listens', async () => {
     const { reached, remote } = await supervised(normal)
@@ -235,7 +251,12 @@ describe('a remote server that lives', () => {
   const slow: Behaviour = (req, res, body) => {
     if (req.headers['x-slow'] !== undefined) return false
     setTimeout(() => {
-      if (!res.destroyed) status(400, { 'content-type': 'application/json' }, '{"jsonrpc":"2.0","error":{"code":-32000,"message":"no"}}')(req, res, body)
+      if (!res.destroyed)
+        status(400, { 'content-type': 'application/json' }, '{"jsonrpc":"2.0","error":{"code":-32000,"message":"no"}}')(
+          req,
+          res,
+          body,
+        )
     }, timeoutMs / 10)
     return true
   }
@@ -283,7 +304,8 @@ describe('a remote server that wants a login', () => {
 
   it('takes up a new token from the file, and sends it with every request', async () => {
     const files: Record<string, string> = { '/token': 'old\n' }
-    const wants: Behaviour = (req, res, body) => req.headers.authorization !== 'Bearer new' && status(401)(req, res, body)
+    const wants: Behaviour = (req, res, body) =>
+      req.headers.authorization !== 'Bearer new' && status(401)(req, res, body)
     const request = { remote: { url: '', bearerTokenFile: '/token' } }
     const { reached, remote, proxy } = await supervised(wants, { files, request })
     const refused = await reached('unauthenticated', 'remote-unauthorized')
@@ -325,7 +347,10 @@ describe('calls while a remote server is down', () => {
     remote.behave = normal
     await reached('running')
     const after = await call(proxy, 'tools/list', { 'mcp-session-id': id })
-    expect([after.status, JSON.parse(after.text)]).toMatchObject([200, { id: 7, result: { tools: [{ name: 'echo' }] } }])
+    expect([after.status, JSON.parse(after.text)]).toMatchObject([
+      200,
+      { id: 7, result: { tools: [{ name: 'echo' }] } },
+    ])
   })
 
   it('do not keep a stop waiting', async () => {
@@ -340,8 +365,15 @@ function remoteFails(count: number): Behaviour {
   return count % 2 === 0 ? status(502) : cuts
 }
 
-async function call(proxy: Proxy, method: string, headers: Record<string, string> = {}): Promise<{ status: number; text: string; headers: Headers }> {
-  const params = method === 'initialize' ? { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'c', version: '1' } } : {}
+async function call(
+  proxy: Proxy,
+  method: string,
+  headers: Record<string, string> = {},
+): Promise<{ status: number; text: string; headers: Headers }> {
+  const params =
+    method === 'initialize'
+      ? { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'c', version: '1' } }
+      : {}
   const answer = await fetch(`http://127.0.0.1:${proxy.address.port}/mcp`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream', ...headers },
@@ -362,7 +394,20 @@ function makeCertificate(): { key: string; cert: string } {
   open.push(() => rmSync(directory, { recursive: true }))
   const [key, cert] = [join(directory, 'key.pem'), join(directory, 'cert.pem')]
   const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1']
-  const made = spawnSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', ...subject, '-keyout', key, '-out', cert])
+  const made = spawnSync('openssl', [
+    'req',
+    '-x509',
+    '-newkey',
+    'rsa:2048',
+    '-nodes',
+    '-days',
+    '2',
+    ...subject,
+    '-keyout',
+    key,
+    '-out',
+    cert,
+  ])
   if (made.status !== 0) throw new Error('missing: openssl')
   return { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') }
 }

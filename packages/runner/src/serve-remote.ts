@@ -1,4 +1,13 @@
-import { limits, messageOf, ThvError, type HealthSettings, type HealthStep, type ProbeOutcome, type RemoteTarget, type RunConfig } from '@thv/core'
+import {
+  limits,
+  messageOf,
+  ThvError,
+  type HealthSettings,
+  type HealthStep,
+  type ProbeOutcome,
+  type RemoteTarget,
+  type RunConfig,
+} from '@thv/core'
 import type { RemoteConnection, RemoteLook, RemoteLookCode } from '@thv/proxy'
 import { monitorHealth } from './monitor-health.ts'
 import { RemoteCredentials } from './remote-credentials.ts'
@@ -56,7 +65,8 @@ interface Verdict {
 async function tell({ deps, reporter, proxy, signal }: Supervision, verdict: Verdict): Promise<void> {
   const { step, outcome, transport, hasToken } = verdict
   const probes = [...step.health.runs]
-  if (step.isNew) deps.log(outcome.kind === 'alive' ? 'info' : 'warn', 'the remote server was asked', { found: outcome.message })
+  if (step.isNew)
+    deps.log(outcome.kind === 'alive' ? 'info' : 'warn', 'the remote server was asked', { found: outcome.message })
   if (step.event === undefined) {
     if (step.isNew) await reporter.recordProbes(probes, signal)
     return

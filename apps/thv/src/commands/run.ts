@@ -61,7 +61,8 @@ function noteOldVariable({ container, output }: CommandContext): void {
 async function warnOfState({ container, output }: CommandContext, config: RunConfig): Promise<void> {
   const { isolation, status, reason_message: why } = await getWorkload(await container.reading(), config.name)
   if (isRemote(config)) {
-    if (status !== 'running') output.note(`warning: ${config.name} is ${status}: ${why}; see 'thv explain ${config.name}'`)
+    if (status !== 'running')
+      output.note(`warning: ${config.name} is ${status}: ${why}; see 'thv explain ${config.name}'`)
     return
   }
   if (isolation === 'sandbox' || isolation === 'container' || config.thv?.isolation === 'none') return

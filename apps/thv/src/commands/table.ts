@@ -138,7 +138,8 @@ export const commands: readonly CommandSpec[] = [
     arguments: [
       {
         name: '[source]',
-        summary: 'https://host/path, npx://package, uvx://package, go://module or an image; left out for a local command',
+        summary:
+          'https://host/path, npx://package, uvx://package, go://module or an image; left out for a local command',
       },
     ],
     passThrough: true,

@@ -5,5 +5,8 @@ export function localAddresses(): string {
   const addresses = Object.values(networkInterfaces())
     .flatMap((list) => list ?? [])
     .filter(({ internal, address }) => !internal && !address.startsWith('fe80:'))
-  return addresses.map(({ address }) => address).sort().join(' ')
+  return addresses
+    .map(({ address }) => address)
+    .sort()
+    .join(' ')
 }

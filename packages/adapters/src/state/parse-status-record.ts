@@ -107,7 +107,8 @@ function probeRunOf(raw: unknown): ProbeRun | undefined {
   if (!isJsonObject(raw)) return undefined
   const { reason, message, since, count } = raw
   const [time, found] = [timeOf(since), countOf(count)]
-  if (time === undefined || found === undefined || !isReasonCode(reason) || typeof message !== 'string') return undefined
+  if (time === undefined || found === undefined || !isReasonCode(reason) || typeof message !== 'string')
+    return undefined
   return { reason, message: message.slice(0, limits.reasonLength), since: time, count: found }
 }
 

@@ -5,7 +5,8 @@ export function assertForwardHeader(name: string, value: string): void {
   if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) throw refused(`'${name}' is no name of a header`)
   if (restricted.has(name.toLowerCase())) throw refused(`'${name}' is set by the proxy alone`)
   // Latin-1 without controls; the value is not repeated, because it is most likely a key.
-  if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) throw refused(`the value of '${name}' has a character that no header can hold`)
+  if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value))
+    throw refused(`the value of '${name}' has a character that no header can hold`)
 }
 
 /** Reads `Name=Value`. Throws `invalid-argument`. */

@@ -45,7 +45,9 @@ export function judgeProbe(
   { settings, now, random }: { settings: HealthSettings; now: Date; random: number },
 ): HealthStep {
   const failuresInRow = outcome.kind === 'failing' ? health.failuresInRow + 1 : 0
-  const isDown = failuresInRow >= settings.failures
+  // Who asks to be left alone for longer than a retry says all there is to learn before somebody stops waiting for a start.
+  const isPutOff = health.verdict === 'unknown' && askedMs(outcome) > settings.retryMs
+  const isDown = failuresInRow >= settings.failures || (outcome.kind === 'failing' && isPutOff)
   const verdict = outcome.kind !== 'failing' ? outcome.kind : isDown ? 'down' : health.verdict
   const last = health.runs.at(-1)
   const isNew = last?.reason !== outcome.reason

@@ -13,12 +13,19 @@ describe('the URL of a remote server', () => {
     expect(parseRemoteUrl('https://a.test')).toEqual({ origin: 'https://a.test', path: '/', query: '' })
   })
 
-  it.each(['localhost', '127.0.0.1', '[::1]', '10.1.2.3', '192.168.0.9', '[fd00::1]', 'nas', 'nas.local', 'a.internal'])(
-    'may be without TLS at %s',
-    (host) => {
-      expect(parseRemoteUrl(`http://${host}:8080/mcp`).path).toBe('/mcp')
-    },
-  )
+  it.each([
+    'localhost',
+    '127.0.0.1',
+    '[::1]',
+    '10.1.2.3',
+    '192.168.0.9',
+    '[fd00::1]',
+    'nas',
+    'nas.local',
+    'a.internal',
+  ])('may be without TLS at %s', (host) => {
+    expect(parseRemoteUrl(`http://${host}:8080/mcp`).path).toBe('/mcp')
+  })
 
   it.each([
     'http://example.com/mcp',
@@ -71,9 +78,12 @@ describe('headers for a remote server', () => {
     expect(parseForwardHeader('X-Key = a=b ')).toEqual(['X-Key', 'a=b'])
   })
 
-  it.each(['Host', 'content-length', 'X-Forwarded-For', 'Proxy-Authorization', 'Mcp-Session-Id'])('never set %s', (name) => {
-    expect(() => parseForwardHeader(`${name}=x`)).toThrow(name)
-  })
+  it.each(['Host', 'content-length', 'X-Forwarded-For', 'Proxy-Authorization', 'Mcp-Session-Id'])(
+    'never set %s',
+    (name) => {
+      expect(() => parseForwardHeader(`${name}=x`)).toThrow(name)
+    },
+  )
 
   it('cannot smuggle another header, and keep their value out of the error', () => {
     expect(() => assertForwardHeader('A', 'secret\r\nB: c')).toThrow(expect.not.stringContaining('secret'))

@@ -25,7 +25,10 @@ export function parseRemoteUrl(text: string): RemoteTarget {
   }
   if (url.hash !== '') throw refused('it has a fragment, which no server ever sees', 'leave # and what follows out')
   if (url.protocol === 'http:' && !isNearby(url.hostname)) {
-    throw refused(`'${url.hostname}' would be spoken to without TLS`, 'use https; http is for this machine and private networks')
+    throw refused(
+      `'${url.hostname}' would be spoken to without TLS`,
+      'use https; http is for this machine and private networks',
+    )
   }
   return { origin: url.origin, path: url.pathname, query: url.search.slice(1) }
 }

@@ -18,7 +18,11 @@ export const statusReasons = {
     todo: "see 'thv logs NAME' for its last words",
   },
   serving: { statuses: ['running'], says: 'its server answers', todo: '' },
-  failed: { statuses: ['error'], says: 'it could not be kept running', todo: "see 'thv logs NAME', then 'thv start NAME'" },
+  failed: {
+    statuses: ['error'],
+    says: 'it could not be kept running',
+    todo: "see 'thv logs NAME', then 'thv start NAME'",
+  },
   'start-interrupted': {
     statuses: ['error'],
     says: 'the start was interrupted: its process is gone',

@@ -92,7 +92,10 @@ const settings = {
   env_vars: textMap.optional().describe('Environment variables of the server'),
   secrets: z.array(secretParameterSchema).optional().describe('Secrets handed to the server'),
   volumes: texts.optional().describe('host:container or host:container:ro, absolute paths'),
-  transport: z.string().optional().describe('stdio (default), sse or streamable-http; of a remote server found out when absent'),
+  transport: z
+    .string()
+    .optional()
+    .describe('stdio (default), sse or streamable-http; of a remote server found out when absent'),
   proxy_mode: z.string().optional().describe('What clients of a stdio server speak: streamable-http (default) or sse'),
   authz_config: z.string().optional().describe('File with authorization rules'),
   oidc: oidcSchema.optional(),

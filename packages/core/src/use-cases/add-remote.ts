@@ -11,7 +11,11 @@ export function addRemote(config: RunConfig, request: RunRequest, remote: Remote
   config.remote_url = remote.url
   // A program that reads the transport and knows no detection gets the likeliest.
   config.transport = request.transport ?? 'streamable-http'
-  config.thv = { ...config.thv, runtime: 'remote', ...(request.transport === undefined ? { detects_transport: true } : {}) }
+  config.thv = {
+    ...config.thv,
+    runtime: 'remote',
+    ...(request.transport === undefined ? { detects_transport: true } : {}),
+  }
   addHeaders(config, remote)
   if (remote.caBundle !== undefined) config.thv_ca_bundle = remote.caBundle
 }
@@ -47,7 +51,11 @@ function refuseLocalWishes(request: RunRequest): void {
   }
   const found = Object.keys(wishes).filter((wish) => wishes[wish])
   if (found.length === 0) return
-  throw new ThvError('invalid-flag-combination', `a remote server is not started here: no meaning has ${found.join(', ')}`, {
-    hint: 'leave it out',
-  })
+  throw new ThvError(
+    'invalid-flag-combination',
+    `a remote server is not started here: no meaning has ${found.join(', ')}`,
+    {
+      hint: 'leave it out',
+    },
+  )
 }

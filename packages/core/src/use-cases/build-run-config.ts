@@ -350,13 +350,9 @@ export async function assertRunsHere(configs: RunConfigStore, name: string, verb
     if (config === undefined || !isThvError(error) || error.code !== 'runtime-unsupported') return
     // A config that names nothing to run is nobody's.
     if (config.image === '') return
-    throw new ThvError(
-      'runtime-unsupported',
-      `'${name}' runs image '${config.image}', which this thv does not run`,
-      {
-        hint: `${verb} it with the program that runs it`,
-      },
-    )
+    throw new ThvError('runtime-unsupported', `'${name}' runs image '${config.image}', which this thv does not run`, {
+      hint: `${verb} it with the program that runs it`,
+    })
   }
 }
 

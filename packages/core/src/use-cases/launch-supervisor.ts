@@ -136,7 +136,12 @@ function judge(name: string, { record, ownerAlive }: AssessedRecord): StatusReco
 }
 
 /** A supervisor keeps it so: of a remote server that is down or wants a login there is nothing more to wait for. */
-const servingStatuses: ReadonlySet<WorkloadStatus> = new Set(['running', 'auth_retrying', 'unauthenticated', 'unhealthy'])
+const servingStatuses: ReadonlySet<WorkloadStatus> = new Set([
+  'running',
+  'auth_retrying',
+  'unauthenticated',
+  'unhealthy',
+])
 
 function startFailed(name: string, record: StatusRecord, context: string | undefined): ThvError {
   const code = record.thv?.error_code ?? 'server-exited'

@@ -81,7 +81,10 @@ describe('a remote workload', () => {
     ['a login', { remote_auth_config: { issuer: 'https://a.test' } }],
     ['a login', { remote_auth_config: { bearer_token: 'x' } }],
     ['secrets', { header_forward: { add_headers_from_secret: { A: 'b' } } }],
-    ['without its URL', { remote_url: '', image: 'npx://a@1.0.0', header_forward: { add_plaintext_headers: { A: 'b' } } }],
+    [
+      'without its URL',
+      { remote_url: '', image: 'npx://a@1.0.0', header_forward: { add_plaintext_headers: { A: 'b' } } },
+    ],
   ])('that asks for %s is refused and not run in part', (what, more) => {
     expect(() => assertSupportedRunConfig({ ...foreign, ...more })).toThrow(what)
   })
@@ -94,19 +97,22 @@ describe('a remote workload', () => {
     expect(() => assertRunConfig({ ...foreign, ...more }, 'it')).toThrow(what)
   })
 
-  it.each(['down', 'denied'] as const)('whose server is %s at the start is created, and started again is left alone', async (event) => {
-    machine.onLaunch = (name, supervisor) => {
-      const record = machine.statuses.get(name)!
-      const extension = { owner: supervisor }
-      machine.statuses.set(name, applyEvent(record, event, new Date(), { processId: supervisor.pid, extension })!)
-    }
-    await runWorkload(machine.deps, { request }, () => {}, signal)
-    const { status } = machine.statuses.get('example')!
-    expect(status).toBe(event === 'down' ? 'unhealthy' : 'unauthenticated')
-    const launches = machine.alive.size
-    await startWorkload(machine.deps, 'example', { debug: false, progress: () => {} }, signal)
-    expect(machine.alive.size).toBe(launches)
-  })
+  it.each(['down', 'denied'] as const)(
+    'whose server is %s at the start is created, and started again is left alone',
+    async (event) => {
+      machine.onLaunch = (name, supervisor) => {
+        const record = machine.statuses.get(name)!
+        const extension = { owner: supervisor }
+        machine.statuses.set(name, applyEvent(record, event, new Date(), { processId: supervisor.pid, extension })!)
+      }
+      await runWorkload(machine.deps, { request }, () => {}, signal)
+      const { status } = machine.statuses.get('example')!
+      expect(status).toBe(event === 'down' ? 'unhealthy' : 'unauthenticated')
+      const launches = machine.alive.size
+      await startWorkload(machine.deps, 'example', { debug: false, progress: () => {} }, signal)
+      expect(machine.alive.size).toBe(launches)
+    },
+  )
 })
 
 describe('explaining', () => {
@@ -118,7 +124,10 @@ describe('explaining', () => {
     ] as const
     const record = machine.statuses.get('example')!
     const details = { context: 'Health check failed: no such name', reason: 'remote-dns', processId: selfPid } as const
-    const down = applyEvent(record, 'down', new Date('2026-01-01T00:01:40Z'), { ...details, extension: { probes: [...probes] } })!
+    const down = applyEvent(record, 'down', new Date('2026-01-01T00:01:40Z'), {
+      ...details,
+      extension: { probes: [...probes] },
+    })!
     machine.statuses.set('example', down)
     const before = structuredClone(down)
     expect(await explainWorkload(machine.deps, 'example')).toMatchObject({

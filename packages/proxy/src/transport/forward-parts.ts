@@ -59,7 +59,8 @@ export function whenReady(parts: ForwardParts, journey: Journey, done: (readines
   if (journey.res.destroyed) return
   const backend = parts.gate.current
   if (parts.gate.refusal !== undefined && !journey.isStream) return done('absent')
-  if (backend === undefined || parts.gate.refusal !== undefined) return waitForChange(parts, journey, { atMostMs: Infinity, done })
+  if (backend === undefined || parts.gate.refusal !== undefined)
+    return waitForChange(parts, journey, { atMostMs: Infinity, done })
   const { session } = journey
   if (session === undefined || session.backend === backend) return done(backend)
   void takeUpAgain(parts, journey, { session, backend }, done)
@@ -129,7 +130,11 @@ export function absentError(parts: ForwardParts): WireError {
   const data = { outcome: 'not-sent', backend: parts.name }
   const { refusal } = parts.gate
   if (refusal !== undefined) {
-    return { name: 'server-absent', message: `The server "${parts.name}" is down: ${refusal}; the call was not sent`, data }
+    return {
+      name: 'server-absent',
+      message: `The server "${parts.name}" is down: ${refusal}; the call was not sent`,
+      data,
+    }
   }
   return parts.gate.current === undefined
     ? { name: 'server-absent', message: `The server "${parts.name}" is not running; the call was not sent`, data }

@@ -63,8 +63,11 @@ export async function openBackend(
 
 /** What is added wins over what a client says. The pool has one origin, so nothing is ever told to another. */
 function addHeaders(headers: () => Readonly<Record<string, string>>): Dispatcher.DispatcherComposeInterceptor {
-  return (dispatch) => (options, handler) =>
-    dispatch({ ...options, headers: mergeHeaders(options.headers, headers()) }, handler)
+  return (dispatch) => (options, handler) => {
+    const added = headers()
+    if (Object.keys(added).length === 0) return dispatch(options, handler)
+    return dispatch({ ...options, headers: mergeHeaders(options.headers, added) }, handler)
+  }
 }
 
 function mergeHeaders(given: Dispatcher.DispatchOptions['headers'], added: Readonly<Record<string, string>>): string[] {

@@ -4,7 +4,15 @@ import { parseText } from '../mcp/message.ts'
 import type { Era } from '../mcp/revision.ts'
 import type { RemoteLook } from '../proxy-config.ts'
 import { askFollowing, type OwnQuestion } from './ask-following.ts'
-import { askDiscover, askInitialize, DemandsLogin, firstData, HandshakeRefused, readAnswer, ServerTrouble } from './http-ask.ts'
+import {
+  askDiscover,
+  askInitialize,
+  DemandsLogin,
+  firstData,
+  HandshakeRefused,
+  readAnswer,
+  ServerTrouble,
+} from './http-ask.ts'
 import type { HttpBackend } from './http-backend.ts'
 import { isEventStream } from './sse-codec.ts'
 import { lookOfError, lookOfStatus, NotMcp } from './remote-failure.ts'
@@ -31,7 +39,9 @@ export async function lookAtRemote({ backend, limits, signal }: LookOptions): Pr
   const { origin, transport } = backend
   try {
     const question: OwnQuestion =
-      transport === 'sse' ? { ...openStream, path: backend.endpoint, signal } : { ...ping, path: backend.endpoint, signal }
+      transport === 'sse'
+        ? { ...openStream, path: backend.endpoint, signal }
+        : { ...ping, path: backend.endpoint, signal }
     const answer = await askFollowing(backend, question, limits.redirects)
     const trouble = lookOfStatus(origin, answer.statusCode, answer.headers)
     if (trouble !== undefined || (answer.statusCode !== 200 && transport !== 'sse')) discard(answer)
@@ -47,7 +57,12 @@ export async function lookAtRemote({ backend, limits, signal }: LookOptions): Pr
 export async function meetRemote(options: LookOptions & { era: Era | 'auto' }): Promise<Acquaintance> {
   const { backend, era, signal } = options
   if (backend.transport === 'sse') return { look: await lookAtRemote(options), knowsLegacy: true }
-  const alive: RemoteLook = { kind: 'alive', code: 'alive', message: `${backend.origin} answers`, transport: 'streamable-http' }
+  const alive: RemoteLook = {
+    kind: 'alive',
+    code: 'alive',
+    message: `${backend.origin} answers`,
+    transport: 'streamable-http',
+  }
   try {
     if (era === 'modern') return { look: await isModern(options).then(() => alive), knowsLegacy: false }
     await askInitialize(options)

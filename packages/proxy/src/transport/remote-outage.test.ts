@@ -1,0 +1,127 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { afterEach, describe, expect, it } from 'vitest'
+import type { RemoteConnection } from '../proxy-config.ts'
+import { startHttpServer, type ScriptedHttpServer } from '../testing/http-backend.ts'
+import { fetchText, initialize, openEvents, post } from '../testing/http-client.ts'
+import { modernRequest, postModern } from '../testing/modern-client.ts'
+import { never, startProxy, type ProxyFixture } from '../testing/proxy-fixture.ts'
+
+const open: (() => unknown)[] = []
+
+afterEach(async () => {
+  for (const close of open.splice(0).toReversed()) await close()
+})
+
+interface Remote extends ProxyFixture {
+  server: ScriptedHttpServer
+  connection: RemoteConnection
+}
+
+/** A proxy that has looked at a remote server once. */
+async function remote(more: Partial<RemoteConnection> = {}): Promise<Remote> {
+  const server = await startHttpServer()
+  open.push(() => server.kill().catch(() => undefined))
+  const limits = { healthTimeoutMs: 1_000, redialMs: 10, remoteRedialMs: 10, streamTries: 2, streamRedialMaxMs: 20 }
+  const fixture = await startProxy({ config: { backend: 'http' }, limits })
+  open.push(() => fixture.proxy.close(0))
+  const connection: RemoteConnection = {
+    kind: 'http',
+    origin: server.origin,
+    transport: 'auto',
+    path: '/mcp',
+    ...more,
+  }
+  const look = await fixture.proxy.look(connection, never)
+  expect(look).toMatchObject({ kind: 'alive', transport: 'streamable-http' })
+  return { ...fixture, server, connection }
+}
+
+describe('while a remote server is down', () => {
+  it('the stream of a session stays open, and goes on afterwards in the same session', async () => {
+    const { proxy, port, server, connection, logged } = await remote()
+    const id = await initialize(port)
+    const events = await openEvents(port, '/mcp', { 'mcp-session-id': id })
+    await server.kill()
+    await logged('the event stream of a session was lost')
+    // Longer than the stream of any other server would be opened again.
+    await delay(200)
+    const look = await proxy.look(connection, never)
+    expect(look).toMatchObject({ kind: 'failing', code: 'refused' })
+    proxy.refuse(look.message)
+    expect(await post(port, { id: 1, method: 'tools/list' }, { 'mcp-session-id': id })).toMatchObject({
+      status: 503,
+      json: { id: 1, error: { message: expect.stringContaining('refuses connections'), data: { outcome: 'not-sent' } } },
+    })
+    const again = await startHttpServer(server.port)
+    open.push(() => again.kill())
+    expect(await proxy.look(connection, never)).toMatchObject({ kind: 'alive' })
+    proxy.refuse(undefined)
+    // The new server knows nobody: the session is taken up again, and with it the stream.
+    await expect.poll(() => [...again.sessions.values()].filter((stream) => stream !== undefined).length).toBe(1)
+    for (const stream of again.sessions.values()) stream?.write('data: {"jsonrpc":"2.0","method":"hello"}\n\n')
+    expect(await events.message()).toMatchObject({ method: 'hello' })
+    expect((await post(port, { id: 2, method: 'tools/list' }, { 'mcp-session-id': id })).status).toBe(200)
+    events.close()
+  })
+
+  it('a session of a server that still knows it is not begun anew', async () => {
+    const { proxy, port, server } = await remote()
+    const id = await initialize(port)
+    proxy.refuse('it is down')
+    expect((await fetchText({ port, path: '/mcp', headers: { 'mcp-session-id': id } })).status).toBe(503)
+    proxy.refuse(undefined)
+    expect((await post(port, { id: 2, method: 'tools/list' }, { 'mcp-session-id': id })).status).toBe(200)
+    expect(server.seen.filter(({ body }) => body.includes('"initialize"'))).toHaveLength(1)
+  })
+
+  it('clients of the other era are refused alike', async () => {
+    const { proxy, port } = await remote()
+    proxy.refuse('it is down')
+    const answer = await postModern(port, modernRequest('tools/list'))
+    expect(answer).toMatchObject({ status: 503, json: { error: { message: expect.stringContaining('it is down') } } })
+  })
+
+  it('/health says so', async () => {
+    const { proxy, port } = await remote()
+    expect((await fetchText({ port, path: '/health' })).status).toBe(200)
+    proxy.refuse('it is down')
+    expect((await fetchText({ port, path: '/health' })).status).toBe(503)
+  })
+})
+
+describe('headers for a remote server', () => {
+  it('stand in every request of ours and of clients, in the place of what a client says', async () => {
+    const own: unknown[] = []
+    let token = 'one'
+    const { proxy, port, server, connection } = await remote({ headers: () => ({ 'X-Token': token }) })
+    server.ownScript = (req) => {
+      own.push(req.headers['x-token'])
+      return false
+    }
+    const id = await initialize(port)
+    token = 'two'
+    await post(port, { id: 1, method: 'tools/list' }, { 'mcp-session-id': id, 'x-token': 'of a client' })
+    await proxy.look(connection, never)
+    await fetchText({ port, path: '/mcp', method: 'DELETE', headers: { 'mcp-session-id': id } })
+    expect(server.seen.map(({ headers }) => headers['x-token'])).toEqual(['one', 'two', 'two'])
+    expect(own).not.toContain(undefined)
+    expect(own).toContain('two')
+  })
+
+  it('never reach the aim of a redirect elsewhere', async () => {
+    const elsewhere = await startHttpServer()
+    open.push(() => elsewhere.kill())
+    const { proxy, port, server, connection } = await remote({ headers: () => ({ Authorization: 'Bearer secret' }) })
+    const leave: ScriptedHttpServer['script'] = (_req, res) => {
+      res.writeHead(307, { location: `${elsewhere.origin}/mcp` }).end()
+      return true
+    }
+    server.script = leave
+    server.ownScript = leave
+    let asked = 0
+    elsewhere.began = () => (asked += 1)
+    expect((await post(port, { id: 1, method: 'tools/list' })).status).toBe(307)
+    expect(await proxy.look(connection, never)).toMatchObject({ code: 'redirects' })
+    expect(asked).toBe(0)
+  })
+})
