@@ -41,6 +41,7 @@ async function supervised(
     request?: Partial<RunRequest>
     files?: Record<string, string>
     ca?: string
+    silent?: boolean
   } = {},
 ): Promise<Stage> {
   const remote = await startScriptedRemote(options.tls)
@@ -64,7 +65,7 @@ async function supervised(
   let proxy: Proxy | undefined
   const deps = buildDeps(machine, (made) => (proxy = made), {
     files: Object.assign(options.files ?? {}, { '/ca.pem': options.ca ?? '' }),
-    healthTimeoutMs: silent.has(behaviour) ? silenceMs : timeoutMs,
+    healthTimeoutMs: options.silent === true || silent.has(behaviour) ? silenceMs : timeoutMs,
   })
   const { statuses } = machine.deps
   deps.statuses = {
@@ -223,6 +224,17 @@ describe('a remote server that cannot be used', () => {
     const { remote } = await supervised(normal)
     const { reached } = await supervised(normal, { url: remote.url.replace('http:', 'https:') })
     await reached('unhealthy', 'remote-tls')
+  })
+
+  it('sleeps until it is asked, and wakes slowly: unhealthy first, then running', async () => {
+    let wakesAtMs = Infinity
+    const sleepy: Behaviour = () => {
+      wakesAtMs = Math.min(wakesAtMs, performance.now() + 6 * silenceMs)
+      return performance.now() < wakesAtMs
+    }
+    const { reached, history } = await supervised(sleepy, { silent: true })
+    await reached('running')
+    expect(history).toEqual(['starting launching', 'unhealthy remote-timeout', 'running serving'])
   })
 
   it('tells another reason when it fails in another way, since the same moment', async () => {

@@ -1,8 +1,7 @@
 import { messageOf, ThvError } from '../errors.ts'
-import { assertForwardHeader } from './forward-header.ts'
 import { isolationWishes, type IsolationWish } from './confinement.ts'
 import { formatPackage, packageKinds, parsePackageSource, type ResolvedPackage } from './package-source.ts'
-import { parseRemoteUrl } from './remote-url.ts'
+import { remoteKeyProblem } from './remote-keys.ts'
 import { parseSessionTtl } from './session-ttl.ts'
 import type { ToolOverride } from './tool-rules.ts'
 import { isProxyMode, isTransportType, type ProxyMode, type TransportType } from './transport-type.ts'
@@ -144,7 +143,8 @@ export function assertRunConfig(value: unknown, origin: string): asserts value i
   assertNoNul(value, origin)
   assertExtension(value['thv'], origin)
   assertFront(value, origin)
-  assertRemote(value, origin)
+  const problem = remoteKeyProblem(value)
+  if (problem !== undefined) throw invalid(origin, problem)
 }
 
 /** Whether the server of a config is at a URL. */
@@ -172,43 +172,6 @@ function assertFront(value: Record<string, unknown>, origin: string): void {
   if (typeof prefix !== 'string' || !isEndpointPrefix(prefix)) {
     throw invalid(origin, "'endpoint_prefix' is not a path that begins with '/'")
   }
-}
-
-function assertRemote(value: Record<string, unknown>, origin: string): void {
-  const { remote_url: url, thv_ca_bundle: bundle, remote_auth_config: auth, header_forward: forward } = value
-  if (url !== undefined && typeof url !== 'string') throw invalid(origin, "'remote_url' is not a string")
-  if (typeof url === 'string' && url !== '') {
-    try {
-      parseRemoteUrl(url)
-    } catch (error) {
-      throw invalid(origin, `'remote_url': ${messageOf(error)}`)
-    }
-    if (value['transport'] === 'stdio') throw invalid(origin, 'a remote server does not speak stdio')
-  }
-  if (bundle !== undefined && typeof bundle !== 'string') throw invalid(origin, "'thv_ca_bundle' is not a string")
-  for (const [key, object] of Object.entries({ remote_auth_config: auth, header_forward: forward })) {
-    if (object !== undefined && object !== null && !isRecord(object)) throw invalid(origin, `'${key}' is not an object`)
-  }
-  if (isRecord(auth) && !isTextOrAbsent(auth['bearer_token_file'])) {
-    throw invalid(origin, "'remote_auth_config.bearer_token_file' is not a string")
-  }
-  assertForwardHeaders(isRecord(forward) ? forward['add_plaintext_headers'] : undefined, origin)
-}
-
-function assertForwardHeaders(value: unknown, origin: string): void {
-  if (value === undefined || value === null) return
-  if (!isRecord(value)) throw invalid(origin, "'header_forward.add_plaintext_headers' is not an object")
-  for (const [name, text] of Object.entries(value)) {
-    try {
-      assertForwardHeader(name, typeof text === 'string' ? text : '\0')
-    } catch (error) {
-      throw invalid(origin, `'header_forward': ${messageOf(error)}`)
-    }
-  }
-}
-
-function isTextOrAbsent(value: unknown): boolean {
-  return value === undefined || typeof value === 'string'
 }
 
 function assertSessionTtl(value: unknown, origin: string): void {

@@ -4,6 +4,7 @@ import { Hold } from '../held-bytes.ts'
 import { sendError, sendFault, sendText, writeForwardedHead } from '../respond.ts'
 import {
   absentError,
+  redialMsOf,
   requestHeaders,
   waitForChange,
   whenReady,
@@ -144,26 +145,27 @@ export class EventRelay implements ReplyTaker {
         error: error.message,
       })
     }
-    // Whether a remote server is given up is decided by its health, not by one stream.
-    if (this.#backend?.remote !== undefined) this.#tries = Math.min(this.#tries, this.#parts.limits.streamTries - 1)
     // A GET changes nothing in the server, so it may be sent again whatever became of it.
-    this.#retry()
+    this.#retry({ isLost: true })
   }
 
   #write(bytes: Buffer): boolean {
     return this.#res.write(bytes) || this.#unread.wait(() => this.#upstream?.resume())
   }
 
-  #retry(): void {
+  #retry({ isLost = false } = {}): void {
     this.#upstream?.abort()
     this.#upstream = undefined
     this.#events.restart()
     const { limits, gate } = this.#parts
-    this.#tries += 1
+    // Whether a remote server that cannot be reached is given up is decided by its health, not by one stream.
+    const isFarAway = isLost && this.#backend?.remote !== undefined
+    if (!isFarAway) this.#tries += 1
     // Some servers send the head with the first event, so the stream may be old by now.
     this.#deadlineMs = performance.now() + limits.backendWaitMs
     if (this.#tries > limits.streamTries && gate.current === this.#backend) return this.#giveUp()
-    const atMostMs = Math.min(limits.redialMs * 2 ** Math.min(this.#tries - 1, 6), limits.probeMaxMs * 8)
+    const growingMs = Math.min(limits.redialMs * 2 ** Math.min(this.#tries - 1, 6), limits.probeMaxMs * 8)
+    const atMostMs = isFarAway ? redialMsOf(this.#parts) : growingMs
     const done = (readiness: Readiness): void => this.#proceed(readiness)
     waitForChange(this.#parts, this.#journey(), { atMostMs, done })
   }

@@ -50,7 +50,10 @@ describe('while a remote server is down', () => {
     proxy.refuse(look.message)
     expect(await post(port, { id: 1, method: 'tools/list' }, { 'mcp-session-id': id })).toMatchObject({
       status: 503,
-      json: { id: 1, error: { message: expect.stringContaining('refuses connections'), data: { outcome: 'not-sent' } } },
+      json: {
+        id: 1,
+        error: { message: expect.stringContaining('refuses connections'), data: { outcome: 'not-sent' } },
+      },
     })
     const again = await startHttpServer(server.port)
     open.push(() => again.kill())
@@ -79,6 +82,9 @@ describe('while a remote server is down', () => {
     proxy.refuse('it is down')
     const answer = await postModern(port, modernRequest('tools/list'))
     expect(answer).toMatchObject({ status: 503, json: { error: { message: expect.stringContaining('it is down') } } })
+    // Of a session that only a bridge knows nobody may be told that it has ended.
+    const bridged = await post(port, { id: 1, method: 'tools/list' }, { 'mcp-session-id': 'of-a-bridge' })
+    expect([bridged.status, bridged.json.id]).toEqual([503, 1])
   })
 
   it('/health says so', async () => {
