@@ -7,7 +7,7 @@ import {
   status,
   type ScriptedRemote,
 } from '../../packages/runner/src/fixtures/scripted-remote.ts'
-import { generations, type Peer } from './clients.ts'
+import { connectV2, generations, type Peer } from './clients.ts'
 import { eventually, fixture, openWorld, type World } from './harness.ts'
 
 let world: World
@@ -106,6 +106,23 @@ describe('a remote server', () => {
     await isStatus('far', 'running')
     expect((await listed())[0]).toMatchObject({ last_error: { reason: 'remote-refused' } })
     expect(await world.ok('explain', 'far')).toMatch(/Nothing needs to be done/)
+  })
+
+  it('keeps the session of a client over the death of its supervisor', async () => {
+    remote = await startScriptedRemote()
+    await world.ok('run', '--name', 'far', remote.url)
+    const peer = await connectV2((await listed())[0]!.url)
+    peers.push(peer)
+    expect(await peer.text('echo', { text: 'before' })).toBe('before')
+    process.kill((await world.status('far')).process_id, 'SIGKILL')
+    const [dead] = await eventually('the death is seen', 10_000, async () => {
+      const found = await listed()
+      return found[0]?.status === 'running' ? undefined : found
+    })
+    expect(dead).toMatchObject({ status: 'unhealthy', reason: 'supervisor-gone' })
+    expect(await world.ok('explain', 'far')).toMatch(/To do: run 'thv start far'/)
+    await world.ok('start', 'far')
+    expect(await peer.text('echo', { text: 'after' })).toBe('after')
   })
 
   it('keeps its port and its token over a stop and a start', async () => {

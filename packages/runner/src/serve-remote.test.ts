@@ -30,7 +30,7 @@ interface Stage {
 const intervalMs = 60
 /** Long enough for a busy machine, unless the remote is to be silent. */
 const timeoutMs = 2_000
-const silenceMs = 250
+const silenceMs = 500
 
 /** A supervised remote workload in front of a scripted remote; time runs, but in short intervals. */
 async function supervised(

@@ -38,11 +38,12 @@ async function remote(more: Partial<RemoteConnection> = {}): Promise<Remote> {
 
 describe('while a remote server is down', () => {
   it('the stream of a session stays open, and goes on afterwards in the same session', async () => {
-    const { proxy, port, server, connection, logged } = await remote()
+    const fixture = await remote()
+    const { proxy, port, server, connection } = fixture
     const id = await initialize(port)
     const events = await openEvents(port, '/mcp', { 'mcp-session-id': id })
     await server.kill()
-    await logged('the event stream of a session was lost')
+    await fixture.logged('the event stream of a session was lost')
     // Longer than the stream of any other server would be opened again.
     await delay(200)
     const look = await proxy.look(connection, never)

@@ -1,0 +1,65 @@
+import { describe, expect, it } from 'vitest'
+import type { RunConfig } from '@thv/core'
+import { RemoteCredentials } from './remote-credentials.ts'
+
+const config: RunConfig = {
+  schema_version: 'v0.1.0',
+  image: '',
+  name: 'a',
+  transport: 'streamable-http',
+  host: '',
+  port: 1,
+  permission_profile: null,
+  remote_url: 'https://a.test/mcp',
+}
+
+function credentials(
+  more: Partial<RunConfig>,
+  environmentToken: string | undefined,
+  files: Record<string, string> = {},
+) {
+  const readUserFile = async (path: string): Promise<string> => {
+    const text = files[path]
+    if (text === undefined) throw Object.assign(new Error('gone'), { code: 'ENOENT' })
+    return text
+  }
+  return new RemoteCredentials({ readUserFile, environmentToken }, { ...config, ...more })
+}
+
+describe('credentials for a remote server', () => {
+  it('are none without any, and the headers of the run config', async () => {
+    const none = credentials({}, undefined)
+    expect([await none.refresh(), none.headers(), none.hasToken]).toEqual([undefined, {}, false])
+    const headers = { 'X-Team': 'notes' }
+    const some = credentials({ header_forward: { add_plaintext_headers: headers } }, undefined)
+    expect([await some.refresh(), some.headers()]).toEqual([undefined, headers])
+  })
+
+  it('take the file before the variable', async () => {
+    const file = { remote_auth_config: { bearer_token_file: '/t' } }
+    const both = credentials(file, 'of-the-variable', { '/t': 'of-the-file\n' })
+    expect(both.hasToken).toBe(false)
+    await both.refresh()
+    expect([both.headers(), both.hasToken]).toEqual([{ Authorization: 'Bearer of-the-file' }, true])
+    const one = credentials({}, 'of-the-variable')
+    await one.refresh()
+    expect(one.headers()).toEqual({ Authorization: 'Bearer of-the-variable' })
+  })
+
+  it('do not send the token of the variable where the run config has an Authorization of its own', async () => {
+    const own = { header_forward: { add_plaintext_headers: { authorization: 'Basic x' } } }
+    const kept = credentials(own, 'of-the-variable')
+    expect([await kept.refresh(), kept.headers()]).toEqual([undefined, { authorization: 'Basic x' }])
+  })
+
+  it('say why a token cannot be used, never what it is, and keep the last one', async () => {
+    const files: Record<string, string> = { '/t': 'good' }
+    const file = credentials({ remote_auth_config: { bearer_token_file: '/t' } }, undefined, files)
+    await file.refresh()
+    files['/t'] = 'bad token'
+    expect(await file.refresh()).toBe("the token in '/t' is empty or has characters that no header can hold")
+    delete files['/t']
+    expect(await file.refresh()).toBe("the token file '/t' cannot be read: ENOENT")
+    expect(file.headers()).toEqual({ Authorization: 'Bearer good' })
+  })
+})
