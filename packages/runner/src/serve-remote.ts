@@ -9,7 +9,7 @@ import {
   type RunConfig,
 } from '@thv/core'
 import type { RemoteConnection, RemoteLook, RemoteLookCode } from '@thv/proxy'
-import { monitorHealth } from './monitor-health.ts'
+import { monitorHealth, type Monitored } from './monitor-health.ts'
 import { RemoteCredentials } from './remote-credentials.ts'
 import type { SuperviseDeps, Supervision } from './supervision.ts'
 
@@ -26,24 +26,17 @@ export async function serveRemote(
   const credentials = new RemoteCredentials(deps, config)
   const connection = await connectionOf(deps, config, { target, credentials })
   let isTold = false
-  const probe = async (): Promise<ProbeOutcome & Pick<RemoteLook, 'transport'>> => {
-    const problem = await credentials.refresh()
-    if (problem !== undefined) return { kind: 'denied', reason: 'token-unreadable', message: problem }
-    return outcomeOf(await proxy.look(connection, signal))
-  }
-  let transport: RemoteLook['transport']
-  const judged = async (step: HealthStep, outcome: ProbeOutcome): Promise<void> => {
-    await tell(supervision, { step, outcome, transport, hasToken: credentials.hasToken })
-    if (isTold || step.event === undefined) return
-    isTold = true
-    onServing(config)
-  }
-  const server = {
-    judged,
+  const server: Monitored = {
     probe: async () => {
-      const outcome = await probe()
-      transport = outcome.transport ?? transport
-      return outcome
+      const problem = await credentials.refresh()
+      if (problem !== undefined) return { kind: 'denied', reason: 'token-unreadable', message: problem }
+      return outcomeOf(await proxy.look(connection, signal))
+    },
+    judged: async (step, outcome) => {
+      await tell(supervision, { step, outcome, hasToken: credentials.hasToken })
+      if (isTold || step.event === undefined) return
+      isTold = true
+      onServing(config)
     },
   }
   try {
@@ -57,13 +50,12 @@ export async function serveRemote(
 interface Verdict {
   step: HealthStep
   outcome: ProbeOutcome
-  transport: RemoteLook['transport']
   hasToken: boolean
 }
 
 /** The one place from where calls are refused and the status is written. */
 async function tell({ deps, reporter, proxy, signal }: Supervision, verdict: Verdict): Promise<void> {
-  const { step, outcome, transport, hasToken } = verdict
+  const { step, outcome, hasToken } = verdict
   const probes = [...step.health.runs]
   if (step.isNew)
     deps.log(outcome.kind === 'alive' ? 'info' : 'warn', 'the remote server was asked', { found: outcome.message })
@@ -80,7 +72,7 @@ async function tell({ deps, reporter, proxy, signal }: Supervision, verdict: Ver
       reason: outcome.reason,
       extension: {
         probes,
-        ...(transport === undefined ? {} : { transport }),
+        ...(outcome.transport === undefined ? {} : { transport: outcome.transport }),
         ...(step.event === 'ready' ? { started_at: deps.clock.now().toISOString() } : {}),
       },
     },
@@ -102,18 +94,19 @@ async function connectionOf(
   { target, credentials }: { target: RemoteTarget; credentials: RemoteCredentials },
 ): Promise<RemoteConnection> {
   const { thv_ca_bundle: bundle } = config
-  const detects = config.thv === undefined || config.thv.detects_transport === true
   return {
     kind: 'http',
     ...target,
-    transport: config.transport === 'sse' || !detects ? spokenBy(config) : 'auto',
+    transport: spokenBy(config),
     headers: () => credentials.headers(),
     ...(bundle === undefined || bundle === '' ? {} : { ca: await readBundle(deps, bundle) }),
   }
 }
 
-function spokenBy({ transport }: RunConfig): 'sse' | 'streamable-http' {
-  return transport === 'sse' ? 'sse' : 'streamable-http'
+/** Another program's config says Streamable HTTP when nobody said anything. */
+function spokenBy({ transport, thv }: RunConfig): RemoteConnection['transport'] {
+  if (transport === 'sse') return 'sse'
+  return thv === undefined || thv.detects_transport === true ? 'auto' : 'streamable-http'
 }
 
 async function readBundle(deps: SuperviseDeps, path: string): Promise<string> {
@@ -136,7 +129,7 @@ function settingsOf({ proxyLimits }: SuperviseDeps): HealthSettings {
   }
 }
 
-function outcomeOf(look: RemoteLook): ProbeOutcome & Pick<RemoteLook, 'transport'> {
+function outcomeOf(look: RemoteLook): ProbeOutcome {
   const { code, ...rest } = look
   return { ...rest, reason: reasonOf[code] }
 }

@@ -1,4 +1,5 @@
 import type { ReasonCode } from './status-reason.ts'
+import type { ProxyMode } from './transport-type.ts'
 
 /**
  * What one probe of a remote server found. `alive`: it answers as a server that can be used;
@@ -11,4 +12,6 @@ export interface ProbeOutcome {
   message: string
   /** How long the server asks to be left alone. */
   retryAfterMs?: number
+  /** What it speaks, once that is known. */
+  transport?: ProxyMode
 }
