@@ -76,6 +76,7 @@ describe('a remote server', () => {
     const [down] = await listed()
     expect(down).toMatchObject({ status: 'unhealthy', reason: 'remote-server-error' })
     expect(down!.reason_message).toContain('HTTP 500')
+    expect((await world.thv('list')).stderr).toMatch(/^far is unhealthy since .*: Health check failed: .* HTTP 500$/m)
     const began = performance.now()
     await expect(peer.text('echo', { text: 'meanwhile' })).rejects.toThrow(/HTTP 500/)
     expect(performance.now() - began).toBeLessThan(2_000)

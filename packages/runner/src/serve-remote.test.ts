@@ -42,6 +42,7 @@ async function supervised(
     files?: Record<string, string>
     ca?: string
     silent?: boolean
+    threshold?: number
   } = {},
 ): Promise<Stage> {
   const remote = await startScriptedRemote(options.tls)
@@ -59,6 +60,7 @@ async function supervised(
   )
   const config: RunConfig = { ...machine.configs.get('a')!, port: 0 }
   if (options.ca !== undefined) config.thv_ca_bundle = '/ca.pem'
+  if (options.threshold !== undefined) config.thv = { ...config.thv!, limits: { healthFailures: options.threshold } }
   machine.configs.set('a', config)
   machine.alive.set(selfPid, 'self')
   const history: string[] = []
@@ -235,6 +237,11 @@ describe('a remote server that cannot be used', () => {
     const { reached, history } = await supervised(sleepy, { silent: true })
     await reached('running')
     expect(history).toEqual(['starting launching', 'unhealthy remote-timeout', 'running serving'])
+  })
+
+  it('is judged by the threshold of its run config', async () => {
+    const { reached } = await supervised(status(500), { threshold: 1 })
+    expect((await reached('unhealthy')).thv?.probes?.[0]?.count).toBe(1)
   })
 
   it('tells another reason when it fails in another way, since the same moment', async () => {

@@ -40,7 +40,7 @@ export async function serveRemote(
     },
   }
   try {
-    return await monitorHealth(deps, server, settingsOf(deps), signal)
+    return await monitorHealth(deps, server, settingsOf(deps, config), signal)
   } catch (error) {
     if (signal.aborted) return 'stopped'
     throw error
@@ -120,12 +120,13 @@ async function readBundle(deps: SuperviseDeps, path: string): Promise<string> {
   }
 }
 
-/** The overrides of the environment are the proxy's too; without them a remote server has numbers of its own. */
-function settingsOf({ proxyLimits }: SuperviseDeps): HealthSettings {
+/** Overrides of the environment and of the run config are the proxy's too; without them a remote server has numbers of its own. */
+function settingsOf({ proxyLimits }: SuperviseDeps, { thv }: RunConfig): HealthSettings {
+  const { healthIntervalMs, healthRetryMs, healthFailures } = { ...proxyLimits, ...thv?.limits }
   return {
-    intervalMs: proxyLimits.healthIntervalMs ?? limits.remoteIntervalMs,
-    retryMs: proxyLimits.healthRetryMs ?? limits.remoteRetryMs,
-    failures: proxyLimits.healthFailures ?? limits.remoteFailures,
+    intervalMs: healthIntervalMs ?? limits.remoteIntervalMs,
+    retryMs: healthRetryMs ?? limits.remoteRetryMs,
+    failures: healthFailures ?? limits.remoteFailures,
   }
 }
 

@@ -1,4 +1,4 @@
-import { listWorkloads, type ListFilter, type Workload } from '@thv/core'
+import { listWorkloads, type ListFilter, type Workload, type WorkloadStatus } from '@thv/core'
 import type { CommandContext, CommandInput } from '../command.ts'
 import { flagOption, listOption, textOption } from '../options.ts'
 import { goTime } from '../output/go-time.ts'
@@ -19,7 +19,18 @@ export async function listCommand(context: CommandContext, input: CommandInput):
   const format = textOption(input, 'format')
   if (format === 'json') output.json(workloads)
   else if (format === 'mcpservers') output.json(mcpServers(workloads))
-  else output.line(workloads.length === 0 ? nothingFound(group) : await renderText(workloads))
+  else {
+    output.line(workloads.length === 0 ? nothingFound(group) : await renderText(workloads))
+    // Beside the table, whose columns scripts know.
+    for (const workload of workloads.filter(({ status }) => troubled.has(status))) output.note(troubleOf(workload))
+  }
+}
+
+/** Statuses that a user wants the reason of at once; an error stays until something is done about it. */
+const troubled: ReadonlySet<WorkloadStatus> = new Set(['unhealthy', 'unauthenticated', 'auth_retrying'])
+
+function troubleOf({ name, status, since, reason_message: why }: Workload): string {
+  return `${name} is ${status} since ${goTime(since)}: ${printable(why)}`
 }
 
 async function renderText(workloads: readonly Workload[]): Promise<string> {

@@ -1,4 +1,4 @@
-import type { RunConfig } from '../domain/run-config.ts'
+import { isRemote, type RunConfig } from '../domain/run-config.ts'
 import { listenHost } from '../domain/host.ts'
 import { assessStatus, type StatusRecord } from '../domain/workload-status.ts'
 import { isThvError, ThvError } from '../errors.ts'
@@ -100,7 +100,7 @@ async function prepare(
   adoptImage(config)
   sourceOf(config)
   assertSupportedRunConfig(config)
-  await deps.planConfinement(config)
+  if (!isRemote(config)) await deps.planConfinement(config)
   const host = listenHost(config.host)
   if (config.port === 0) config.port = await deps.ports.findFree(host)
   else if (!(await deps.ports.isFree(config.port, host))) {

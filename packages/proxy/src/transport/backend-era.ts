@@ -1,3 +1,4 @@
+import { abortWithin } from '../abort-within.ts'
 import type { ProxyLimits } from '../limits.ts'
 import type { Era } from '../mcp/revision.ts'
 import type { ProxyLog } from '../proxy-config.ts'
@@ -86,7 +87,7 @@ export class BackendEra {
   async #askServer(alsoHandshake: boolean): Promise<void> {
     const { backend, limits, log } = this.#options
     this.#askedMs = performance.now()
-    const signal = AbortSignal.any([this.#closed.signal, AbortSignal.timeout(limits.eraAskMs)])
+    const signal = abortWithin(this.#closed.signal, limits.eraAskMs)
     const ask = { backend, limits, signal }
     try {
       const { verdict } = await askDiscover(ask)

@@ -1,3 +1,4 @@
+import { abortWithin } from '../abort-within.ts'
 import type { ProxyLimits } from '../limits.ts'
 import type { ProxyLog } from '../proxy-config.ts'
 import type { HttpBackend } from './http-backend.ts'
@@ -67,7 +68,7 @@ export class BackendHealth {
     const stop = this.#stop.signal
     const began = performance.now()
     try {
-      const signal = AbortSignal.any([stop, AbortSignal.timeout(healthTimeoutMs)])
+      const signal = abortWithin(stop, healthTimeoutMs)
       const question = this.#stateless ? { ...ping, path: backend.endpoint } : ({ path: '/', method: 'GET' } as const)
       const { statusCode, body } = await backend.pool.request({ ...question, signal })
       // The head says enough, and a stream would never end.

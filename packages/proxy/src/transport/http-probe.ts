@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { abortWithin } from '../abort-within.ts'
 import { ProxyError } from '../errors.ts'
 import type { ProxyLimits } from '../limits.ts'
 import type { Era } from '../mcp/revision.ts'
@@ -30,8 +31,7 @@ export interface ProbedBackend {
  */
 export async function probeBackend(options: ProbeOptions): Promise<ProbedBackend> {
   const { limits } = options
-  const expired = AbortSignal.timeout(limits.attachTimeoutMs)
-  const signal = AbortSignal.any([options.signal, expired])
+  const signal = abortWithin(options.signal, limits.attachTimeoutMs)
   let waitMs = limits.probeInitialMs
   let problem: unknown
   while (!signal.aborted) {

@@ -1,3 +1,4 @@
+import { abortWithin } from '../abort-within.ts'
 import type { WireError } from '../errors.ts'
 import type { ProxyLimits } from '../limits.ts'
 import type { HeldBytes } from '../held-bytes.ts'
@@ -182,7 +183,7 @@ export class Lane implements CallLink {
 
   async #start(): Promise<{ life: Life; text: string }> {
     const { limits, openServer } = this.#deps
-    const signal = AbortSignal.any([this.#closed.signal, AbortSignal.timeout(limits.laneOpenMs)])
+    const signal = abortWithin(this.#closed.signal, limits.laneOpenMs)
     // Two processes of one client could fight over what is its own, a file for example.
     await raceAbort(this.#ending, signal)
     const server = await openServer(signal)

@@ -1,3 +1,4 @@
+import { abortWithin } from '../abort-within.ts'
 import { ProxyError, type WireError } from '../errors.ts'
 import type { HeldBytes } from '../held-bytes.ts'
 import type { ProxyLimits } from '../limits.ts'
@@ -150,7 +151,7 @@ export class ModernProcess {
   async #open(): Promise<void> {
     const { name, limits, log, openServer } = this.#deps
     if (openServer === undefined) return
-    const signal = AbortSignal.any([this.#closed.signal, AbortSignal.timeout(limits.laneOpenMs)])
+    const signal = abortWithin(this.#closed.signal, limits.laneOpenMs)
     try {
       // Two processes at once could fight over what is the server's own, a file for example.
       await raceAbort(this.#ending, signal)

@@ -88,6 +88,22 @@ describe('while a remote server is down', () => {
     expect([bridged.status, bridged.json.id]).toEqual([503, 1])
   })
 
+  it('clients of the other era are served again by themselves', async () => {
+    const { proxy, port, server, connection } = await remote()
+    expect((await postModern(port, modernRequest('tools/list'))).status).toBe(200)
+    await server.kill()
+    proxy.refuse((await proxy.look(connection, never)).message)
+    expect((await postModern(port, modernRequest('tools/list'))).status).toBe(503)
+    const again = await startHttpServer(server.port)
+    open.push(() => again.kill())
+    await proxy.look(connection, never)
+    proxy.refuse(undefined)
+    // The first call may be the one that finds out that its server has forgotten the bridge.
+    await expect
+      .poll(async () => (await postModern(port, modernRequest('tools/list'))).status, { timeout: 10_000 })
+      .toBe(200)
+  })
+
   it('/health says so', async () => {
     const { proxy, port } = await remote()
     expect((await fetchText({ port, path: '/health' })).status).toBe(200)
