@@ -144,6 +144,18 @@ describe('a remote server', () => {
     expect(await world.ok('logs', 'far', '--proxy')).not.toContain('secret-1')
   })
 
+  it('gets the token of the environment only when it was run with it', async () => {
+    remote = await startScriptedRemote()
+    const environment = { TOOLHIVE_REMOTE_AUTH_BEARER_TOKEN: 'secret-2' }
+    await world.run(['run', '--name', 'with', remote.url], { environment })
+    await world.ok('run', '--name', 'without', `${remote.url}?plain`)
+    await world.run(['restart', 'with', 'without'], { environment })
+    const sent = (url: string): Set<string | undefined> =>
+      new Set(remote.seen.filter((request) => request.url === url).map(({ authorization }) => authorization))
+    expect(sent('/mcp')).toEqual(new Set(['Bearer secret-2']))
+    expect(sent('/mcp?plain')).toEqual(new Set([undefined]))
+  })
+
   it('is found to be of the old transport', async () => {
     remote = await startScriptedRemote()
     const server = await openWorld()

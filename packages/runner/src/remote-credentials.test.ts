@@ -41,15 +41,14 @@ describe('credentials for a remote server', () => {
     expect(both.hasToken).toBe(false)
     await both.refresh()
     expect([both.headers(), both.hasToken]).toEqual([{ Authorization: 'Bearer of-the-file' }, true])
-    const one = credentials({}, 'of-the-variable')
+    const one = credentials({ thv: { runtime: 'remote', token_from_environment: true } }, 'of-the-variable')
     await one.refresh()
     expect(one.headers()).toEqual({ Authorization: 'Bearer of-the-variable' })
   })
 
-  it('do not send the token of the variable where the run config has an Authorization of its own', async () => {
-    const own = { header_forward: { add_plaintext_headers: { authorization: 'Basic x' } } }
-    const kept = credentials(own, 'of-the-variable')
-    expect([await kept.refresh(), kept.headers()]).toEqual([undefined, { authorization: 'Basic x' }])
+  it('do not send the token of the variable to a server that was not run with it', async () => {
+    const other = credentials({ thv: { runtime: 'remote' } }, 'of-another')
+    expect([await other.refresh(), other.headers(), other.hasToken]).toEqual([undefined, {}, false])
   })
 
   it('say why a token cannot be used, never what it is, and keep the last one', async () => {

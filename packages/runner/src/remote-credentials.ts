@@ -15,6 +15,8 @@ export interface CredentialDeps {
 export class RemoteCredentials {
   readonly #deps: CredentialDeps
   readonly #file: string | undefined
+  /** A variable of the shell may be meant for any server, so it is used only where the workload was run with it. */
+  readonly #isForUs: boolean
   readonly #fixed: Readonly<Record<string, string>>
   #headers: Readonly<Record<string, string>>
 
@@ -22,6 +24,7 @@ export class RemoteCredentials {
     this.#deps = deps
     const file = config.remote_auth_config?.bearer_token_file
     this.#file = file === '' ? undefined : file
+    this.#isForUs = config.thv?.token_from_environment === true
     this.#fixed = config.header_forward?.add_plaintext_headers ?? {}
     this.#headers = this.#fixed
   }
@@ -39,7 +42,9 @@ export class RemoteCredentials {
   /** Reads the token again. Resolves to why it cannot be used; the last one that could stays in use then. */
   async refresh(): Promise<string | undefined> {
     const { environmentToken, readUserFile } = this.#deps
-    if (this.#file === undefined) return this.#use(environmentToken, 'the token in TOOLHIVE_REMOTE_AUTH_BEARER_TOKEN')
+    if (this.#file === undefined) {
+      return this.#use(this.#isForUs ? environmentToken : undefined, 'the token in TOOLHIVE_REMOTE_AUTH_BEARER_TOKEN')
+    }
     try {
       return this.#use(await readUserFile(this.#file), `the token in '${this.#file}'`)
     } catch (error) {
@@ -52,9 +57,6 @@ export class RemoteCredentials {
     if (text === undefined) return undefined
     const token = parseBearerToken(text)
     if (token === undefined) return `${what} is empty or has characters that no header can hold`
-    const isForwarded = Object.keys(this.#fixed).some((name) => name.toLowerCase() === 'authorization')
-    // What the user wrote into the run config is meant for this server; the variable may be for another.
-    if (isForwarded && this.#file === undefined) return undefined
     this.#headers = { ...this.#fixed, Authorization: `Bearer ${token}` }
     return undefined
   }

@@ -20,7 +20,14 @@ export async function addRemoteFlags(context: CommandContext, request: RunReques
   }
   if (headers.length > 0) request.remote.headers = Object.fromEntries(headers.map(parseForwardHeader))
   if (tokenFile !== undefined) request.remote.bearerTokenFile = await checkToken(context, resolve(tokenFile))
+  const hasOwn = tokenFile !== undefined || Object.keys(request.remote.headers ?? {}).some(isAuthorization)
+  const inEnvironment = context.container.environment['TOOLHIVE_REMOTE_AUTH_BEARER_TOKEN'] ?? ''
+  if (!hasOwn && inEnvironment !== '') request.remote.tokenFromEnvironment = true
   if (bundle !== undefined) request.remote.caBundle = await checkBundle(context, resolve(bundle))
+}
+
+function isAuthorization(name: string): boolean {
+  return name.toLowerCase() === 'authorization'
 }
 
 async function checkToken(context: CommandContext, file: string): Promise<string> {

@@ -84,6 +84,8 @@ export interface RunConfigExtension {
   runtime: 'process' | 'container' | 'remote'
   /** What a remote server speaks is found out; `transport` is then a guess for programs that read it. */
   detects_transport?: boolean
+  /** The token for the remote server is the one in the environment of whoever starts it. */
+  token_from_environment?: boolean
   /** Set when the server comes from a package index: what was resolved and is in the cache. */
   package?: ResolvedPackage
   /** Set for a local command. */
@@ -199,8 +201,9 @@ function assertExtension(value: unknown, origin: string): void {
   if (!runtimes.some((known) => known === value['runtime'])) {
     throw invalid(origin, `'thv.runtime' is not one of ${runtimes.join(', ')}`)
   }
-  if (value['detects_transport'] !== undefined && typeof value['detects_transport'] !== 'boolean') {
-    throw invalid(origin, "'thv.detects_transport' is not a boolean")
+  for (const key of ['detects_transport', 'token_from_environment']) {
+    if (value[key] !== undefined && typeof value[key] !== 'boolean')
+      throw invalid(origin, `'thv.${key}' is not a boolean`)
   }
   if (value['lanes'] !== undefined && value['lanes'] !== 'shared') throw invalid(origin, "'thv.lanes' is not shared")
   assertLimits(value['limits'], origin)

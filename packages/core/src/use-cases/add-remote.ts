@@ -16,6 +16,7 @@ export function addRemote(config: RunConfig, request: RunRequest, remote: Remote
     runtime: 'remote',
     ...(request.transport === undefined ? { detects_transport: true } : {}),
   }
+  if (remote.tokenFromEnvironment === true) config.thv.token_from_environment = true
   addHeaders(config, remote)
   if (remote.caBundle !== undefined) config.thv_ca_bundle = remote.caBundle
 }

@@ -12,6 +12,8 @@ export interface RemoteRequest {
   headers?: Record<string, string>
   /** Absolute path of a file with a token. */
   bearerTokenFile?: string
+  /** Whether the token in the environment of whoever starts it is meant for this server. */
+  tokenFromEnvironment?: boolean
   /** Absolute path of a PEM file: the authorities whose certificates it may have. */
   caBundle?: string
 }
