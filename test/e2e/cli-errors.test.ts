@@ -73,7 +73,9 @@ describe('bad input', () => {
     ['image-denied', ['run', 'fetch', '--image-verification', 'enabled']],
     ['invalid-flag-combination', ['run', 'npx://x', '--runtime-image', 'node:1']],
     ['invalid-argument', ['run', 'npx://x', '--runtime', 'container', '--ca-cert', 'no-such-file']],
-    ['runtime-unsupported', ['run', 'https://example.test/mcp']],
+    ['invalid-argument', ['run', 'http://example.test/mcp']],
+    ['invalid-flag-combination', ['run', 'https://example.test/mcp', '--env', 'A=b']],
+    ['invalid-flag-combination', ['run', 'npx://x', '--remote-forward-headers', 'A=b']],
     ['host-invalid', ['run', '--host', 'no such host', '--name', 'x', '--', 'node']],
   ])('is answered with %s: %j', async (code, args) => {
     const result = await world.thv(...args)
