@@ -1,3 +1,4 @@
+import { startScriptedRemote } from '../../packages/runner/src/fixtures/scripted-remote.ts'
 import { once } from 'node:events'
 import { request as httpRequest } from 'node:http'
 import { stat, writeFile } from 'node:fs/promises'
@@ -159,6 +160,30 @@ describe('groups and several workloads over the API', () => {
   })
 })
 
+it('a remote server is created, shown and removed', async () => {
+  const remote = await startScriptedRemote()
+  try {
+    const forward = { add_plaintext_headers: { 'X-Team': 'notes' } }
+    const asked = { name: 'far', url: remote.url, header_forward: forward }
+    expect((await api.call('POST', '/workloads', asked)).status).toBe(201)
+    const far = await eventually('it runs', 20_000, async () => {
+      const listed: { workloads: Listed[] } = JSON.parse((await api.call('GET', '/workloads')).text)
+      return listed.workloads.find(({ name, status }) => name === 'far' && status === 'running')
+    })
+    expect(far).toMatchObject({ remote: true, reason: 'serving', package: 'remote' })
+    expect(JSON.parse((await api.call('GET', '/workloads/far')).text)).toMatchObject(asked)
+    expect((await api.call('DELETE', '/workloads/far')).status).toBe(202)
+    await eventually('it is gone', 20_000, async () => ((await names('?all=true')).includes('far') ? undefined : true))
+  } finally {
+    await remote.down()
+  }
+})
+
+interface Listed {
+  name: string
+  status: string
+}
+
 describe('what is wrong', () => {
   it.each([
     ['GET', '/workloads/nobody', undefined, 404],
@@ -182,7 +207,8 @@ describe('what is wrong', () => {
     ['POST', '/workloads', { name: 'x', image: everything, envvars: {} }, 400],
     ['POST', '/workloads', { name: 'x', image: everything, secrets: [{ name: 's', target: 'T' }] }, 400],
     ['POST', '/workloads', { name: 'x', image: everything, tools_override: { echo: {} } }, 400],
-    ['POST', '/workloads', { name: 'x', url: 'https://example.com/mcp' }, 501],
+    ['POST', '/workloads', { name: 'x', url: 'http://example.com/mcp' }, 400],
+    ['POST', '/workloads', { name: 'x', url: 'https://example.com/mcp', oauth_config: { client_id: 'a' } }, 400],
     ['POST', '/workloads/stop', {}, 400],
     ['POST', '/workloads/stop', { names: [] }, 400],
     ['POST', '/workloads/stop', { names: ['one'], group: 'default' }, 400],
