@@ -136,6 +136,7 @@ export type {
   ServerRecordRead,
   ServerRecordStore,
 } from './ports/server-records.ts'
+export type { LaunchedServer, ServerLauncher, ServerTarget } from './ports/server-launcher.ts'
 export type { SupervisorLauncher } from './ports/supervisor-launcher.ts'
 export type { ImageBuild, ImageStore } from './ports/image-store.ts'
 export type { ContainerTable } from './ports/container-table.ts'
@@ -177,6 +178,8 @@ export { launchAndWait, waitUntilServing } from './use-cases/launch-supervisor.t
 export { createWorkload, runWorkload, type RunInput, type RunWorkloadDeps } from './use-cases/run-workload.ts'
 export type { RunRequest } from './use-cases/run-request.ts'
 export { loadStartable, restartWorkload, startWorkload, type StartWorkloadDeps } from './use-cases/start-workload.ts'
+export { startServer, type StartedServer, type StartServerDeps } from './use-cases/start-server.ts'
+export { stopServer, type StopServerDeps } from './use-cases/stop-server.ts'
 export { reapServers, stoppedRecord, stopWorkload, type StopWorkloadDeps } from './use-cases/stop-workload.ts'
 export { createGroup, deleteGroup, getGroup, listGroups, type DeleteGroupDeps } from './use-cases/manage-groups.ts'
 export { parseServerArgument } from './use-cases/parse-server-argument.ts'
