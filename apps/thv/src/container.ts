@@ -175,10 +175,9 @@ async function buildDiscovery(
   { state }: Directories,
   { processes }: ReadWorkloadDeps,
 ): Promise<Discovery> {
-  const { probeServer } = await import('@thv/client')
   return {
     records: adapters.createFileServerRecords({ stateDirectory: state, processes }),
-    probe: probeServer,
+    probe: async (record, signal) => await (await import('@thv/client')).probeServer(record, signal),
     isAlive: adapters.createServerLiveness(processes),
   }
 }

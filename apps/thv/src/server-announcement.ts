@@ -1,5 +1,6 @@
 import { announceServer, formatStartedAt, withdrawServer, type ServerRecord } from '@thv/core'
 import { randomBytes } from 'node:crypto'
+import { buildInfo } from './build-info.ts'
 import type { Container } from './container.ts'
 
 /** A server that others find. */
@@ -30,7 +31,7 @@ export async function openAnnouncement(
     pid: self.pid,
     nonce: server.nonce,
     started_at: formatStartedAt(new Date()),
-    thv: { started: self.started },
+    thv: { started: self.started, version: buildInfo.version },
   }
   await announceServer({ ...discovery, warn: server.warn }, record, signal)
   return {

@@ -49,16 +49,19 @@ test('a list of workloads keeps what is known and fills in what another server l
     ],
   })
   const listed = await client.workloads.list({ all: true, group: 'dev team' }, signal)
-  expect(listed).toEqual([
-    workload,
-    expect.objectContaining({ name: 'new', status: 'unknown', port: 0, created_at: '0001-01-01T00:00:00Z' }),
-  ])
+  expect(listed).toEqual({
+    workloads: [
+      workload,
+      expect.objectContaining({ name: 'new', status: 'unknown', port: 0, created_at: '0001-01-01T00:00:00Z' }),
+    ],
+    passedOver: 0,
+  })
   expect(seen).toEqual(['GET /api/v1beta/workloads?all=true&group=dev+team'])
 })
 
 test('no workloads may be written as null', async () => {
   answer.body = '{"workloads":null}'
-  expect(await client.workloads.list({}, signal)).toEqual([])
+  expect(await client.workloads.list({}, signal)).toEqual({ workloads: [], passedOver: 0 })
   expect(seen).toEqual(['GET /api/v1beta/workloads'])
 })
 

@@ -13,6 +13,10 @@ const timeout: OptionSpec = {
   summary: 'time for a polite end before the firm one',
   default: '30',
 }
+const autoStart: OptionSpec = {
+  flags: '--auto-start',
+  summary: 'start the API server in the background, unless it runs',
+}
 const workloads = { name: '[names...]', summary: 'workload names', completes: 'workloads' } as const
 const workload = { name: '<name>', summary: 'workload name', completes: 'workloads' } as const
 
@@ -78,14 +82,14 @@ export const commands: readonly CommandSpec[] = [
     name: 'stop',
     summary: 'stop workloads',
     arguments: [workloads],
-    options: [{ flags: '-a, --all', summary: 'every running workload' }, group, timeout],
+    options: [{ flags: '-a, --all', summary: 'every running workload' }, group, timeout, autoStart],
     load: async () => (await import('./stop.ts')).stopCommand,
   },
   {
     name: 'rm',
     summary: 'stop and remove workloads; logs and cached packages stay',
     arguments: [workloads],
-    options: [{ flags: '--all', summary: 'every workload' }, group],
+    options: [{ flags: '--all', summary: 'every workload' }, group, autoStart],
     load: async () => (await import('./rm.ts')).rmCommand,
   },
   {
@@ -97,6 +101,7 @@ export const commands: readonly CommandSpec[] = [
       { ...format, choices: ['text', 'json', 'mcpservers'] },
       { flags: '--group <name>', summary: 'only this group', completes: 'groups' },
       { flags: '-l, --label <key=value>', summary: 'only with this label', repeat: true },
+      autoStart,
     ],
     load: async () => (await import('./list.ts')).listCommand,
   },
@@ -104,7 +109,7 @@ export const commands: readonly CommandSpec[] = [
     name: 'status',
     summary: 'show one workload',
     arguments: [workload],
-    options: [format],
+    options: [format, autoStart],
     load: async () => (await import('./status.ts')).statusCommand,
   },
   {
@@ -121,7 +126,7 @@ export const commands: readonly CommandSpec[] = [
     name: 'export',
     summary: 'write the run config of a workload to a file',
     arguments: [workload, { name: '<path>', summary: 'file to write', completes: 'files' }],
-    options: [{ flags: '--format <format>', summary: 'output format', choices: ['json'], default: 'json' }],
+    options: [{ flags: '--format <format>', summary: 'output format', choices: ['json'], default: 'json' }, autoStart],
     load: async () => (await import('./export.ts')).exportCommand,
   },
   {

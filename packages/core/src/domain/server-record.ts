@@ -14,6 +14,8 @@ export interface ServerRecord {
   thv?: {
     /** Start token of the process, which tells it from a later one with the same number. */
     started: string
+    /** Of thv: a command of another one works alone. */
+    version: string
   }
 }
 
@@ -29,7 +31,9 @@ export function parseServerRecord(text: string): ServerRecord {
   if (typeof nonce !== 'string' || !nonceRule.test(nonce)) throw refused("its 'nonce' is none")
   if (typeof startedAt !== 'string' || !timeRule.test(startedAt)) throw refused("its 'started_at' is no time")
   const record: ServerRecord = { url, pid, nonce, started_at: startedAt }
-  if (isRecord(thv) && typeof thv['started'] === 'string') record.thv = { started: thv['started'] }
+  if (isRecord(thv) && typeof thv['started'] === 'string') {
+    record.thv = { started: thv['started'], version: typeof thv['version'] === 'string' ? thv['version'] : '' }
+  }
   return record
 }
 

@@ -47,7 +47,9 @@ export const workloadRoutes: readonly ApiRoute[] = [
       const filter = { all, ...(group === undefined ? {} : { group }) }
       const listing = await listWorkloads(await deps.reading(), filter)
       for (const { file, reason } of listing.problems) deps.log('warn', 'a file was passed over', { file, reason })
-      return { status: 200, json: { workloads: listing.workloads } }
+      const passedOver = listing.problems.length
+      const headers = passedOver === 0 ? {} : { 'X-Thv-Passed-Over': String(passedOver) }
+      return { status: 200, json: { workloads: listing.workloads }, headers }
     },
   }),
   defineRoute({
