@@ -54,6 +54,7 @@ export const errorKinds = {
   'image-denied': 'denied',
   'image-build-failed': 'unavailable',
   'logs-not-found': 'not-found',
+  'operation-not-found': 'not-found',
   'upgrade-unavailable': 'conflict',
   'request-invalid': 'invalid',
   'request-too-large': 'invalid',

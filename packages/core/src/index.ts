@@ -46,6 +46,7 @@ export {
 } from './domain/image-reference.ts'
 export { matchesLabels, parseLabel } from './domain/label.ts'
 export { parseMount, parseVolume, type Mount, type Volume } from './domain/mount.ts'
+export { operationKinds, operationStates, type Operation, type OperationKind } from './domain/operation.ts'
 export {
   formatPackage,
   isPackageArgument,

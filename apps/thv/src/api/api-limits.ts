@@ -28,4 +28,9 @@ export const apiLimits = {
   endedOperations: 500,
   /** Longest operation: an installation, a stop and a start, each at its own limit. */
   operationMs: 15 * 60_000,
+  /** Last lines that an operation keeps of what it tells about itself, and where one is cut: a build may write pages. */
+  progressLines: 100,
+  progressLineLength: 1_000,
+  /** Longest `?wait=` for an operation: below `routeMs`, so that the answer is how it stands, and not a timeout. */
+  operationWaitMs: 50_000,
 } as const

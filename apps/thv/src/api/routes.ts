@@ -2,6 +2,7 @@ import type { ApiRoute } from './route.ts'
 import { documentRoutes } from './routes/document.ts'
 import { groupRoutes } from './routes/groups.ts'
 import { healthRoutes } from './routes/health.ts'
+import { operationRoutes } from './routes/operations.ts'
 import { versionRoutes } from './routes/version.ts'
 import { workloadActionRoutes } from './routes/workload-actions.ts'
 import { workloadRoutes } from './routes/workloads.ts'
@@ -13,6 +14,7 @@ export const apiRoutes: readonly ApiRoute[] = [
   ...workloadRoutes,
   ...workloadActionRoutes,
   ...groupRoutes,
+  ...operationRoutes,
 ]
 
 /** What the document tells of: also the document. */

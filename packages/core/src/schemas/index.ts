@@ -1,4 +1,5 @@
 export { createdGroupSchema, createGroupSchema, groupListSchema, groupSchema } from './group.ts'
+export { operationListSchema, operationSchema } from './operation.ts'
 export { runConfigSchema } from './run-config.ts'
 export { upgradeChecksSchema, upgradeCheckSchema, upgradeRequestSchema } from './upgrade.ts'
 export { versionSchema } from './version.ts'

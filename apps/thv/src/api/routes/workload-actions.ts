@@ -133,12 +133,11 @@ async function beginOne(deps: ApiDeps, action: Action, name: string): Promise<Ap
 
 async function begin(deps: ApiDeps, action: Action, names: readonly string[]): Promise<ApiAnswer> {
   const all = await deps.workloads()
-  const progress = (message: string): void => deps.log('info', message)
   const { id } = deps.operations.begin({
     kind: action,
     subjects: names,
     interrupts: action !== 'restart',
-    work: async (signal, accept) => {
+    work: async (signal, accept, progress) => {
       accept(undefined)
       const act = async (name: string): Promise<void> => {
         if (action === 'stop') await stopWorkload(all, name, {}, signal)

@@ -123,8 +123,8 @@ async function create(deps: ApiDeps, request: WorkloadRequest, caller: AbortSign
       kind: 'create',
       subjects: [name],
       caller,
-      work: async (signal, accept) => {
-        accept(await createWorkload(workloads, { request }, progressOf(deps, name), signal))
+      work: async (signal, accept, progress) => {
+        accept(await createWorkload(workloads, { request }, progress, signal))
         await launchAndWait(workloads, name, { debug: false }, signal)
       },
     }),
@@ -135,13 +135,12 @@ async function create(deps: ApiDeps, request: WorkloadRequest, caller: AbortSign
 async function edit(deps: ApiDeps, request: WorkloadRequest, caller: AbortSignal): Promise<ApiAnswer> {
   const { name } = request
   const workloads = await deps.workloads()
-  const progress = progressOf(deps, name)
   return await changed(
     deps.operations.begin<RunConfig>({
       kind: 'edit',
       subjects: [name],
       caller,
-      work: async (signal, accept) => {
+      work: async (signal, accept, progress) => {
         const config = await planEdit(workloads, request, progress, signal)
         await replaceRunConfig(workloads, config, signal)
         accept(config)
@@ -155,8 +154,4 @@ async function edit(deps: ApiDeps, request: WorkloadRequest, caller: AbortSignal
 async function changed(begun: { id: string; accepted: Promise<RunConfig> }, status: number): Promise<ApiAnswer> {
   const { name, port } = await begun.accepted
   return { status, json: { name, port }, headers: { [operationHeader]: begun.id } }
-}
-
-function progressOf(deps: ApiDeps, name: string): (message: string) => void {
-  return (message) => deps.log('info', message, { workload: name })
 }
