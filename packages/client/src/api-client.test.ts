@@ -130,3 +130,16 @@ test('groups are listed, created, read and deleted', async () => {
     'DELETE /api/v1beta/groups/dev',
   ])
 })
+
+test('an operation is waited for, and fails under the code of the server', async () => {
+  answer.body = '{"id":"x","state":"running"}'
+  expect(await client.operations.wait('a/b', 10, signal)).toEqual({ state: 'running' })
+  answer.body = '{"state":"failed","error":{"code":"stop-timeout","message":"it lives","hint":"look"}}'
+  const failed = await client.operations.wait('x', 0, signal)
+  expect(failed).toMatchObject({ state: 'failed', error: { code: 'stop-timeout', message: 'it lives', hint: 'look' } })
+  answer.body = '{"state":"failed","error":{"code":"new-in-2","message":"odd"}}'
+  expect(await client.operations.wait('x', 0, signal)).toMatchObject({ error: { code: 'api-error', message: 'odd' } })
+  answer.body = '{"state":"dreaming"}'
+  await expect(client.operations.wait('x', 0, signal)).rejects.toMatchObject({ code: 'api-answer-invalid' })
+  expect(seen.slice(0, 2)).toEqual(['GET /api/v1beta/operations/a%2Fb?wait=10', 'GET /api/v1beta/operations/x?wait=0'])
+})

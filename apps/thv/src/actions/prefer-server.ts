@@ -70,6 +70,7 @@ const troubles: ReadonlySet<ErrorCode> = new Set([
   'api-server-timeout',
   'api-answer-invalid',
   'api-error',
+  'operation-not-found',
   'server-busy',
   'server-record-refused',
   'request-invalid',
