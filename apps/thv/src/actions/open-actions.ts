@@ -53,13 +53,18 @@ async function findServer({ container, signal }: CommandContext): Promise<Server
   const { records, probe } = await container.discovery()
   try {
     const read = await records.read()
-    if (read.kind !== 'record' || read.record.thv?.version !== buildInfo.version) return undefined
+    if (read.kind !== 'record' || !(await isOurKind(read.record, container))) return undefined
     const bounded = AbortSignal.any([signal, AbortSignal.timeout(actionLimits.lookMs)])
     return (await probe(read.record, bounded)).verified ? read.record : undefined
   } catch {
     signal.throwIfAborted()
     return undefined
   }
+}
+
+/** Of this version, and with the same workloads. */
+async function isOurKind({ thv }: ServerRecord, container: CommandContext['container']): Promise<boolean> {
+  return thv?.version === buildInfo.version && thv.data === (await container.directories()).data
 }
 
 function contradiction(variable: string): ThvError {

@@ -81,7 +81,10 @@ test('a removal of what was never there fails', async () => {
 test('a list from which the server left files out is read here, where they have names', async () => {
   const listing = { workloads: [workload], problems: [{ file: 'statuses/a.json', reason: 'it is not JSON' }] }
   const server: WorkloadActions = { ...fake('server', () => undefined), list: async () => listing }
-  const both = preferServer(server, fake('local', () => undefined))
+  const both = preferServer(
+    server,
+    fake('local', () => undefined),
+  )
   expect((await both.list({}, signal)).problems).toEqual([])
   expect(done).toEqual(['local list'])
 })

@@ -5,7 +5,7 @@ import { stopServer, type StopServerDeps } from './stop-server.ts'
 
 const { signal } = new AbortController()
 const base: ServerRecord = { url: 'http://127.0.0.1:1', pid: 7, nonce: 'n', started_at: '2026-08-21T10:26:05Z' }
-const own: ServerRecord = { ...base, thv: { started: 'then', version: '1' } }
+const own: ServerRecord = { ...base, thv: { started: 'then', version: '1', data: '/d' } }
 
 let stored: ServerRecordRead
 let answers: boolean
@@ -78,15 +78,15 @@ test('where none runs there is nothing to do', async () => {
   expect(await stopServer(deps, signal)).toBeUndefined()
 })
 
-test.each([['another process has its number', 'later'], ['its process has ended', undefined]])(
-  'a record that was left behind is removed, and nobody is signalled: %s',
-  async (_why, other) => {
-    answers = false
-    started = other
-    expect(await stopServer(deps, signal)).toBeUndefined()
-    expect([signals, stored]).toEqual([[], { kind: 'absent' }])
-  },
-)
+test.each([
+  ['another process has its number', 'later'],
+  ['its process has ended', undefined],
+])('a record that was left behind is removed, and nobody is signalled: %s', async (_why, other) => {
+  answers = false
+  started = other
+  expect(await stopServer(deps, signal)).toBeUndefined()
+  expect([signals, stored]).toEqual([[], { kind: 'absent' }])
+})
 
 test('ToolHive tells no start time: its server is ended when it answers with its nonce, and left alone otherwise', async () => {
   stored = { kind: 'record', record: base }
