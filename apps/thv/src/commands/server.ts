@@ -13,8 +13,13 @@ export async function serverStartCommand(
   const { record, isNew } = await startServer(await container.serverControl(), target, signal)
   const where = `${printable(record.url)} (PID ${record.pid})`
   output.line(isNew ? `The API server runs at ${where}` : `The API server already runs at ${where}`)
-  const isUsual = target.port !== undefined || target.socket !== undefined || new URL(record.url).port === '8080'
-  if (isNew && !isUsual) output.note('note: port 8080 is taken by another program, so it listens on another one')
+  const isBound = target.port !== undefined || target.socket !== undefined
+  if (isNew && !isBound && new URL(record.url).port !== '8080') {
+    output.note('note: port 8080 is taken by another program, so it listens on another one')
+  }
+  if (!isNew && (isBound || target.host !== undefined || target.withDocument)) {
+    output.note("note: the flags are for a new server; to have them, 'thv server stop' this one first")
+  }
 }
 
 /** `thv server stop`: nothing to do when none runs. */
