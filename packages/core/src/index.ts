@@ -35,6 +35,7 @@ export {
 export { parseGoDuration } from './domain/go-duration.ts'
 export { parseSessionTtl } from './domain/session-ttl.ts'
 export { listenHost, urlHost } from './domain/host.ts'
+export { clientKinds, isClientKind, type ClientKind } from './domain/client.ts'
 export { assertGroupName, defaultGroup, type Group } from './domain/group.ts'
 export { coveredEntries, parseIgnoreFile, type RootEntry } from './domain/ignore-rules.ts'
 export {
@@ -179,6 +180,7 @@ export { createWorkload, runWorkload, type RunInput, type RunWorkloadDeps } from
 export type { RunRequest } from './use-cases/run-request.ts'
 export { loadStartable, restartWorkload, startWorkload, type StartWorkloadDeps } from './use-cases/start-workload.ts'
 export { reapServers, stoppedRecord, stopWorkload, type StopWorkloadDeps } from './use-cases/stop-workload.ts'
+export { listRegisteredClients, type RegisteredClient } from './use-cases/list-clients.ts'
 export { createGroup, deleteGroup, getGroup, listGroups, type DeleteGroupDeps } from './use-cases/manage-groups.ts'
 export { parseServerArgument } from './use-cases/parse-server-argument.ts'
 export { readLogs } from './use-cases/read-logs.ts'
