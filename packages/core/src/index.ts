@@ -35,6 +35,7 @@ export {
 export { parseGoDuration } from './domain/go-duration.ts'
 export { parseSessionTtl } from './domain/session-ttl.ts'
 export { listenHost, urlHost } from './domain/host.ts'
+export { clientKinds, isClientKind, type ClientKind } from './domain/client.ts'
 export { assertGroupName, defaultGroup, type Group } from './domain/group.ts'
 export { coveredEntries, parseIgnoreFile, type RootEntry } from './domain/ignore-rules.ts'
 export {
@@ -182,6 +183,7 @@ export { loadStartable, restartWorkload, startWorkload, type StartWorkloadDeps }
 export { startServer, type StartedServer, type StartServerDeps } from './use-cases/start-server.ts'
 export { stopServer, type StopServerDeps } from './use-cases/stop-server.ts'
 export { reapServers, stoppedRecord, stopWorkload, type StopWorkloadDeps } from './use-cases/stop-workload.ts'
+export { listRegisteredClients, type RegisteredClient } from './use-cases/list-clients.ts'
 export { createGroup, deleteGroup, getGroup, listGroups, type DeleteGroupDeps } from './use-cases/manage-groups.ts'
 export { parseServerArgument } from './use-cases/parse-server-argument.ts'
 export { readLogs } from './use-cases/read-logs.ts'

@@ -15,6 +15,7 @@ export const kindStatuses: Readonly<Record<ErrorKind, number>> = {
 /** Codes with a status of their own, everywhere. */
 export const codeStatuses: Readonly<Partial<Record<ErrorCode, number>>> = {
   'runtime-unsupported': 501,
+  'not-implemented': 501,
   'request-too-large': 413,
 }
 

@@ -15,14 +15,13 @@ export function textParameter(description: string) {
   return read.optional().meta({ description })
 }
 
-/** A query parameter that is a whole number from 0 (or `min`) to `max`. */
-export function numberParameter(description: string, { min = 0, max }: { min?: number; max: number }) {
+/** A query parameter that is a whole number from 1 (or `min`) to `max`. */
+export function countParameter(description: string, { min = 1, max }: { min?: number; max: number }) {
   const error = `is not a whole number from ${min} to ${max}`
   const read = z
-    .stringFormat('whole number', /^\d{1,9}$/, { error })
+    .string()
+    .regex(/^\d{1,16}$/, { error })
     .transform(Number)
     .pipe(z.int({ error }).min(min, { error }).max(max, { error }))
-  return read
-    .optional()
-    .meta({ description, type: 'integer', minimum: min, maximum: max, format: undefined, pattern: undefined })
+  return read.optional().meta({ description, type: 'integer', pattern: undefined })
 }

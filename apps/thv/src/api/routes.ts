@@ -1,8 +1,13 @@
 import type { ApiRoute } from './route.ts'
+import { clientRoutes } from './routes/clients.ts'
 import { documentRoutes } from './routes/document.ts'
 import { groupRoutes } from './routes/groups.ts'
 import { healthRoutes } from './routes/health.ts'
 import { operationRoutes } from './routes/operations.ts'
+import { registryPageRoutes } from './routes/registry-pages.ts'
+import { registryRoutes } from './routes/registry.ts'
+import { secretRoutes } from './routes/secrets.ts'
+import { skillRoutes } from './routes/skills.ts'
 import { versionRoutes } from './routes/version.ts'
 import { workloadActionRoutes } from './routes/workload-actions.ts'
 import { workloadRoutes } from './routes/workloads.ts'
@@ -15,6 +20,11 @@ export const apiRoutes: readonly ApiRoute[] = [
   ...workloadActionRoutes,
   ...groupRoutes,
   ...operationRoutes,
+  ...clientRoutes,
+  ...registryRoutes,
+  ...registryPageRoutes,
+  ...secretRoutes,
+  ...skillRoutes,
 ]
 
 /** What the document tells of: also the document. */

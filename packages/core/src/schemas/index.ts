@@ -1,6 +1,15 @@
+export { clientSelectionSchema, clientStatusesSchema, registerClientSchema, registeredClientsSchema } from './client.ts'
 export { createdGroupSchema, createGroupSchema, groupListSchema, groupSchema } from './group.ts'
 export { operationListSchema, operationSchema } from './operation.ts'
+export {
+  registryErrorSchema,
+  registryListSchema,
+  registryPageSchemas,
+  registrySchema,
+  registryServersSchema,
+} from './registry.ts'
 export { runConfigSchema } from './run-config.ts'
+export { installedSchemas, localBuildsSchema } from './skill.ts'
 export { upgradeChecksSchema, upgradeCheckSchema, upgradeRequestSchema } from './upgrade.ts'
 export { versionSchema } from './version.ts'
 export {

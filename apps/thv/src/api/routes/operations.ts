@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { ThvError } from '@thv/core'
 import { operationListSchema, operationSchema } from '@thv/core/schemas'
 import { apiLimits } from '../api-limits.ts'
-import { numberParameter } from '../query.ts'
+import { countParameter } from '../query.ts'
 import { defineRoute, type ApiRoute } from '../route.ts'
 
 const tag = 'operations'
@@ -25,12 +25,15 @@ export const operationRoutes: readonly ApiRoute[] = [
     tag,
     summary: 'Shows one operation, and may wait for its end',
     query: z.object({
-      wait: numberParameter('Seconds to wait for its end; default 0', { max: apiLimits.operationWaitMs / 1000 }),
+      wait: countParameter('Seconds to wait for its end; default 0, at most 50', {
+        min: 0,
+        max: apiLimits.operationWaitMs / 1000,
+      }),
     }),
     answers: { 200: { description: 'The operation as it stands', schema: operationSchema } },
     errors: [400, 404],
-    handle: async (deps, { params: { id = '' }, query: { wait = 0 }, signal }) => {
-      const enough = AbortSignal.any([signal, AbortSignal.timeout(wait * 1000)])
+    handle: async (deps, { params: { id = '' }, query: { wait = 0 }, signal, closing }) => {
+      const enough = AbortSignal.any([signal, closing, AbortSignal.timeout(wait * 1000)])
       const operation = await deps.operations.wait(id, enough)
       if (operation !== undefined) return { status: 200, json: operation }
       throw new ThvError('operation-not-found', `operation '${id}' not found`, {
