@@ -91,12 +91,14 @@ test('a port that the user names is not exchanged, and the last words of the ser
   expect([launched.length, said]).toEqual([1, ['ended']])
 })
 
-test('whoever is beaten by another start gets the record of that one', async () => {
+test('whoever is beaten by another start gets the record of that one, once its own server has gone', async () => {
+  const seen: string[] = []
   behave = ({ announce, exit }) => {
-    announce(99)
-    exit()
+    if (seen.push('news') === 1) announce(99)
+    else exit()
   }
   expect(await startServer(deps, { withDocument: false }, signal)).toEqual({ record: record(99), isNew: false })
+  expect(seen).toHaveLength(2)
 })
 
 test('nothing is left of a start that is interrupted', async () => {
