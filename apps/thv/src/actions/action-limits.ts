@@ -1,7 +1,7 @@
 /** Maxima of what commands ask of an API server, with their reasons. Milliseconds unless said otherwise. */
 export const actionLimits = {
   /** A look whether the server is there. One that needs longer is left alone: the command does the work itself. */
-  lookMs: 300,
+  lookMs: 1_000,
   /** An answer of a server found by its record, likewise; it only reads files, or begins something. */
   callMs: 2_000,
   /** One question after an operation, in seconds; the next follows at once. */
