@@ -1,9 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
-import { createServer, type RequestListener } from 'node:http'
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { announce, serve, standIn } from './announced-server.ts'
 import { eventually, fixture, isAlive, openWorld, type CommandResult, type World } from './harness.ts'
 
 interface ServerStatus {
@@ -14,7 +14,6 @@ interface ServerStatus {
 }
 
 const alone = { THV_NO_SERVER: '1' }
-const nonce = 'a1'.repeat(16)
 let world: World
 
 beforeEach(async () => {
@@ -97,7 +96,7 @@ describe('a record whose process number belongs to somebody else now', () => {
   })
 
   test('does not end the stranger', async () => {
-    await announce({ url: 'http://127.0.0.1:1', pid: stranger.pid!, thv: { started: 'long ago' } })
+    await announce(world, { url: 'http://127.0.0.1:1', pid: stranger.pid!, thv: { started: 'long ago' } })
     expect(await serverStatus()).toMatchObject({ state: 'stale', pid: stranger.pid })
     expect(await world.ok('server', 'stop')).toBe('No API server runs\n')
     expect(await isAlive(stranger.pid!)).toBe(true)
@@ -105,7 +104,7 @@ describe('a record whose process number belongs to somebody else now', () => {
   }, 30_000)
 
   test('and no start time leaves the stranger alone, and says so', async () => {
-    await announce({ url: 'http://127.0.0.1:1', pid: stranger.pid! })
+    await announce(world, { url: 'http://127.0.0.1:1', pid: stranger.pid! })
     const { code, stderr } = await world.thv('server', 'stop')
     expect([code, stderr]).toEqual([1, expect.stringContaining('[api-server-unverified]')])
     expect(await isAlive(stranger.pid!)).toBe(true)
@@ -142,7 +141,7 @@ describe('commands', () => {
     ]
     for (const question of questions) {
       const answers = [await world.thv(...question), await world.run(question, { environment: alone })]
-      expect(answers[0], question.join(' ')).toEqual(answers[1])
+      expect({ question, ...answers[0] }).toEqual({ question, ...answers[1] })
     }
   }, 120_000)
 
@@ -160,7 +159,7 @@ describe('commands', () => {
   }, 60_000)
 
   test('read from the server', async () => {
-    const asked = await standIn((request, response) => {
+    const asked = await standIn(world, (request, response) => {
       response.end(`{"workloads":[{"name":"${request.url === '/api/v1beta/workloads' ? 'theirs' : 'other'}"}]}`)
     })
     expect(await world.ok('list')).toContain('theirs')
@@ -173,7 +172,11 @@ describe('commands', () => {
   ])(
     'leave a server of another %s alone',
     async (_what, other) => {
-      const asked = await standIn((_request, response) => response.end('{"workloads":[{"name":"theirs"}]}'), other)
+      const asked = await standIn(
+        world,
+        (_request, response) => response.end('{"workloads":[{"name":"theirs"}]}'),
+        other,
+      )
       expect(await world.ok('list')).toBe('No MCP servers found\n')
       expect(asked).toEqual([])
     },
@@ -181,7 +184,7 @@ describe('commands', () => {
   )
 
   test('work alone when the server answers nonsense', async () => {
-    const asked = await standIn((_request, response) => response.writeHead(200).end('<html>'))
+    const asked = await standIn(world, (_request, response) => response.writeHead(200).end('<html>'))
     expect(await world.ok('list')).toBe('No MCP servers found\n')
     expect(asked).toHaveLength(2)
   }, 30_000)
@@ -230,8 +233,9 @@ describe('commands', () => {
       world.run(['restart', 'notes'], { environment: alone }),
       world.thv('stop', 'notes'),
     ])
-    for (const { code, stderr } of mixed)
-      expect(code === 0 || /\[(?:workload-busy|cancelled|server-exited)\]/.test(stderr), stderr).toBe(true)
+    for (const { code, stderr } of mixed) {
+      if (code !== 0) expect(stderr).toMatch(/\[(?:workload-busy|cancelled|server-exited)\]/)
+    }
     await allWhole()
     const removals = await both('rm', 'notes')
     expect(codes(removals)).toContain(0)
@@ -265,7 +269,7 @@ async function allWhole(): Promise<void> {
     for (const file of await readdir(join(world.directory, directory))) {
       if (!file.endsWith('.json')) continue
       const text = await readFile(join(world.directory, directory, file), 'utf8')
-      expect(() => void JSON.parse(text), file).not.toThrow()
+      expect(() => void JSON.parse(text)).not.toThrow()
     }
   }
 }
@@ -274,37 +278,4 @@ async function serverStatus(): Promise<ServerStatus> {
   const { stdout } = await world.thv('server', 'status', '--format', 'json')
   const status: ServerStatus = JSON.parse(stdout)
   return status
-}
-
-/** A server of the test that is announced as the user's; resolves to what it is asked, as it grows. */
-async function standIn(answer: RequestListener, other?: { version?: string; data?: string }): Promise<string[]> {
-  const asked: string[] = []
-  const { port } = await serve((request, response) => {
-    asked.push(`${request.method} ${request.url}`)
-    if (request.url === '/health') response.writeHead(204, { 'X-Toolhive-Nonce': nonce }).end()
-    else answer(request, response)
-  })
-  const own: { version: string } = JSON.parse(await world.ok('version', '--format', 'json'))
-  const data = join(world.directory, 'data/toolhive')
-  const thv = { started: 'x', version: own.version.replace(/^v/, ''), data, ...other }
-  await announce({ url: `http://127.0.0.1:${port}`, pid: process.pid, thv })
-  return asked
-}
-
-async function announce(record: { url: string; pid: number; thv?: object }): Promise<void> {
-  const directory = join(world.directory, 'state/toolhive/server')
-  await mkdir(directory, { recursive: true, mode: 0o700 })
-  const text = JSON.stringify({ nonce, started_at: '2026-08-21T10:26:05Z', ...record })
-  await writeFile(join(directory, 'server.json'), text, { mode: 0o600 })
-}
-
-async function serve(answer: RequestListener): Promise<{ port: number }> {
-  const server = createServer(answer).listen(0, '127.0.0.1')
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  await once(server, 'listening')
-  const address = server.address()
-  return { port: typeof address === 'object' ? (address?.port ?? 0) : 0 }
 }
