@@ -25,6 +25,8 @@ export const limits = {
   serverHealthMs: 5_000,
   /** The guard of a start holds the lock while it asks a server that may hang, twice; several may wait for that. */
   serverLockMs: 30_000,
+  /** Statuses that changed during one look; above that all are looked at together. */
+  statusBurst: 100,
   /** From spawn of the supervisor to `running`: longer than the proxy's own limit, so that its reason arrives. */
   startMs: 75_000,
   /** Polite part of a stop, the reference's `stop --timeout` default. */
