@@ -31,12 +31,18 @@ export function createFileStatusWatch(options: { dataDirectory: string; rescanMs
         watcher ??= watchDirectory(directory, { report, lost: drop })
       }
       attach()
-      const timer = setInterval(() => {
+      const attachAgain = (): void => {
+        if (watcher !== undefined) return
         attach()
-        changed(undefined)
-      }, options.rescanMs ?? stateLimits.statusRescanMs).unref()
+        // What happened in between was not reported.
+        if (watcher !== undefined) changed(undefined)
+      }
+      const timers = [
+        setInterval(attachAgain, stateLimits.watchRetryMs).unref(),
+        setInterval(() => changed(undefined), options.rescanMs ?? stateLimits.statusRescanMs).unref(),
+      ]
       const stop = (): void => {
-        clearInterval(timer)
+        for (const timer of timers) clearInterval(timer)
         drop()
       }
       signal.addEventListener('abort', stop, { once: true })
