@@ -15,6 +15,7 @@ import type {
   ServerRecordStore,
   StartServerDeps,
   StartWorkloadDeps,
+  StatusWatch,
   StopServerDeps,
 } from '@thv/core'
 import { readFile, realpath } from 'node:fs/promises'
@@ -57,6 +58,7 @@ export interface Container {
   groups: () => Promise<GroupStore>
   logs: () => Promise<LogFiles>
   sessions: () => Promise<SessionJournals>
+  statusWatch: () => Promise<StatusWatch>
   ports: () => Promise<PortAllocator>
   installer: (kind: PackageKind) => Promise<PackageInstaller>
   packageCache: () => Promise<PackageCache>
@@ -83,7 +85,7 @@ export function createContainer(environment: Container['environment'] = process.
     return resolveDirectories({ platform: process.platform, home: homeDirectory(), environment })
   })
   const reading = once(async () => buildReading(await adapters(), await directories()))
-  const { logs, groups, sessions } = createFileStores(adapters, directories)
+  const { logs, groups, sessions, statusWatch } = createFileStores(adapters, directories)
   const ports = once(async () => (await adapters()).createPortAllocator())
   const installer = async (kind: PackageKind): Promise<PackageInstaller> => {
     const { createPackageInstaller } = await adapters()
@@ -124,6 +126,7 @@ export function createContainer(environment: Container['environment'] = process.
     workloads,
     logs,
     sessions,
+    statusWatch,
     ports,
     groups,
     installer,
@@ -148,10 +151,13 @@ export function createContainer(environment: Container['environment'] = process.
 function createFileStores(
   adapters: Container['adapters'],
   directories: Container['directories'],
-): Pick<Container, 'logs' | 'groups' | 'sessions'> {
+): Pick<Container, 'logs' | 'groups' | 'sessions' | 'statusWatch'> {
   return {
     logs: once(async () => (await adapters()).createLogFiles({ dataDirectory: (await directories()).data })),
     groups: once(async () => (await adapters()).createFileGroupStore({ stateDirectory: (await directories()).state })),
+    statusWatch: once(async () =>
+      (await adapters()).createFileStatusWatch({ dataDirectory: (await directories()).data }),
+    ),
     sessions: once(async () => (await adapters()).createSessionJournals({ dataDirectory: (await directories()).data })),
   }
 }

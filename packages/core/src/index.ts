@@ -139,6 +139,7 @@ export type {
   ServerRecordStore,
 } from './ports/server-records.ts'
 export type { LaunchedServer, ServerLauncher, ServerTarget } from './ports/server-launcher.ts'
+export type { StatusWatch } from './ports/status-watch.ts'
 export type { SupervisorLauncher } from './ports/supervisor-launcher.ts'
 export type { ImageBuild, ImageStore } from './ports/image-store.ts'
 export type { ContainerTable } from './ports/container-table.ts'
@@ -190,3 +191,4 @@ export { readLogs } from './use-cases/read-logs.ts'
 export { readWorkloadRequest } from './use-cases/read-workload-request.ts'
 export { getWorkloadRequest } from './use-cases/write-workload-request.ts'
 export { selectWorkloads } from './use-cases/select-workloads.ts'
+export { watchWorkloads, type WatchWorkloadsDeps, type WorkloadChange } from './use-cases/watch-workloads.ts'

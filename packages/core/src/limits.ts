@@ -31,6 +31,8 @@ export const limits = {
   serverStopMs: 45_000,
   /** The same for one that answers nobody: there is nothing to wait for but its record. */
   hungServerStopMs: 10_000,
+  /** Statuses that changed during one look; above that all are looked at together. */
+  statusBurst: 100,
   /** From spawn of the supervisor to `running`: longer than the proxy's own limit, so that its reason arrives. */
   startMs: 75_000,
   /** Polite part of a stop, the reference's `stop --timeout` default. */

@@ -24,7 +24,7 @@ export async function logsCommand(context: CommandContext, input: CommandInput):
   const found = flagOption(input, 'follow')
     ? await followFile(path, write, {
         waitForFile: known.has(name),
-        isOver: async () => await isRemoved(context, name),
+        isOver: async (isMissing) => isMissing && (await isRemoved(context, name)),
         signal: context.signal,
       })
     : await printFile(path, write)

@@ -1,8 +1,8 @@
 import { ThvError, type Operation } from '@thv/core'
 import { afterEach, expect, it } from 'vitest'
-import type { ApiDeps } from '../api-deps.ts'
 import { apiLimits } from '../api-limits.ts'
-import { Operations } from '../operations.ts'
+import { createTestDeps } from '../fixtures/api-deps.ts'
+import type { Operations } from '../operations.ts'
 import { createApiServer, type ApiServer } from '../server.ts'
 import { operationRoutes } from './operations.ts'
 
@@ -12,13 +12,9 @@ afterEach(async () => {
   await Promise.all(servers.splice(0).map(async (server) => await server.close()))
 })
 
-const unused = async (): Promise<never> => await Promise.reject(new Error('not used here'))
-
 async function serve(): Promise<{ operations: Operations; get: (path: string) => Promise<Answer> }> {
-  const log: ApiDeps['log'] = () => {}
-  const operations = new Operations(log)
-  const rest = { document: () => ({}), findTrouble: unused, reading: unused, workloads: unused, logs: unused }
-  const deps: ApiDeps = { version: 'dev', nonce: 'n', operations, log, ...rest }
+  const deps = createTestDeps()
+  const { operations } = deps
   const server = createApiServer({ targets: [{ host: '127.0.0.1', port: 0 }], routes: operationRoutes, deps })
   servers.push(server)
   const [url = ''] = await server.start()

@@ -6,14 +6,12 @@ import {
   forEachWorkload,
   getWorkload,
   limits,
-  readLogs,
   refuseUpgrade,
   requireGroup,
   restartWorkload,
   selectWorkloads,
   stopWorkload,
   throwFailures,
-  type LogKind,
 } from '@thv/core'
 import { bulkSchema, upgradeChecksSchema, upgradeCheckSchema, upgradeRequestSchema } from '@thv/core/schemas'
 import { z } from 'zod'
@@ -27,7 +25,7 @@ const workloads = '/api/v1beta/workloads'
 const actions = ['stop', 'restart', 'delete'] as const
 type Action = (typeof actions)[number]
 
-/** What goes on behind its answer, and what is read of one workload: spec/local 5.3. */
+/** What goes on behind its answer, and what a registry has newer: spec/local 5.3. */
 export const workloadActionRoutes: readonly ApiRoute[] = [
   ...actions.map((action) =>
     defineRoute({
@@ -66,8 +64,6 @@ export const workloadActionRoutes: readonly ApiRoute[] = [
     errors: [400, 404],
     handle: async (deps, { params: { name = '' } }) => await beginOne(deps, 'delete', name),
   }),
-  logRoute('logs', 'server', 'Shows the last lines that the server of a workload has written'),
-  logRoute('proxy-logs', 'proxy', 'Shows the last lines that the proxy of a workload has written'),
   defineRoute({
     method: 'GET',
     path: `${workloads}/upgrade-check`,
@@ -109,21 +105,6 @@ export const workloadActionRoutes: readonly ApiRoute[] = [
     handle: async (deps, { params: { name = '' } }) => await refuseUpgrade(await deps.reading(), name),
   }),
 ]
-
-function logRoute(segment: string, which: LogKind, summary: string): ApiRoute {
-  return defineRoute({
-    method: 'GET',
-    path: `${workloads}/{name}/${segment}`,
-    tag,
-    summary,
-    answers: { 200: { description: 'The lines', schema: z.string(), contentType: 'text/plain' } },
-    errors: [400, 404],
-    handle: async (deps, { params: { name = '' } }) => {
-      const logs = await deps.logs()
-      return { status: 200, text: await readLogs({ ...(await deps.reading()), logs }, name, which) }
-    },
-  })
-}
 
 async function beginOne(deps: ApiDeps, action: Action, name: string): Promise<ApiAnswer> {
   assertWorkloadName(name)

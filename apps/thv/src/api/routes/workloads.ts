@@ -12,6 +12,7 @@ import {
   requireGroup,
   startWorkload,
   type RunConfig,
+  type Workload,
 } from '@thv/core'
 import {
   createdWorkloadSchema,
@@ -22,12 +23,15 @@ import {
   workloadStatusSchema,
 } from '@thv/core/schemas'
 import type { ApiDeps } from '../api-deps.ts'
+import { apiLimits } from '../api-limits.ts'
 import { operationHeader } from '../openapi.ts'
-import { flagParameter, textParameter } from '../query.ts'
+import { countParameter, flagParameter, textParameter } from '../query.ts'
 import { defineRoute, type ApiAnswer, type ApiRoute } from '../route.ts'
 
 const tag = 'workloads'
 const workloads = '/api/v1beta/workloads'
+/** Tells where the next page begins. */
+const nextHeader = 'X-Thv-Next'
 
 /** Workloads as they are, and changes of one: spec/local 5.3. */
 export const workloadRoutes: readonly ApiRoute[] = [
@@ -39,17 +43,29 @@ export const workloadRoutes: readonly ApiRoute[] = [
     query: z.object({
       all: flagParameter('Whether stopped ones are listed too; default false'),
       group: textParameter('Only the workloads of this group'),
+      limit: countParameter(`How many at most, up to ${apiLimits.pageSize}; default all`, { max: apiLimits.pageSize }),
+      after: textParameter('Only those whose names come after this one'),
     }),
-    answers: { 200: { description: 'The workloads', schema: workloadListSchema } },
+    answers: {
+      200: {
+        description: 'The workloads, sorted by name',
+        schema: workloadListSchema,
+        headers: {
+          [nextHeader]: 'With a limit: what to send as `after` for the following ones; absent when there are none',
+        },
+      },
+    },
     errors: [400, 404],
-    handle: async (deps, { query: { all = false, group } }) => {
+    handle: async (deps, { query: { all = false, group, limit, after } }) => {
       if (group !== undefined) await requireGroup((await deps.workloads()).groups, group)
       const filter = { all, ...(group === undefined ? {} : { group }) }
       const listing = await listWorkloads(await deps.reading(), filter)
       for (const { file, reason } of listing.problems) deps.log('warn', 'a file was passed over', { file, reason })
       const passedOver = listing.problems.length
-      const headers = passedOver === 0 ? {} : { 'X-Thv-Passed-Over': String(passedOver) }
-      return { status: 200, json: { workloads: listing.workloads }, headers }
+      const page = pageOf(listing.workloads, { limit, after })
+      return passedOver === 0
+        ? page
+        : { ...page, headers: { ...page.headers, 'X-Thv-Passed-Over': String(passedOver) } }
     },
   }),
   defineRoute({
@@ -112,6 +128,20 @@ export const workloadRoutes: readonly ApiRoute[] = [
     },
   }),
 ]
+
+function pageOf(
+  workloads: readonly Workload[],
+  { limit = workloads.length, after }: { limit?: number | undefined; after?: string | undefined },
+): ApiAnswer {
+  const rest = after === undefined ? workloads : workloads.filter(({ name }) => name > after)
+  const page = rest.slice(0, limit)
+  const last = rest.length > page.length ? page.at(-1) : undefined
+  return {
+    status: 200,
+    json: { workloads: page },
+    ...(last === undefined ? {} : { headers: { [nextHeader]: last.name } }),
+  }
+}
 
 type WorkloadRequest = ReturnType<typeof readWorkloadRequest>
 
