@@ -4,6 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { cpus, loadavg } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { runApiSection } from './api-section.mjs'
 import { runCommandSection } from './command-section.mjs'
 import { runDataPlaneSection } from './data-plane-section.mjs'
 import { runLoadSection } from './load-section.mjs'
@@ -18,10 +19,11 @@ const SECTIONS = {
   load: runLoad,
   start: runStartSection,
   command: runCommandSection,
+  api: runApiSection,
   'data-plane': runDataPlane,
   soak: runSoakSection,
 }
-// The other two take long and are asked for by name.
+// The others take long, or are of interest by themselves, and are asked for by name.
 const DEFAULT_SECTIONS = ['load', 'start', 'command']
 // Past this something hangs that has no deadline of its own; the bench then ends rather than the patience of its user.
 const TOTAL_TIMEOUT_MS = 60 * 60_000

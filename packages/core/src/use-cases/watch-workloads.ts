@@ -69,7 +69,7 @@ async function lookAtAll(deps: WatchWorkloadsDeps, watch: WorkloadWatch, signal:
   const { workloads } = await listWorkloads(deps, { all: true })
   if (signal.aborted) return
   const names = new Set(workloads.map(({ name }) => name))
-  for (const name of [...watch.known.keys()]) if (!names.has(name)) tell(watch, name, undefined)
+  for (const name of watch.known.keys()) if (!names.has(name)) tell(watch, name, undefined)
   for (const workload of workloads) tell(watch, workload.name, workload)
   watch.looked()
 }
