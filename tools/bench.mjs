@@ -1,5 +1,5 @@
-// `npm run bench -- [--quick] [--only load,start,command,data-plane,soak] [--minutes 10] [--no-build]`: thv beside its
-// peers, in one run. The last two sections run only when they are named; --minutes is the length of the soak.
+// `npm run bench -- [--quick] [--only load,start,command,data-plane,soak,memory] [--minutes 10] [--no-build]`: thv beside its
+// peers, in one run. The last three sections run only when they are named; --minutes is the length of the soak.
 
 import { existsSync } from 'node:fs'
 import { runBench } from '../test/bench/bench.mjs'

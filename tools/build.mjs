@@ -68,7 +68,8 @@ function entriesOf(app) {
   }
 }
 
-async function bundle(input, directory, { app, sourcemap }) {
+/** Bundles entries (`{ name: path }`) into `directory`; resolves the files that were written, and which starts what. */
+export async function bundle(input, directory, { app = thv, sourcemap = false } = {}) {
   // Not at the top: prepare imports this file before rolldown is installed.
   const { rolldown } = await import('rolldown')
   const bundler = await rolldown({

@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util'
 import { runCommandSection } from './command-section.mjs'
 import { runDataPlaneSection } from './data-plane-section.mjs'
 import { runLoadSection } from './load-section.mjs'
+import { runMemorySection } from './memory-section.mjs'
 import { CACHE_DIRECTORY, PACKAGES, installPackage } from './packages.mjs'
 import { cleanUpNow } from './processes.mjs'
 import { runSoakSection } from './soak-section.mjs'
@@ -20,8 +21,9 @@ const SECTIONS = {
   command: runCommandSection,
   'data-plane': runDataPlane,
   soak: runSoakSection,
+  memory: runMemorySection,
 }
-// The other two take long and are asked for by name.
+// The others take long and are asked for by name.
 const DEFAULT_SECTIONS = ['load', 'start', 'command']
 // Past this something hangs that has no deadline of its own; the bench then ends rather than the patience of its user.
 const TOTAL_TIMEOUT_MS = 60 * 60_000
