@@ -207,7 +207,11 @@ function summarize(rows) {
   const hosted = rows.filter(({ kind, form }) => kind === KINDS[0].kind && form === 'one process')
   const [first, last] = [hosted.at(0), hosted.at(-1)]
   const goals = [
-    goalOf({ goal: `one process, first workload: RSS <= ${GOAL_FIRST_MB} MB`, value: first.all.rssMb, GOAL: GOAL_FIRST_MB }),
+    goalOf({
+      goal: `one process, first workload: RSS <= ${GOAL_FIRST_MB} MB`,
+      value: first.all.rssMb,
+      GOAL: GOAL_FIRST_MB,
+    }),
     goalOf({
       goal: `one process, each further of ${last.count}: RSS <= ${GOAL_FURTHER_MB} MB`,
       value: further(last, 'rssMb'),
