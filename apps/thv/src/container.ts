@@ -19,7 +19,7 @@ import { createEngineAccess, type EngineAccess } from './engine-access.ts'
 import { homeDirectory } from './home-directory.ts'
 import { prepareLogDirectory } from './prepare-log-directory.ts'
 import { resolveCommand } from './resolve-command.ts'
-import { selfCommand } from './self-command.ts'
+import { supervisorCommand } from './self-command.ts'
 import type { Supervision, SupervisionOptions } from './supervision.ts'
 import { createUserFiles, type UserFiles } from './user-files.ts'
 import { writeUserFile } from './write-user-file.ts'
@@ -93,7 +93,7 @@ export function createContainer(environment: Container['environment'] = process.
       planConfinement: await container.confinementPlanner((message) => process.stderr.write(`warning: ${message}\n`)),
       commands: { resolve: async (typed) => await resolveCommand(await adapters(), environment, typed) },
       launcher: createDetachedSupervisorLauncher({
-        command: selfCommand,
+        command: supervisorCommand,
         environment,
         logPath: (name) => logFiles.proxyLog(name),
       }),
