@@ -186,25 +186,21 @@ function summarize(rows) {
       ),
     ),
   )
-  const hosted = rows.filter(({ kind, form }) => kind === KINDS[0].kind && form === 'one process')
-  const [first, last] = [hosted.at(0), hosted.at(-1)]
-  const goals = [
-    goalOf({
-      goal: `one process, first workload: RSS <= ${GOAL_FIRST_MB} MB`,
-      value: first.all.rssMb,
-      limitMb: GOAL_FIRST_MB,
-    }),
-    goalOf({
-      goal: `one process, each further of ${last.count}: RSS <= ${GOAL_FURTHER_MB} MB`,
-      value: further(last, 'rssMb'),
-      limitMb: GOAL_FURTHER_MB,
-    }),
-  ]
+  const goals = KINDS.flatMap(({ kind }) => {
+    const hosted = rows.filter((row) => row.kind === kind && row.form === 'one process')
+    const [first, last] = [hosted.at(0), hosted.at(-1)]
+    const what = `one process, ${kind}`
+    return [
+      judge(`${what}, first workload: RSS`, { value: first.all.rssMb, limitMb: GOAL_FIRST_MB }),
+      judge(`${what}, each further of ${last.count}: RSS`, { value: further(last, 'rssMb'), limitMb: GOAL_FURTHER_MB }),
+    ]
+  })
   return { title: 'Memory of idle workloads', table, goals, notes: [parts, NOTE], data: { rows } }
 }
 
-function goalOf({ goal, value, limitMb }) {
-  return judgeGoal({ goal, value, text: `${format(value, 1)} MB`, isMet: (figure) => figure <= limitMb })
+function judge(what, { value, limitMb }) {
+  const text = `${format(value, 1)} MB`
+  return judgeGoal({ goal: `${what} <= ${limitMb} MB`, value, text, isMet: (figure) => figure <= limitMb })
 }
 
 const NOTE =
