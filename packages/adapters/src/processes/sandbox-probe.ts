@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { messageOf } from '@thv/core'
 import { bubblewrapArguments, networkArguments, type User } from './bubblewrap.ts'
+import { filterDescriptor, keyringFilter } from './keyring-filter.ts'
 import { processLimits } from './process-limits.ts'
 
 const execute = promisify(execFile)
@@ -33,11 +34,20 @@ export async function probeSandbox(options: { platform?: string; bubblewrap?: st
   })
   try {
     const outer = networkArguments(user, [...withoutPowers, bubblewrap, ...inner])
-    await execute(bubblewrap, outer, { timeout: processLimits.sandboxProbeMs, env: {} })
+    const filtered = ['-c', filterScript, octal(keyringFilter()), bubblewrap, ...outer]
+    await execute('/bin/sh', filtered, { timeout: processLimits.sandboxProbeMs, env: {} })
     return { works: true, bubblewrap }
   } catch (error) {
     return { works: false, ...explain(error) }
   }
+}
+
+/** Gives a command the filter without a file. Arguments: the filter in octal numbers, then the command. */
+const filterScript = `command -v "$1" >/dev/null || exit 127
+printf %b "$0" | "$@" ${filterDescriptor}<&0 </dev/null`
+
+function octal(bytes: Buffer): string {
+  return [...bytes].map((byte) => `\\0${byte.toString(8)}`).join('')
 }
 
 /** Whoever runs this process. */
@@ -49,7 +59,7 @@ export function currentUser(): User {
 export const withoutPowers = ['/usr/bin/setpriv', '--ambient-caps=-all', '--inh-caps=-all', '--'] as const
 
 function explain(error: unknown): { reason: string; hint: string } {
-  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
+  if (error instanceof Error && 'code' in error && error.code === 127) {
     const hint = "install the package 'bubblewrap', for example with 'apt-get install bubblewrap'"
     return { reason: 'bubblewrap is not installed', hint }
   }

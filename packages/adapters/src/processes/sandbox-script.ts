@@ -1,3 +1,4 @@
+import { filterDescriptor } from './keyring-filter.ts'
 import { markerVariable } from './marker.ts'
 import { processLimits } from './process-limits.ts'
 
@@ -31,15 +32,18 @@ unset node script order
 exec "$@"
 `
 
-/** Joins control groups before anything runs. Arguments: their number, their directories, then the command. */
+/**
+ * Joins control groups before anything runs, and opens the filter for bubblewrap. Arguments:
+ * the filter, the number of groups, their directories, then the command.
+ */
 export const joinScript = `
-count=$1
-shift
+filter=$1 count=$2
+shift 2
 while [ $count -gt 0 ]; do
   echo $$ > "$1/cgroup.procs" || exit 1
   shift
   count=$((count - 1))
 done
 unset count
-exec "$@"
+exec "$@" ${filterDescriptor}<"$filter"
 `

@@ -59,7 +59,8 @@ export async function confineInSandbox(
         ? inner
         : [bubblewrap, ...networkArguments(user, [...shell(forwardScript), ...forwarder, ...withoutPowers, ...inner])]
     const { directories } = groups
-    const [executable, ...args] = [...shell(joinScript), String(directories.length), ...directories, ...whole]
+    const joined = [...shell(joinScript), directory.keyringFilter, String(directories.length), ...directories]
+    const [executable, ...args] = [...joined, ...whole]
     return {
       command: [executable ?? '', ...args],
       environment: environmentOf(spec, forwarder !== undefined),
