@@ -8,15 +8,38 @@ const { sandboxMemoryBytes, sandboxProcesses } = processLimits
  * The last step inside the sandbox: limits, then the server. The number of processes is
  * counted per user namespace, so it must be set in here; shells differ in its letter. It
  * does not bind root, for whom control groups do it. Variables that shells and
- * bubblewrap add by themselves are taken away again.
+ * bubblewrap add by themselves are taken away again, and those that were renamed by
+ * {@link carryEnvironment} get their names back.
  */
-export const limitScript = `
+export function limitScript(environment: Readonly<Record<string, string>>): string {
+  const carried = Object.keys(environment).filter((name) => isObeyed(name))
+  return `
 ulimit -c 0 2>/dev/null
 ulimit -d ${sandboxMemoryBytes / 1024} 2>/dev/null
 ulimit -u ${sandboxProcesses} 2>/dev/null || ulimit -p ${sandboxProcesses} 2>/dev/null
 unset PWD OLDPWD SHLVL
+${carried.map((name) => `export ${name}="$${carriedName(name)}"; unset ${carriedName(name)}`).join('\n')}
 exec "$@"
 `
+}
+
+/**
+ * The environment for all that runs outside before the server does. Variables that a loader
+ * or a shell obeys have other names there, until {@link limitScript}: a server could write
+ * to a directory that one of them names, and its next start would run that outside.
+ */
+export function carryEnvironment(environment: Readonly<Record<string, string>>): Record<string, string> {
+  const renamed = Object.entries(environment).map(([name, value]) => [isObeyed(name) ? carriedName(name) : name, value])
+  return { ...Object.fromEntries(renamed), PATH: '/usr/bin:/bin:/usr/sbin:/sbin' }
+}
+
+function isObeyed(name: string): boolean {
+  return /^(?:PATH|LD_\w+|GCONV_PATH|ENV|BASH_ENV|PS4)$/.test(name)
+}
+
+function carriedName(name: string): string {
+  return `server_${name}`
+}
 
 /**
  * Between the network and the sandbox of a server: the forwarder first, in a session of

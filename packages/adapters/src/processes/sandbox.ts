@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises'
+import { realpath, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { ThvError, type Confinement, type DeploySpec, type Isolation } from '@thv/core'
 import { openForwardedNetwork, proxyEnvironment, type NetworkOpeners } from '../forwarded-network.ts'
@@ -8,7 +8,7 @@ import { findProgramPaths, installationOf } from './program-paths.ts'
 import { createSandboxDirectory, type SandboxDirectory } from './sandbox-directory.ts'
 import { isSystemPath } from './sandbox-layout.ts'
 import { currentUser, withoutPowers } from './sandbox-probe.ts'
-import { forwardScript, joinScript, limitScript } from './sandbox-script.ts'
+import { carryEnvironment, forwardScript, joinScript, limitScript } from './sandbox-script.ts'
 
 /** How the sandbox is wired. */
 export interface SandboxOptions extends NetworkOpeners {
@@ -63,7 +63,7 @@ export async function confineInSandbox(
     const [executable, ...args] = [...joined, ...whole]
     return {
       command: [executable ?? '', ...args],
-      environment: environmentOf(spec, forwarder !== undefined),
+      environment: carryEnvironment(environmentOf(spec, forwarder !== undefined)),
       isolation: 'sandbox',
       depth: forwarder === undefined ? 2 : 3,
       release,
@@ -107,7 +107,7 @@ async function planOf(
       ? await findProgramPaths({ command, workingDirectory, home })
       : [...programPaths, ...(await installationOf(command[0], home))]
   return {
-    command: [...shell(limitScript), ...command],
+    command: [...shell(limitScript(environment)), ...command],
     workingDirectory,
     user: currentUser(),
     // A home that holds the system cannot be emptied.
@@ -146,12 +146,16 @@ function environmentOf({ environment, confinement, listen }: DeploySpec, isForwa
   return { ...own, ...proxyEnvironment(listen?.port) }
 }
 
+/** Asked at every start: a server that may write above a volume can put a link in its place. */
 async function assertMountable({ mounts }: Confinement): Promise<void> {
   for (const { source } of mounts) {
-    if ((await stat(source).catch(() => undefined)) !== undefined) continue
-    // Tools match on this sentence: spec/local 3.7.
-    throw new ThvError('mount-invalid', `volume source path does not exist: ${source}`, {
-      hint: 'create it, or take the volume out',
-    })
+    const real = await realpath(source).catch(() => undefined)
+    if (real === source) continue
+    // Tools match on the first sentence: spec/local 3.7.
+    const [what, hint] =
+      real === undefined
+        ? [`volume source path does not exist: ${source}`, 'create it, or take the volume out']
+        : [`${source} was replaced by a link to ${real} since the workload started`, 'stop it and look who did that']
+    throw new ThvError('mount-invalid', what, { hint })
   }
 }
