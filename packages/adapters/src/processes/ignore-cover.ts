@@ -56,7 +56,8 @@ interface SeenEntry {
 }
 
 async function entriesOf(source: string): Promise<SeenEntry[]> {
-  const entries = (await readdir(source, { withFileTypes: true }).catch((error: unknown) => absent(source, error))) ?? []
+  const entries =
+    (await readdir(source, { withFileTypes: true }).catch((error: unknown) => absent(source, error))) ?? []
   const seen = await Promise.all(entries.map(async (entry) => await seenEntry(source, entry)))
   return seen.filter((entry) => entry !== undefined)
 }

@@ -150,12 +150,9 @@ describe('mounts', () => {
   it.each([
     ...['', '/a', '/a:', ':/b', '/a:b', '/a:/b:rx', '/a:/b:ro:x', '/a:/', '/a:/b/../../etc', '/a\0:/b'],
     ...['/a:/.', '/a://', '/a:/./proc', '/a://sys/x', '/a:/././'],
-  ])(
-    'the volume %j is refused',
-    (text) => {
-      expect(thrown(() => parseVolume(text)).code).toBe('mount-invalid')
-    },
-  )
+  ])('the volume %j is refused', (text) => {
+    expect(thrown(() => parseVolume(text)).code).toBe('mount-invalid')
+  })
 })
 
 describe('.thvignore', () => {
