@@ -204,6 +204,8 @@ describe('an egress proxy', () => {
     await asked
     socket.destroy()
     await once(socket, 'close')
+    // By the time of another answer the proxy has heard of it.
+    await tunnelTo('.:1')
     events.emit('found')
     await gone
   })

@@ -1,5 +1,4 @@
 import { stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import { ThvError, type Confinement, type DeploySpec } from '@thv/core'
 import { withNodePermissions } from './node-permissions.ts'
 import { findProgramPaths } from './program-paths.ts'
@@ -62,13 +61,13 @@ async function underNode(
   const { programPaths } = confinement
   const { home } = options
   const paths = programPaths === 'discover' ? await findProgramPaths({ command, workingDirectory, home }) : programPaths
-  const places = await Promise.all(paths.map(async (path) => ((await stat(path)).isDirectory() ? path : dirname(path))))
+  const parts = paths.map(async (path) => ({ path, isDirectory: (await stat(path)).isDirectory() }))
   const own = await createSandboxDirectory(options.temporaryDirectory)
   const permitted = withNodePermissions({
     command,
     nodeVersion: process.version,
     confinement,
-    directories: places,
+    programPaths: await Promise.all(parts),
     temporaryDirectory: own.path,
   })
   if (permitted === undefined) {
