@@ -100,7 +100,6 @@ async function tunnel(
     // The target decides; a Host that says something else is an attempt to confuse somebody.
     if (host !== undefined && !sameAuthority(host, target, 443)) throw new BadRequest('Host and target differ')
     const remote = await dialOf(target)
-    if (socket.destroyed) return void remote.destroy()
     socket.write('HTTP/1.1 200 Connection Established\r\n\r\n')
     if (head.length > 0) remote.write(head)
     joinSockets(socket, remote)

@@ -26,7 +26,13 @@ it.each([
   ['v24.0.0', '--permission'],
 ])('Node %s is asked with %s', (nodeVersion, flag) => {
   const command = ['/usr/bin/node', 'a.js'] as const
-  const plan = { command, nodeVersion, confinement, programPaths: [{ path: '/a', isDirectory: true }], temporaryDirectory: '/tmp/x' }
+  const plan = {
+    command,
+    nodeVersion,
+    confinement,
+    programPaths: [{ path: '/a', isDirectory: true }],
+    temporaryDirectory: '/tmp/x',
+  }
   expect(withNodePermissions(plan)?.[1]).toBe(flag)
 })
 
@@ -53,7 +59,12 @@ console.log(JSON.stringify([
   )
   await writeFile(`${script}.other`, 'beside it')
   const temporaryDirectory = join(directory, 'own')
-  const plan = { nodeVersion: process.version, programPaths: [{ path: script, isDirectory: false }], temporaryDirectory, confinement }
+  const plan = {
+    nodeVersion: process.version,
+    programPaths: [{ path: script, isDirectory: false }],
+    temporaryDirectory,
+    confinement,
+  }
   const [file, ...args] = withNodePermissions({ ...plan, command: [process.execPath, script] })!
   const { stdout } = await execute(file, args)
   expect(JSON.parse(stdout)).toEqual([true, 'ERR_ACCESS_DENIED', 'ERR_ACCESS_DENIED'])

@@ -4,7 +4,7 @@ import { ThvError, type Confinement, type DeploySpec, type Isolation } from '@th
 import { openForwardedNetwork, proxyEnvironment, type NetworkOpeners } from '../forwarded-network.ts'
 import { bubblewrapArguments, networkArguments } from './bubblewrap.ts'
 import { createControlGroups } from './control-groups.ts'
-import { findProgramPaths, installationOf } from './program-paths.ts'
+import { findProgramPaths, installationOf, isBroad } from './program-paths.ts'
 import { createSandboxDirectory, type SandboxDirectory } from './sandbox-directory.ts'
 import { isSystemPath } from './sandbox-layout.ts'
 import { currentUser, withoutPowers } from './sandbox-probe.ts'
@@ -115,7 +115,7 @@ async function planOf(
     programPaths: [
       ...program,
       ...(await installationOf(options.forwarder.node, home)),
-      ...(await certificatesOf(environment)),
+      ...(await certificatesOf(environment, home)),
     ],
     mounts,
     covered,
@@ -134,10 +134,15 @@ const certificateVariables = [
   'CURL_CA_BUNDLE',
 ]
 
-async function certificatesOf(environment: Readonly<Record<string, string>>): Promise<string[]> {
+/** Files, and directories that hold nothing else: such a variable may come from anywhere, and names anything. */
+async function certificatesOf(environment: Readonly<Record<string, string>>, home: string): Promise<string[]> {
   const paths = certificateVariables.flatMap((name) => environment[name] ?? []).filter((path) => path.startsWith('/'))
-  const there = await Promise.all(paths.map(async (path) => (await stat(path).catch(() => undefined)) !== undefined))
-  return paths.filter((_path, index) => there[index])
+  const usable = paths.map(async (path) => {
+    const found = await stat(path).catch(() => undefined)
+    return found?.isFile() === true || (found?.isDirectory() === true && !(await isBroad(path, home)))
+  })
+  const verdicts = await Promise.all(usable)
+  return paths.filter((_path, index) => verdicts[index])
 }
 
 function environmentOf({ environment, confinement, listen }: DeploySpec, isForwarded: boolean): Record<string, string> {
