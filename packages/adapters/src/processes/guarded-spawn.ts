@@ -66,18 +66,24 @@ function spawnShell(request: SpawnRequest, marker: string): ChildProcessWithoutN
       inherited.includes(index + 3) ? nothing : ('ignore' as const),
     )
     const args = ['-c', serverScript(request.environment), 'server', ...request.command]
-    const child: ChildProcess = spawn('/bin/sh', args, {
+    const child = spawn('/bin/sh', args, {
       // A session of its own: the pid is also the number of the group.
       detached: true,
       cwd: request.workingDirectory,
       env: { ...request.environment, [markerVariable]: marker },
       stdio: ['pipe', 'pipe', 'pipe', ...more],
     })
-    // The types know no list that is longer than three.
-    return child as ChildProcessWithoutNullStreams
+    if (isPiped(child)) return child
+    // Node makes no pipes when there is no descriptor left for them, and tells why by an event.
+    child.on('error', () => {})
+    throw new ThvError('server-exited', 'the server cannot be started: too many files are open')
   } finally {
     closeSync(nothing)
   }
+}
+
+function isPiped(child: ChildProcess): child is ChildProcessWithoutNullStreams {
+  return Boolean(child.stdin) && Boolean(child.stdout) && Boolean(child.stderr)
 }
 
 /** Windows: libuv puts children into a job that ends with us; grandchildren may leave it. */

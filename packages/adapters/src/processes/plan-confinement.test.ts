@@ -148,8 +148,8 @@ describe('ignore files', () => {
   })
 
   it.each([
-    ['a directory', async (path: string) => void (await mkdir(path))],
-    ['a pipe', async (path: string) => void spawnSync('mkfifo', [path])],
+    ['a directory', async (path: string) => await mkdir(path)],
+    ['a pipe', async (path: string) => spawnSync('mkfifo', [path])],
     ['longer than anybody writes', async (path: string) => await writeFile(path, 'x\n'.repeat(200_000))],
     ['in another encoding', async (path: string) => await writeFile(path, Buffer.from('.env\n', 'utf16le'))],
   ])('that are %s let nothing start', async (_what, make) => {

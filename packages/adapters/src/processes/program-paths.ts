@@ -79,10 +79,8 @@ function isBroadPath(directory: string, homes: readonly string[]): boolean {
 }
 
 const parentsOfHomes = ['/home', '/var/home', '/Users']
-const shared = [
-  ...['/', '/boot', '/etc', '/home', '/media', '/mnt', '/root', '/srv', '/tmp', '/Users', '/Volumes'],
-  ...['/var', '/var/home', '/var/lib', '/var/log', '/var/tmp'],
-]
+const shared =
+  '/ /boot /etc /home /media /mnt /root /srv /tmp /Users /Volumes /var /var/home /var/lib /var/log /var/tmp'.split(' ')
 /** Of the kernel, or full of sockets. */
 const kernels = ['/dev', '/proc', '/run', '/sys', '/var/run']
 
