@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { messageOf } from '@thv/core'
 import { bubblewrapArguments, networkArguments, type User } from './bubblewrap.ts'
 import { filterDescriptor, keyringFilter } from './keyring-filter.ts'
 import { processLimits } from './process-limits.ts'
@@ -59,12 +58,14 @@ export function currentUser(): User {
 export const withoutPowers = ['/usr/bin/setpriv', '--ambient-caps=-all', '--inh-caps=-all', '--'] as const
 
 function explain(error: unknown): { reason: string; hint: string } {
-  if (error instanceof Error && 'code' in error && error.code === 127) {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  if (code === 127) {
     const hint = "install the package 'bubblewrap', for example with 'apt-get install bubblewrap'"
     return { reason: 'bubblewrap is not installed', hint }
   }
-  const said = error instanceof Error && 'stderr' in error ? String(error.stderr).trim().split('\n')[0] : undefined
-  const why = said === undefined || said === '' ? messageOf(error).slice(0, 200) : said
+  // Not the error's message, which repeats the command line.
+  const [said = ''] = (error instanceof Error && 'stderr' in error ? String(error.stderr) : '').trim().split('\n')
+  const silent = typeof code === 'number' ? `it ends with code ${code} and no word` : 'it does not answer'
   const hint = 'allow unprivileged user namespaces on this machine (sysctl, AppArmor, or the settings of the container)'
-  return { reason: `bubblewrap does not work here: ${why ?? ''}`, hint }
+  return { reason: `bubblewrap does not work here: ${said === '' ? silent : said.slice(0, 200)}`, hint }
 }
