@@ -1,7 +1,9 @@
 import { execFile } from 'node:child_process'
+import { access } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { messageOf } from '@thv/core'
-import { bubblewrapArguments, networkArguments, type User } from './bubblewrap.ts'
+import { bubblewrapArguments, type User } from './bubblewrap.ts'
+import { openOwnNetwork, type OwnNetwork } from './own-network.ts'
 import { processLimits } from './process-limits.ts'
 
 const execute = promisify(execFile)
@@ -9,12 +11,15 @@ const execute = promisify(execFile)
 /** Whether servers can be sandboxed here, and if not, why. */
 export type SandboxSupport = { works: true; bubblewrap: string } | { works: false; reason: string; hint: string }
 
+/** Where distributions put it. */
+export const bubblewrapPath = '/usr/bin/bwrap'
+
 /**
  * Starts bubblewrap once, with everything a server would get: a kernel or a security
  * module may forbid what an installed program promises. Never rejects.
  */
 export async function probeSandbox(options: { platform?: string; bubblewrap?: string } = {}): Promise<SandboxSupport> {
-  const bubblewrap = options.bubblewrap ?? '/usr/bin/bwrap'
+  const bubblewrap = options.bubblewrap ?? bubblewrapPath
   const { platform = process.platform } = options
   if (platform !== 'linux') {
     return { works: false, reason: `there is no sandbox for ${platform} yet`, hint: 'run only servers you trust' }
@@ -31,12 +36,17 @@ export async function probeSandbox(options: { platform?: string; bubblewrap?: st
     empty: { file: '/dev/null', directory: '/' },
     network: 'own',
   })
+  let network: OwnNetwork | undefined
   try {
-    const outer = networkArguments(user, [...withoutPowers, bubblewrap, ...inner])
-    await execute(bubblewrap, outer, { timeout: processLimits.sandboxProbeMs, env: {} })
+    await access(bubblewrap)
+    network = await openOwnNetwork({ bubblewrap, user, holder: ['/bin/cat'] })
+    const [executable = '', ...args] = network.enter([bubblewrap, ...inner])
+    await execute(executable, args, { timeout: processLimits.sandboxProbeMs, env: {} })
     return { works: true, bubblewrap }
   } catch (error) {
     return { works: false, ...explain(error) }
+  } finally {
+    await network?.close()
   }
 }
 
@@ -44,9 +54,6 @@ export async function probeSandbox(options: { platform?: string; bubblewrap?: st
 export function currentUser(): User {
   return { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
 }
-
-/** Bubblewrap refuses to start with powers it did not ask for. */
-export const withoutPowers = ['/usr/bin/setpriv', '--ambient-caps=-all', '--inh-caps=-all', '--'] as const
 
 function explain(error: unknown): { reason: string; hint: string } {
   if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
