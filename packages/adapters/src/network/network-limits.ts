@@ -22,6 +22,4 @@ export const networkLimits = {
   learned: 2_000,
   /** Names that stand for an address inside; each takes one of 127.77.0.0/16. */
   names: 60_000,
-  /** How often a forwarder looks whether its sandbox still lives. */
-  parentCheckMs: 1_000,
 } as const

@@ -1,5 +1,4 @@
 import { filterDescriptor } from './keyring-filter.ts'
-import { markerVariable } from './marker.ts'
 import { processLimits } from './process-limits.ts'
 
 const { sandboxMemoryBytes, sandboxProcesses } = processLimits
@@ -41,17 +40,9 @@ function carriedName(name: string): string {
   return `server_${name}`
 }
 
-/**
- * Between the network and the sandbox of a server: the forwarder first, in a session of
- * its own and without the server's variables; when it listens, the sandbox. Arguments:
- * Node, the forwarder's script, its order, then the command of the sandbox.
- */
-export const forwardScript = `
-node=$1 script=$2 order=$3
-shift 3
-{ env -i "${markerVariable}=$${markerVariable}" setsid "$node" -- "$script" "$order" "$PPID" </dev/null & } |
-  { read -r word && [ "$word" = ready ]; } || { echo 'thv: the forwarder of the sandbox does not start' >&2; exit 1; }
-unset node script order
+/** First in a network of its own: says its process id and which network that is, and becomes the holder. */
+export const presenceScript = `
+echo "$$ $(readlink /proc/self/ns/net)"
 exec "$@"
 `
 

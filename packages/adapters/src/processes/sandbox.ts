@@ -2,13 +2,14 @@ import { realpath, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { ThvError, type Confinement, type DeploySpec, type Isolation } from '@thv/core'
 import { openForwardedNetwork, proxyEnvironment, type NetworkOpeners } from '../forwarded-network.ts'
-import { bubblewrapArguments, networkArguments } from './bubblewrap.ts'
+import { bubblewrapArguments } from './bubblewrap.ts'
 import { createControlGroups } from './control-groups.ts'
+import type { OwnNetwork } from './own-network.ts'
 import { findProgramPaths, installationOf, isBroad } from './program-paths.ts'
 import { createSandboxDirectory, type SandboxDirectory } from './sandbox-directory.ts'
 import { isSystemPath } from './sandbox-layout.ts'
-import { currentUser, withoutPowers } from './sandbox-probe.ts'
-import { carryEnvironment, forwardScript, joinScript, limitScript } from './sandbox-script.ts'
+import { currentUser } from './sandbox-probe.ts'
+import { carryEnvironment, joinScript, limitScript } from './sandbox-script.ts'
 
 /** How the sandbox is wired. */
 export interface SandboxOptions extends NetworkOpeners {
@@ -26,8 +27,17 @@ export interface ConfinedCommand {
   isolation: Isolation
   /** Generations between the process we start and the server; 0 when they are the same. */
   depth: number
+  /** Resolves when something that the server cannot be without has ended; `undefined`: there is no such thing. */
+  broken?: Promise<void>
   /** Closes and removes what was opened for it. Idempotent. */
   release(): Promise<void>
+}
+
+/** What works here. */
+export interface SandboxTools {
+  bubblewrap: string
+  /** Starts a forwarder in a network of its own, or hands out one that was started before. */
+  openOwnNetwork: () => Promise<OwnNetwork>
 }
 
 type Command = readonly [executable: string, ...args: string[]]
@@ -35,7 +45,7 @@ type Command = readonly [executable: string, ...args: string[]]
 /** Puts a server into a sandbox. Rejects with `mount-invalid` when something to mount is not there. */
 export async function confineInSandbox(
   options: SandboxOptions,
-  bubblewrap: string,
+  tools: SandboxTools,
   spec: DeploySpec & { confinement: Confinement },
   command: Command,
 ): Promise<ConfinedCommand> {
@@ -52,20 +62,19 @@ export async function confineInSandbox(
     const user = currentUser()
     const groups = await createControlGroups(basename(directory.path), user.uid)
     opened.push(async () => await groups.remove())
-    const forwarder = await openNetwork(options, spec, { directory, opened })
-    const inner = [bubblewrap, ...bubblewrapArguments(await planOf(options, spec, { command, directory }))]
-    const whole =
-      forwarder === undefined
-        ? inner
-        : [bubblewrap, ...networkArguments(user, [...shell(forwardScript), ...forwarder, ...withoutPowers, ...inner])]
+    const network = await openNetwork(options, tools, { spec, directory, opened })
+    const plan = await planOf(options, spec, { command, directory, isForwarded: network !== undefined })
+    const inner = [tools.bubblewrap, ...bubblewrapArguments(plan)]
+    const whole = network === undefined ? inner : network.enter(inner)
     const { directories } = groups
     const joined = [...shell(joinScript), directory.keyringFilter, String(directories.length), ...directories]
     const [executable, ...args] = [...joined, ...whole]
     return {
       command: [executable ?? '', ...args],
-      environment: carryEnvironment(environmentOf(spec, forwarder !== undefined)),
+      environment: carryEnvironment(environmentOf(spec, network !== undefined)),
       isolation: 'sandbox',
-      depth: forwarder === undefined ? 2 : 3,
+      depth: 2,
+      ...(network === undefined ? {} : { broken: network.ended }),
       release,
     }
   } catch (error) {
@@ -82,23 +91,31 @@ function shell(script: string): string[] {
   return ['/bin/sh', '-c', script, 'sandbox']
 }
 
-/** The words of the forwarder's command; undefined when the server needs none. */
+/** The network with the forwarder in it, which listens by then; undefined when the server needs none. */
 async function openNetwork(
   options: SandboxOptions,
-  { confinement, listen }: DeploySpec & { confinement: Confinement },
-  { directory, opened }: { directory: SandboxDirectory; opened: (() => Promise<void>)[] },
-): Promise<string[] | undefined> {
+  tools: SandboxTools,
+  given: {
+    spec: DeploySpec & { confinement: Confinement }
+    directory: SandboxDirectory
+    opened: (() => Promise<void>)[]
+  },
+): Promise<OwnNetwork | undefined> {
+  const { spec, directory, opened } = given
+  const { confinement, listen } = spec
   const wanted = { network: confinement.network, listen, publish: listen, directory: directory.path }
   const forwarded = await openForwardedNetwork(options, wanted, opened)
-  const { node, script } = options.forwarder
   if (forwarded === undefined) return undefined
-  return [node, script, JSON.stringify({ directory: directory.path, ...forwarded.order })]
+  const network = await tools.openOwnNetwork()
+  opened.push(async () => await network.close())
+  await network.order({ directory: directory.path, ...forwarded.order })
+  return network
 }
 
 async function planOf(
   options: SandboxOptions,
   { confinement, environment, workingDirectory }: DeploySpec & { confinement: Confinement },
-  { command, directory }: { command: Command; directory: SandboxDirectory },
+  { command, directory, isForwarded }: { command: Command; directory: SandboxDirectory; isForwarded: boolean },
 ): Promise<Parameters<typeof bubblewrapArguments>[0]> {
   const { home } = options
   const { programPaths, mounts, covered, network } = confinement
@@ -120,7 +137,8 @@ async function planOf(
     mounts,
     covered,
     empty: directory.empty,
-    network: network.kind === 'none' ? 'own' : 'inherited',
+    // One more inside the forwarder's would keep the server from being reached.
+    network: network.kind === 'none' && !isForwarded ? 'own' : 'inherited',
     ...(network.kind === 'filtered' ? { resolvConf: directory.resolvConf } : {}),
   }
 }

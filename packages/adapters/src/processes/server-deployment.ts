@@ -44,6 +44,7 @@ export function createDeployment(
   })
   const exited = followToTheEnd()
   void followGuard()
+  void followNetwork()
 
   async function followToTheEnd(): Promise<ServerExit> {
     const exit = await running.left
@@ -71,8 +72,19 @@ export function createDeployment(
   async function followGuard(): Promise<void> {
     if (guard === undefined) return
     await guard.ended
+    await endBecause('the guard process of the server was killed')
+  }
+
+  /** Without its forwarder it would run on, with no network and no word of it. */
+  async function followNetwork(): Promise<void> {
+    if (confined.broken === undefined) return
+    await confined.broken
+    await endBecause('the forwarder of the server was killed')
+  }
+
+  async function endBecause(what: string): Promise<void> {
     if (child.exitCode !== null || child.signalCode !== null) return
-    spec.onOutput('thv: the guard process of the server was killed, so the server is stopped')
+    spec.onOutput(`thv: ${what}, so the server is stopped`)
     // The exit of the server is what tells everyone; a failure here is told there.
     await killTree().catch(() => {})
   }
