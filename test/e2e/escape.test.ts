@@ -187,6 +187,9 @@ describe.skipIf(!bubblewrap)(`what a server was given (${note})`, () => {
     expect(await boxed('list', { path: '/data/vault' })).toEqual({ done: [] })
     expect(await boxed('write', { path: '/data/.env' })).toEqual({ failed: expect.any(String) })
     expect(await readFile(join(data, '.env'), 'utf8')).toBe('KEY=secret')
+    // Or its next start would show everything.
+    expect(await boxed('remove', { path: '/data/.thvignore' })).toEqual({ failed: expect.stringContaining('EBUSY') })
+    expect(await boxed('append', { path: '/data/.thvignore' })).toEqual({ failed: expect.stringContaining('EROFS') })
   })
 
   it('a link in a volume leads to nothing that was not given', async () => {
