@@ -187,6 +187,9 @@ describe.skipIf(!bubblewrap)(`what a server was given (${note})`, () => {
     expect(await boxed('list', { path: '/data/vault' })).toEqual({ done: [] })
     expect(await boxed('write', { path: '/data/.env' })).toEqual({ failed: expect.any(String) })
     expect(await readFile(join(data, '.env'), 'utf8')).toBe('KEY=secret')
+    // Or its next start would show everything.
+    expect(await boxed('remove', { path: '/data/.thvignore' })).toEqual({ failed: expect.stringContaining('EBUSY') })
+    expect(await boxed('append', { path: '/data/.thvignore' })).toEqual({ failed: expect.stringContaining('EROFS') })
   })
 
   it('a link in a volume leads to nothing that was not given', async () => {
@@ -283,6 +286,26 @@ describe.skipIf(!bubblewrap)(`the end of a sandbox (${note})`, () => {
     expect(leftovers(next)).toBe('')
   })
 
+  it('comes when its forwarder is killed, and the workload has a network again', async () => {
+    const attempt = await hostile('cut')
+    expect(await attempt('lookup', { host: 'a.example' })).toEqual({ done: expect.stringMatching(/^127\.77\./) })
+    const { process_id: supervisor, thv } = await world.status('cut')
+    const forwarder = forwarderOf(supervisor)
+    expect(forwarder).toBeGreaterThan(0)
+    process.kill(forwarder, 'SIGKILL')
+    await eventually('another server runs', 15_000, async () => {
+      const now = (await world.status('cut')).thv
+      return now?.server !== undefined && now.server.pid !== thv!.server!.pid ? true : undefined
+    })
+    expect(await world.ok('logs', 'cut')).toContain('the forwarder of the server was killed')
+    const again = await eventually('the workload runs', 15_000, async () => {
+      const found = (await world.list()).find(({ name }) => name === 'cut')
+      return found?.status === 'running' && forwarderOf(supervisor) > 0 ? true : undefined
+    })
+    expect(again).toBe(true)
+    await world.ok('rm', 'cut')
+  })
+
   it('a server that would have to run with less than required does not start', async () => {
     const refused = await world.thv('run', '--name', 'a', '--isolation', 'none', '--volume', `${data}:/d`, '--', 'cat')
     expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('[isolation-contradiction]') })
@@ -308,6 +331,21 @@ function outsideAddress(): string | undefined {
 function leftovers(pid: number): string {
   const patterns = ['/tmp', '/sys/fs/cgroup', '/sys/fs/cgroup/*'].map((parent) => `${parent}/thv-sandbox-${pid}-*`)
   return spawnSync('sh', ['-c', `ls -d ${patterns.join(' ')}`], { encoding: 'utf8' }).stdout
+}
+
+/** The Node program in the network of a server, below its supervisor; 0 when there is none. */
+function forwarderOf(supervisor: number): number {
+  const rows = spawnSync('ps', ['-eo', 'pid=,ppid=,args='], { encoding: 'utf8' }).stdout.trim().split('\n')
+  const all = rows
+    .map((row) => /^ *(\d+) +(\d+) (.*)$/.exec(row) ?? [])
+    .map(([, pid, ppid, args = '']) => ({
+      pid: Number(pid),
+      ppid: Number(ppid),
+      args,
+    }))
+  const below = (pid: number): typeof all =>
+    all.filter(({ ppid }) => ppid === pid).flatMap((one) => [one, ...below(one.pid)])
+  return below(supervisor).find(({ args }) => /^\S*node\S* .*forwarder\S*$/.test(args))?.pid ?? 0
 }
 
 function processesOf(marker: string): string[] {

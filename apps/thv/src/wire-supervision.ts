@@ -14,6 +14,7 @@ import { runnerLimits, type SuperviseDeps } from '@thv/runner'
 import type { Container } from './container.ts'
 import { homeDirectory } from './home-directory.ts'
 import { readLimitVariables } from './limit-variables.ts'
+import { prepareIsolation } from './prepare-isolation.ts'
 import { forwarderScript, selfCommand } from './self-command.ts'
 import type { Level, Supervision, SupervisionOptions } from './supervision.ts'
 import { slogLine } from './slog-line.ts'
@@ -43,6 +44,7 @@ export async function wireSupervision(
   const egress = createEgressRecord((message) => log('warn', message))
   const confine = confineOptions(container, { egress, log })
   const processes = adapters.createProcessRuntime({ reaperCommand: [...selfCommand, '__reap'], confine })
+  const preparing = prepareIsolation(container, name, processes)
   const images = await container.engines.images()
   const network: ContainerNetworkOptions = {
     ...confine,
@@ -80,6 +82,8 @@ export async function wireSupervision(
     },
     close: async () => {
       clearInterval(rotation)
+      await preparing
+      await processes.close()
       await Promise.all([serverLog.close(), proxyLog?.close()])
     },
   }

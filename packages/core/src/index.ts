@@ -12,7 +12,7 @@ export {
 export { limits } from './limits.ts'
 export { readChainSettings, type ChainSettings } from './domain/chain-settings.ts'
 export { parseEnvironmentFile, parseEnvironmentVariable } from './domain/environment.ts'
-export { addressKind, type AddressKind } from './domain/address-kind.ts'
+export { addressKind, canonicalAddress, type AddressKind } from './domain/address-kind.ts'
 export {
   assertConfinable,
   assertContainable,

@@ -2,6 +2,7 @@ import { lookup } from 'node:dns/promises'
 import { connect, type Socket } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import {
+  canonicalAddress,
   decideAddress,
   decideEgress,
   type EgressDecision,
@@ -36,7 +37,7 @@ export interface DialOptions {
  */
 export async function dial(options: DialOptions, target: EgressTarget): Promise<Socket> {
   const { outbound, upstream } = options
-  require(decideEgress(outbound, target))
+  assertAllowed(decideEgress(outbound, target))
   if (upstream !== undefined && goesThrough(upstream, target.host)) return await connectThrough(upstream, target)
   const resolved = await withTimeout((options.resolve ?? systemResolver)(target.host), target.host)
   const own = ownAddresses()
@@ -44,7 +45,7 @@ export async function dial(options: DialOptions, target: EgressTarget): Promise<
   const usable = decisions.filter(({ decision }) => decision.allowed).slice(0, networkLimits.addresses)
   const [first] = decisions
   if (first === undefined) throw new Error(`${target.host} has no address`)
-  if (usable.length === 0) require(first.decision)
+  if (usable.length === 0) assertAllowed(first.decision)
   let failure = new Error(`${target.host} cannot be reached`)
   for (const { address } of usable) {
     try {
@@ -56,7 +57,7 @@ export async function dial(options: DialOptions, target: EgressTarget): Promise<
   throw failure
 }
 
-function require(decision: EgressDecision): void {
+function assertAllowed(decision: EgressDecision): void {
   if (!decision.allowed) throw new EgressRefused(decision)
 }
 
@@ -66,7 +67,8 @@ async function systemResolver(host: string): Promise<string[]> {
 
 /** What listens on all addresses of this machine is reached by each of them. */
 function ownAddresses(): Set<string> {
-  return new Set(Object.values(networkInterfaces()).flatMap((entries) => (entries ?? []).map(({ address }) => address)))
+  const entries = Object.values(networkInterfaces()).flatMap((found) => found ?? [])
+  return new Set(entries.map(({ address }) => canonicalAddress(address)))
 }
 
 async function withTimeout<T>(work: Promise<T>, host: string): Promise<T> {

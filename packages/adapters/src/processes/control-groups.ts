@@ -12,11 +12,15 @@ export interface ControlGroups {
 }
 
 const none: ControlGroups = { directories: [], remove: async () => {} }
+const inner = 'server'
 
 /**
  * Makes control groups that bound the memory and the processes of a server as a whole.
  * Only root may do that without asking a service manager, and only root needs it: the
  * limits of a user's processes do not bind root. What cannot be made is left out.
+ *
+ * The server joins a group within the one that has the limits: in namespaces of its own it
+ * can mount the tree from its own group downwards, and root may write what it sees there.
  */
 export async function createControlGroups(name: string, uid: number, root = '/sys/fs/cgroup'): Promise<ControlGroups> {
   if (uid !== 0) return none
@@ -24,16 +28,16 @@ export async function createControlGroups(name: string, uid: number, root = '/sy
   const unified = await unifiedGroup(join(root, name), root)
   const made = unified === undefined ? await separateGroups(name, root) : [unified]
   return {
-    directories: made,
+    directories: made.map((directory) => join(directory, inner)),
     async remove() {
-      for (const directory of made) await rmdir(directory).catch(() => {})
+      for (const directory of made) await removeGroup(directory)
     },
   }
 }
 
 /** What killed supervisors left. One that is not empty yet stays for the next. */
 async function sweep(parent: string): Promise<void> {
-  for (const name of await listLeftovers(parent)) await rmdir(join(parent, name)).catch(() => {})
+  for (const name of await listLeftovers(parent)) await removeGroup(join(parent, name))
 }
 
 /** Version 2: one tree for everything. */
@@ -66,9 +70,14 @@ async function makeGroup(directory: string, settings: Record<string, number>): P
   }
   try {
     for (const [file, value] of Object.entries(settings)) await writeFile(join(directory, file), String(value))
+    await mkdir(join(directory, inner))
     return directory
   } catch {
-    await rmdir(directory).catch(() => {})
+    await removeGroup(directory)
     return undefined
   }
+}
+
+async function removeGroup(directory: string): Promise<void> {
+  for (const path of [join(directory, inner), directory]) await rmdir(path).catch(() => {})
 }

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -133,6 +134,31 @@ describe('ignore files', () => {
     await writeFile(join(data, '.thvignore'), '.env\n')
     await symlink(join(data, 'real'), join(data, '.env'))
     expect((await plan({ volumes: [`${data}:/data`] })).covered).toEqual([{ target: '/data/real', isDirectory: false }])
+  })
+
+  it('cannot be taken away by a server that may write beside them', async () => {
+    const data = await fill('data', ['.env', '.thvignore'])
+    const list = join(data, '.thvignore')
+    const guard = { source: list, target: '/data/.thvignore', writable: false }
+    expect((await plan({ volumes: [`${data}:/data`] })).mounts.slice(1)).toEqual([guard])
+    expect((await plan({ volumes: [`${data}:/data:ro`] })).mounts.slice(1)).toEqual([])
+    await rm(list)
+    await symlink(join(data, '.env'), list)
+    await expect(plan({ volumes: [`${data}:/data`] })).rejects.toMatchObject({ code: 'mount-invalid' })
+  })
+
+  it.each([
+    ['a directory', async (path: string) => await mkdir(path)],
+    ['a pipe', async (path: string) => spawnSync('mkfifo', [path])],
+    ['longer than anybody writes', async (path: string) => await writeFile(path, 'x\n'.repeat(200_000))],
+    ['in another encoding', async (path: string) => await writeFile(path, Buffer.from('.env\n', 'utf16le'))],
+  ])('that are %s let nothing start', async (_what, make) => {
+    const data = await fill('data', ['.env'])
+    await make(join(data, '.thvignore'))
+    await expect(plan({ volumes: [`${data}:/data:ro`] })).rejects.toMatchObject({
+      code: 'mount-invalid',
+      message: expect.stringContaining('would not be kept from the server'),
+    })
   })
 
   it('say what they cannot do', async () => {

@@ -1,13 +1,9 @@
-import type { Dirent } from 'node:fs'
-import { readdir, readFile, realpath, stat } from 'node:fs/promises'
-import { join, relative } from 'node:path'
+import { readFile, realpath, stat } from 'node:fs/promises'
 import {
   assertConfinable,
   assertContainable,
   builtInProfile,
-  coveredEntries,
   defaultProfileName,
-  parseIgnoreFile,
   parseMount,
   parsePermissionProfile,
   parseVolume,
@@ -19,23 +15,15 @@ import {
   type PermissionProfile,
   type RunConfig,
 } from '@thv/core'
+import { ignoreCover, type IgnoreOptions } from './ignore-cover.ts'
 import { processLimits } from './process-limits.ts'
-import { isWithin } from './sandbox-layout.ts'
-
-/** What is looked up for a plan. */
-export interface PlanConfinementOptions {
-  /** The user's own ignore patterns, for every mount. */
-  globalIgnoreFile: string
-  /** Told of an ignore pattern that cannot be obeyed. */
-  warn: (message: string) => void
-}
 
 /**
  * What a run config says about the confinement of its server. Volumes lie over the
  * mounts of the profile. Who asks for a profile, volumes or network isolation gets them or
  * no start. Throws `permission-profile-invalid`, `mount-invalid`, `isolation-contradiction`.
  */
-export async function planConfinement(options: PlanConfinementOptions, config: RunConfig): Promise<Confinement> {
+export async function planConfinement(options: IgnoreOptions, config: RunConfig): Promise<Confinement> {
   const named = config.permission_profile_name_or_path
   const volumes = config.volumes ?? []
   const hasProfile = config.permission_profile !== null || (named !== undefined && named !== '')
@@ -45,13 +33,14 @@ export async function planConfinement(options: PlanConfinementOptions, config: R
   if (!isContainer) assertConfinable(wish, asked)
   const profile = await profileOf(config)
   const powers = isContainer ? containerPowers(profile, config) : processPowers(profile, config)
-  const mounts = await mountsOf(profile, volumes)
+  const asGiven = await mountsOf(profile, volumes)
+  const { covered, mounts } = await ignoreCover(options, asGiven, config.ignore_config?.LoadGlobal !== false)
   const isAsked = hasProfile || volumes.length > 0 || config.isolate_network === true
   return {
     wish: wish === 'auto' && isAsked ? 'required' : wish,
     programPaths: 'discover',
     mounts,
-    covered: await coverOf(options, mounts, config.ignore_config?.LoadGlobal !== false),
+    covered,
     ...powers,
   }
 }
@@ -134,45 +123,4 @@ async function mountsOf(profile: PermissionProfile, volumes: readonly string[]):
     taken.set(mount.target, { ...mount, source })
   }
   return [...taken.values()]
-}
-
-/** What `.thvignore` files and the user's own list keep from the server: spec/local 3.7. */
-async function coverOf(
-  options: PlanConfinementOptions,
-  mounts: readonly Mount[],
-  useGlobal: boolean,
-): Promise<Confinement['covered']> {
-  const everywhere = useGlobal ? await readIgnore(options.globalIgnoreFile, options.warn) : []
-  const found = await Promise.all(
-    mounts.map(async ({ source, target }) => {
-      const entries = await readdir(source, { withFileTypes: true }).catch(() => [])
-      const patterns = [...everywhere, ...(await readIgnore(join(source, '.thvignore'), options.warn))]
-      const seen = await Promise.all(entries.map(async (entry) => await seenEntry(source, entry)))
-      return coveredEntries(
-        patterns,
-        seen.filter((entry) => entry !== undefined),
-      ).map((entry) => ({ target: join(target, relative(source, entry.path)), isDirectory: entry.isDirectory }))
-    }),
-  )
-  return found.flat()
-}
-
-/** An entry by its name and, for a link, what it points to; undefined for one that leads out of the mount. */
-async function seenEntry(
-  source: string,
-  entry: Dirent,
-): Promise<{ name: string; path: string; isDirectory: boolean } | undefined> {
-  const { name } = entry
-  const path = join(source, name)
-  if (!entry.isSymbolicLink()) return { name, path, isDirectory: entry.isDirectory() }
-  const real = await realpath(path).catch(() => undefined)
-  if (real === undefined || !isWithin(real, source)) return undefined
-  return { name, path: real, isDirectory: (await stat(real)).isDirectory() }
-}
-
-async function readIgnore(path: string, warn: (message: string) => void): Promise<string[]> {
-  const text = await readFile(path, 'utf8').catch(() => '')
-  const { patterns, problems } = parseIgnoreFile(text.slice(0, processLimits.profileBytes))
-  for (const problem of problems) warn(`${path}: ${problem}`)
-  return patterns
 }
