@@ -37,16 +37,16 @@ export async function openOwnNetwork(options: {
     stdio: ['pipe', 'pipe', 'pipe'],
   })
   const ended = new Promise<void>((resolve) => {
-    child.once('close', () => resolve())
+    child.once('exit', () => resolve())
     child.once('error', () => resolve())
   })
   child.stdin.on('error', () => {})
   const said = followOutput(child)
   let pinned: FileHandle[] = []
   const close = async (): Promise<void> => {
-    child.stdin.destroy()
-    child.kill('SIGKILL')
+    killGroup(child)
     await ended
+    for (const stream of [child.stdin, child.stdout, child.stderr]) stream.destroy()
     await Promise.all(pinned.splice(0).map(async (handle) => await handle.close()))
   }
   try {
@@ -108,6 +108,12 @@ function followOutput(child: ChildProcessWithoutNullStreams): { line(): Promise<
       return value
     },
   }
+}
+
+/** Bubblewrap and the holder; the number of the group is theirs for as long as nobody has waited for the first. */
+function killGroup({ pid, exitCode, signalCode }: ChildProcessWithoutNullStreams): void {
+  if (pid === undefined || exitCode !== null || signalCode !== null) return
+  process.kill(-pid, 'SIGKILL')
 }
 
 function unusable(why: string): ThvError {
