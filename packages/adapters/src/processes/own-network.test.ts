@@ -70,7 +70,7 @@ describe.skipIf(!hasBubblewrap)('a network of its own (missing: bubblewrap)', ()
     expect(await running(name)).not.toEqual([])
     await network.close()
     expect(await running(name)).toEqual([])
-    expect(() => run(network, 'true')).toThrow()
+    expect(() => run(network, 'true')).toThrow('nsenter')
   })
 
   it('takes an order, and tells why its holder cannot obey it', async () => {
