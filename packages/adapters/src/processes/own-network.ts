@@ -37,7 +37,7 @@ export async function openOwnNetwork(options: {
     stdio: ['pipe', 'pipe', 'pipe'],
   })
   const ended = new Promise<void>((resolve) => {
-    child.once('exit', () => resolve())
+    child.once('close', () => resolve())
     child.once('error', () => resolve())
   })
   child.stdin.on('error', () => {})
@@ -45,7 +45,8 @@ export async function openOwnNetwork(options: {
   let pinned: FileHandle[] = []
   const close = async (): Promise<void> => {
     killGroup(child)
-    await ended
+    // Bubblewrap may be gone before the holder; the output ends with both.
+    await waitAtMost(ended, processLimits.drainMs)
     for (const stream of [child.stdin, child.stdout, child.stderr]) stream.destroy()
     await Promise.all(pinned.splice(0).map(async (handle) => await handle.close()))
   }
