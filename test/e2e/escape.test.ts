@@ -267,15 +267,26 @@ import(${JSON.stringify(server)})`,
     expect(await offline('talk', { host: 'localhost', port: webPort })).toEqual({ failed: expect.any(String) })
     expect((await offline('environment')).done).not.toHaveProperty('HTTP_PROXY')
   })
+
+  it('without network a server that speaks HTTP is reached all the same', async () => {
+    const flags = ['--name', 'reached', '--transport', 'streamable-http', '--network', 'none']
+    // It returns when the server has answered.
+    await world.ok('run', ...flags, '--', ...fixture('http-server.mjs'))
+    await world.ok('rm', 'reached')
+  })
 })
 
 describe.skipIf(!bubblewrap)(`the end of a sandbox (${note})`, () => {
   it('comes with its supervisor, and leaves no process, socket or control group', async () => {
     await hostile('doomed')
     const { process_id: pid, thv } = await world.status('doomed')
+    const forwarders = forwardersOf(pid)
+    expect(forwarders).toHaveLength(1)
     process.kill(pid, 'SIGKILL')
     await eventually('the tree is gone', 5000, async () =>
-      processesOf(thv!.server!.marker).length === 0 ? true : undefined,
+      [...processesOf(thv!.server!.marker), ...forwarders.filter((one) => existsSync(`/proc/${one}/exe`))].length === 0
+        ? true
+        : undefined,
     )
     // The next one sweeps what the killed one could not remove.
     await world.ok('start', 'doomed')
@@ -325,6 +336,16 @@ async function listen(server: Server): Promise<number> {
 function outsideAddress(): string | undefined {
   const addresses = Object.values(networkInterfaces()).flatMap((entries) => entries ?? [])
   return addresses.find(({ family, internal }) => family === 'IPv4' && !internal)?.address
+}
+
+/** The networks that a supervisor has opened; the forwarder is below each. */
+function forwardersOf(supervisor: number): string[] {
+  const found = spawnSync('ps', ['-eo', 'pid=,ppid=,args='], { encoding: 'utf8' }).stdout.trim().split('\n')
+  const rows = found.map((line) => line.trim().split(/\s+/))
+  const own = new Set(rows.filter(([, parent]) => Number(parent) === supervisor).map(([pid]) => pid))
+  return rows.flatMap(([pid = '', parent, ...words]) =>
+    own.has(parent) && words.some((word) => word.endsWith('/forwarder.js')) ? [pid] : [],
+  )
 }
 
 /** Directories and control groups that a supervisor has made. */

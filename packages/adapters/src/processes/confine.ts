@@ -35,6 +35,8 @@ export interface Confiner {
 export function createConfiner(options: ConfineOptions): Confiner {
   let support: Promise<SandboxSupport> | undefined
   let spare: Promise<OwnNetwork | undefined> | undefined
+  // Who comes first needs what was prepared; nobody would take what is prepared after that.
+  let hasBegun = false
   const tryOnce = async (): Promise<SandboxSupport> => await (support ??= (options.probe ?? probeSandbox)())
   const takeSpare = async (): Promise<OwnNetwork | undefined> => {
     const taken = spare
@@ -44,12 +46,13 @@ export function createConfiner(options: ConfineOptions): Confiner {
   const close = async (): Promise<void> => await (await takeSpare())?.close()
   return {
     prepare(wish, needs) {
-      if (wish === 'none') return
+      if (wish === 'none' || hasBegun) return
       void tryOnce()
       if (needs.forwarder) spare ??= openForwarder(options, bubblewrapPath).catch(() => undefined)
     },
     close,
     async confine(spec, command) {
+      hasBegun = true
       const { confinement } = spec
       if (confinement === undefined || confinement.wish === 'none') return unconfined(spec, command)
       try {

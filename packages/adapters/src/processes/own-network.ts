@@ -46,9 +46,10 @@ export async function openOwnNetwork(options: {
   const said = followOutput(child, ended)
   let pinned: FileHandle[] = []
   const close = async (): Promise<void> => {
-    child.stdin.destroy()
-    child.kill('SIGKILL')
-    await ended
+    killGroup(child)
+    // Bubblewrap may be gone before the holder; the output ends with both.
+    await waitAtMost(ended, processLimits.drainMs)
+    for (const stream of [child.stdin, child.stdout, child.stderr]) stream.destroy()
     await Promise.all(pinned.splice(0).map(async (handle) => await handle.close()))
   }
   try {
@@ -116,6 +117,12 @@ function followOutput(child: ChildProcessWithoutNullStreams, ended: Promise<void
       return value
     },
   }
+}
+
+/** Bubblewrap and the holder; the number of the group is theirs for as long as nobody has waited for the first. */
+function killGroup({ pid, exitCode, signalCode }: ChildProcessWithoutNullStreams): void {
+  if (pid === undefined || exitCode !== null || signalCode !== null) return
+  process.kill(-pid, 'SIGKILL')
 }
 
 function unusable(why: string): ThvError {
