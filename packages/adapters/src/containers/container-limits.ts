@@ -30,6 +30,8 @@ export const containerLimits = {
   engineLogSize: '10m',
   /** A credential helper of the Docker config; it may ask a keychain. */
   credentialMs: 20_000,
+  /** What such a helper may say; a token has a few kilobytes. */
+  credentialBytes: 64 * 1024,
   /** Docker's config file. */
   dockerConfigBytes: 1024 * 1024,
   /** Processes and threads of a container, as in the sandbox: a Node program has about 12, a browser some hundred. */
