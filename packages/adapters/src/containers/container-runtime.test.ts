@@ -186,10 +186,10 @@ describe('Docker', { timeout: 60_000 }, () => {
       await killSupervisor(web, 'sse')
       expect(await mine()).toEqual(['doomed'])
       const findSocket = async (): Promise<string> => dockerd.socketPath
-      expect(await createContainerTable({ findSocket, instance: 'another' }).reap('doomed', never)).toBe(0)
+      expect(await createContainerTable({ findSocket, instance: 'another' }).reap('doomed', [], never)).toBe(0)
       const table = createContainerTable({ findSocket, instance })
-      expect(await table.reap('somebody', never)).toBe(0)
-      expect(await table.reap('doomed', never)).toBe(1)
+      expect(await table.reap('somebody', [], never)).toBe(0)
+      expect(await table.reap('doomed', [dockerd.socketPath], never)).toBe(1)
       expect(await mine()).toEqual([])
     })
 
@@ -224,7 +224,7 @@ describe('Docker', { timeout: 60_000 }, () => {
       expect(await outputOf(next)).toBe('again')
       await next.exited
       const findSocket = async (): Promise<string> => dockerd.socketPath
-      await createContainerTable({ findSocket, instance }).reap('server', never)
+      await createContainerTable({ findSocket, instance }).reap('server', [], never)
       expect(await mine()).toEqual([])
     })
 
