@@ -117,6 +117,16 @@ describe('an engine that misbehaves', { timeout: 30_000 }, () => {
     expect(await deployment.exited).toEqual({ code: 5, signal: null })
   })
 
+  it.each(['stdio', 'sse'] as const)(
+    'because somebody removes the container is said by a %s server',
+    async (transport) => {
+      const deployment = await deploy(`${echo}; setInterval(() => {}, 1000)`, { transport })
+      const id = 'container' in deployment.server ? deployment.server.container : ''
+      await new EngineClient(engine.socketPath).removeContainer(id, never)
+      expect((await deployment.exited).reason).toBe('the container was removed by somebody else')
+    },
+  )
+
   it('and breaks everything off ends a stdio server with a reason', async () => {
     const deployment = await deploy(`${echo}; console.log('up')`)
     await once(deployment.stdio!.output, 'data')

@@ -26,7 +26,7 @@ import { isWithin } from './sandbox-layout.ts'
 export interface PlanConfinementOptions {
   /** The user's own ignore patterns, for every mount. */
   globalIgnoreFile: string
-  /** Told of an ignore pattern that cannot be obeyed. */
+  /** Told of an ignore pattern that cannot be obeyed, and of a mount that gives more than files. */
   warn: (message: string) => void
 }
 
@@ -46,6 +46,7 @@ export async function planConfinement(options: PlanConfinementOptions, config: R
   const profile = await profileOf(config)
   const powers = isContainer ? containerPowers(profile, config) : processPowers(profile, config)
   const mounts = await mountsOf(profile, volumes)
+  await warnOfSockets(mounts, options.warn)
   const isAsked = hasProfile || volumes.length > 0 || config.isolate_network === true
   return {
     wish: wish === 'auto' && isAsked ? 'required' : wish,
@@ -134,6 +135,14 @@ async function mountsOf(profile: PermissionProfile, volumes: readonly string[]):
     taken.set(mount.target, { ...mount, source })
   }
   return [...taken.values()]
+}
+
+/** Read-only or not, whoever reaches a socket may ask for everything that its owner does. */
+async function warnOfSockets(mounts: readonly Mount[], warn: (message: string) => void): Promise<void> {
+  for (const { source } of mounts) {
+    if (!(await stat(source)).isSocket()) continue
+    warn(`${source} is a socket: the server gets the powers of whoever listens there, and an engine's are all of them`)
+  }
 }
 
 /** What `.thvignore` files and the user's own list keep from the server: spec/local 3.7. */
