@@ -24,6 +24,9 @@ export const containerLimits = {
   engineBackMs: 1_000,
   /** The last step of a stop: SIGKILL and removal. */
   removeMs: 10_000,
+  /** How long somebody else's removal of the same container may take, and how often it is looked at. */
+  removalMs: 5_000,
+  removalPollMs: 50,
   /** Of the time for a stop, what is kept for the removal. */
   removeReserveMs: 1_000,
   /** Log of a server that speaks HTTP, kept by the engine. */

@@ -184,6 +184,27 @@ describe('an engine that misbehaves', { timeout: 30_000 }, () => {
     expect(await living()).toBe(0)
   })
 
+  it('and is removing it for somebody else is waited for', async () => {
+    const deployment = await deploy(echo)
+    const id = 'container' in deployment.server ? deployment.server.container : ''
+    engine.script = { fault: refusing('DELETE /containers/ID', 409) }
+    const client = new EngineClient(engine.socketPath)
+    const removing = client.removeContainer(id, never).then(() => 'gone')
+    expect(await Promise.race([removing, delay(300, 'waits')])).toBe('waits')
+    engine.script = {}
+    await client.removeContainer(id, never)
+    expect(await removing).toBe('gone')
+  })
+
+  it('and says that it is removed, when it is not, is not believed', async () => {
+    const deployment = await deploy(echo)
+    engine.script = { fault: refusing('DELETE /containers/ID', 409) }
+    await expect(deployment.stop(1_000)).rejects.toMatchObject({ code: 'engine-failed' })
+    engine.script = {}
+    await deployment.stop(1_000)
+    expect(await living()).toBe(0)
+  })
+
   it('and does not remove at once is told at the stop, and asked again', async () => {
     const deployment = await deploy(echo)
     engine.script = { fault: refusing('DELETE /containers/ID') }
@@ -292,11 +313,11 @@ describe('an engine that misbehaves', { timeout: 30_000 }, () => {
 })
 
 /** Refuses one kind of request, with an id of any container in it. */
-function refusing(wanted: string): NonNullable<ScriptedEngine['script']['fault']> {
+function refusing(wanted: string, status = 500): NonNullable<ScriptedEngine['script']['fault']> {
   const pattern = new RegExp(`^${wanted.replace('ID', '[0-9a-f]+')}$`)
   return (what, _request, answer) => {
     if (!pattern.test(what)) return false
-    answer.writeHead(500, { 'Content-Type': 'application/json' }).end('{"message":"disk full"}')
+    answer.writeHead(status, { 'Content-Type': 'application/json' }).end('{"message":"disk full"}')
     return true
   }
 }
