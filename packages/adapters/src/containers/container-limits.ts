@@ -24,6 +24,8 @@ export const containerLimits = {
   engineBackMs: 1_000,
   /** The last step of a stop: SIGKILL and removal. */
   removeMs: 10_000,
+  /** Until a container that nobody wants any more is created and removed; within the time that a removal gives a supervisor. */
+  unwantedMs: 6_000,
   /** How long somebody else's removal of the same container may take, and how often it is looked at. */
   removalMs: 5_000,
   removalPollMs: 50,
