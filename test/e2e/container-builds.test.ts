@@ -37,7 +37,7 @@ it('a package is built into an image, served for real, and the image is used aga
   expect(first.code).toBe(0)
   const [workload] = await world.list()
   expect(workload).toMatchObject({ status: 'running', isolation: 'container' })
-  expect(workload!.package).toMatch(/^toolhivelocal\/npx-modelcontextprotocol-server-everything:\d{14}$/)
+  expect(workload!.package).toMatch(/^toolhivelocal\/npx-modelcontextprotocol-server-everything:\d{14}-[0-9a-f]{8}$/)
   const peer = await connectV2(workload!.url)
   expect(await peer.text('echo', { message: 'out of a container' })).toContain('out of a container')
   await peer.close()

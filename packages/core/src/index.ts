@@ -48,6 +48,7 @@ export { matchesLabels, parseLabel } from './domain/label.ts'
 export { parseMount, parseVolume, type Mount, type Volume } from './domain/mount.ts'
 export {
   formatPackage,
+  formatPythonRequirement,
   isPackageArgument,
   packageKinds,
   packageWorkloadName,

@@ -3,7 +3,6 @@ import {
   isPackageArgument,
   isProxyMode,
   isTransportType,
-  messageOf,
   runtimeWishes,
   ThvError,
   type RunRequest,
@@ -11,6 +10,7 @@ import {
 import type { CommandContext, CommandInput } from '../command.ts'
 import { flagOption, listOption, portOption, textOption } from '../options.ts'
 import { parseLabels } from './parse-labels.ts'
+import { readCertificate } from './read-certificate.ts'
 import { readEnvironment } from './read-environment.ts'
 import { addPermissions } from './add-permissions.ts'
 import { readToolsOverride } from './read-tools-override.ts'
@@ -84,24 +84,11 @@ async function addBuild(request: RunRequest, context: CommandContext, input: Com
     ...(builderImage === undefined ? {} : { builderImage }),
     ...(additionalPackages.length === 0 ? {} : { additionalPackages }),
     ...(buildWith.length === 0 ? {} : { buildWith }),
-    ...(certificate === undefined ? {} : { caCertificate: await readCertificate(context, certificate) }),
+    ...(certificate === undefined
+      ? {}
+      : { caCertificate: await readCertificate(context.container.files, certificate, context.signal) }),
   }
   if (Object.keys(build).length > 0) request.build = build
-}
-
-async function readCertificate({ container, signal }: CommandContext, file: string): Promise<string> {
-  const text = await container.files.readText(file, { signal }).catch((error: unknown) => {
-    throw notCertificate(file, messageOf(error), error)
-  })
-  if (!text.includes('-----BEGIN CERTIFICATE-----')) throw notCertificate(file, 'it is not in PEM', undefined)
-  return text
-}
-
-function notCertificate(file: string, why: string, cause: unknown): ThvError {
-  return new ThvError('invalid-argument', `'${file}' cannot be used as a certificate: ${why}`, {
-    hint: 'give a file with one or more certificates in PEM',
-    cause,
-  })
 }
 
 function addTexts(request: RunRequest, input: CommandInput): void {

@@ -25,7 +25,7 @@ const buildLabel = 'thv-build'
 
 /**
  * Builds the image of a package; see `ImageStore.build`. An image from the same Dockerfile
- * and certificate is taken again: for ever when the version is exact, for a day when it is the newest.
+ * and certificate is taken again: for ever when the version is exact, for a day when it moves.
  */
 export async function buildImage(
   context: { engine: EngineClient; place: DockerConfigPlace; now: () => Date },
@@ -37,24 +37,31 @@ export async function buildImage(
   const dockerfile = buildDockerfile(wanted)
   const files = { Dockerfile: dockerfile, ...certificateOf(wanted) }
   const hash = createHash('sha256').update(JSON.stringify(files)).digest('hex')
-  const [known] = await engine.listImages({ [buildLabel]: hash }, signal)
+  const labelled = await engine.listImages({ [buildLabel]: hash }, signal)
+  // An image that somebody else made out of ours has inherited its label.
+  const known = labelled.find((image) => image.name.replace(/^localhost\//, '').startsWith(localPrefix))
   const ageMs = context.now().getTime() - (known?.createdMs ?? 0)
-  if (known !== undefined && (wanted.version !== undefined || ageMs < limits.packageTagMs)) {
+  if (known !== undefined && (isExact(wanted) || ageMs < limits.packageTagMs)) {
     progress(`using ${known.name}, built from the same before`)
     return known.name
   }
-  const name = imageName(wanted, context.now())
+  // Two builds in one second must not take each other's name.
+  const name = `${imageName(wanted, context.now())}-${hash.slice(0, 8)}`
   progress(`building ${name} for ${formatPackage(wanted)}`)
   const options = {
     t: name,
     dockerfile: 'Dockerfile',
     rm: '1',
     forcerm: '1',
+    // The engine keeps a layer by the text of its line, and that of a moving version does not change.
+    ...(isExact(wanted) ? {} : { nocache: '1' }),
     labels: JSON.stringify({ [buildLabel]: hash }),
   }
   const headers = { 'X-Registry-Config': await registryConfig(context.place, dockerfile, signal) }
   try {
     await follow(await engine.buildImage(options, writeArchive(entriesOf(files)), headers, signal), progress)
+    // A stream that was cut between two lines looks like one that has ended.
+    if ((await engine.findImage(name, signal)) === undefined) throw new Error('the engine does not have it afterwards')
   } catch (error) {
     signal.throwIfAborted()
     throw error instanceof BuildFailure || !isThvError(error) ? buildFailed(wanted, error) : error
@@ -62,7 +69,12 @@ export async function buildImage(
   return name
 }
 
-/** `toolhivelocal/<kind>-<name>:<YYYYMMDDhhmmss>`, local time: spec/local 3.3. */
+/** Whether a version never means anything else; tags, ranges and shortened versions move. */
+function isExact({ kind, version = '' }: ImageBuild): boolean {
+  return (kind === 'uvx' ? /^\d[\w.+!-]*$/ : /^v?\d+\.\d+\.\d+(?:[-+][\w.+-]*)?$/).test(version)
+}
+
+/** `toolhivelocal/<kind>-<name>:<YYYYMMDDhhmmss>`, local time: spec/local 3.3. Pure. */
 export function imageName(wanted: Pick<ImageBuild, 'kind' | 'name'>, now: Date): string {
   const name = packageWorkloadName({ ...wanted, version: undefined }).toLowerCase()
   // Separators of an image's name stand alone and inside.

@@ -62,6 +62,8 @@ export function buildContainerBody(spec: DeploySpec, image: ImageSpec, place: Co
       AutoRemove: false,
       PidsLimit: containerLimits.containerProcesses,
       Memory: containerLimits.containerMemoryBytes,
+      // With swap; without this the engine adds as much again.
+      MemorySwap: containerLimits.containerMemoryBytes,
       LogConfig: logConfigOf(isStdio),
       ...(port === undefined ? {} : { PortBindings: { [port]: [{ HostIp: '127.0.0.1', HostPort: '' }] } }),
     },

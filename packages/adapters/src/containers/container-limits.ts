@@ -24,12 +24,19 @@ export const containerLimits = {
   engineBackMs: 1_000,
   /** The last step of a stop: SIGKILL and removal. */
   removeMs: 10_000,
+  /** Until a container that nobody wants any more is created and removed; within the time that a removal gives a supervisor. */
+  unwantedMs: 6_000,
+  /** How long somebody else's removal of the same container may take, and how often it is looked at. */
+  removalMs: 5_000,
+  removalPollMs: 50,
   /** Of the time for a stop, what is kept for the removal. */
   removeReserveMs: 1_000,
   /** Log of a server that speaks HTTP, kept by the engine. */
   engineLogSize: '10m',
   /** A credential helper of the Docker config; it may ask a keychain. */
   credentialMs: 20_000,
+  /** What such a helper may say; a token has a few kilobytes. */
+  credentialBytes: 64 * 1024,
   /** Docker's config file. */
   dockerConfigBytes: 1024 * 1024,
   /** Processes and threads of a container, as in the sandbox: a Node program has about 12, a browser some hundred. */

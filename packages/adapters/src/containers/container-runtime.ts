@@ -10,6 +10,7 @@ import { createAttachment, type Attachment } from './attachment.ts'
 import { buildContainerBody } from './container-body.ts'
 import { createContainerDeployment } from './container-deployment.ts'
 import { openContainerNetwork, type ContainerNetwork, type ContainerNetworkOptions } from './container-network.ts'
+import { waitAtMost } from '../wait-at-most.ts'
 import { createNamed } from './create-named.ts'
 import { containerLimits } from './container-limits.ts'
 import { EngineClient } from './engine-client.ts'
@@ -53,15 +54,19 @@ export function createContainerRuntime(options: ContainerRuntimeOptions): Worklo
       if (image === undefined) throw new ThvError('internal', 'the container runtime was given no image')
       // What still cannot be removed does not keep the next server from running.
       await Promise.allSettled([...leftovers].map(remove))
+      // What the engine is still busy with comes to be without anybody wanting it, and nobody finds it any more when
+      // this process ends before: so whoever gives up waits for that, for a while.
       const opening = openContainerNetwork({ engine, instance, remove, options: options.network }, spec, signal)
-      const network = await orAbort(opening, signal).catch((error: unknown) => {
-        void opening.then(async (late) => await late?.close()).catch(() => {})
+      const network = await orAbort(opening, signal).catch(async (error: unknown) => {
+        await waitAtMost(
+          opening.then(async (late) => await late?.close()),
+          containerLimits.unwantedMs,
+        )
         throw error
       })
       const creating = create(engine, { spec, image, network }, instance)
       const id = await orAbort(creating, signal).catch(async (error: unknown) => {
-        // A container that the engine is still busy with comes to be without anybody wanting it.
-        void creating.then(remove).catch(() => {})
+        await waitAtMost(creating.then(remove), containerLimits.unwantedMs)
         await network?.close()
         throw error
       })

@@ -1,4 +1,5 @@
 import type { Readable, Duplex } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
 import { containerLimits } from './container-limits.ts'
 import { engineUnreachable, isRefusal } from './engine-error.ts'
 import { createEngineHttp, type EngineHttp, type EngineRequest } from './engine-http.ts'
@@ -110,14 +111,14 @@ export class EngineClient {
     await this.#tolerate(404, { what: 'stop the container', method: 'POST', path, timeoutMs }, signal)
   }
 
-  /** Kills and removes a container with its anonymous volumes. One that is gone, or going, is fine. */
+  /** Kills and removes a container with its anonymous volumes. One that is gone is fine. */
   async removeContainer(id: string, signal: AbortSignal): Promise<void> {
     const path = `/containers/${id}?${query({ force: '1', v: '1' })}`
     try {
       await this.#tolerate(404, { what: 'remove the container', method: 'DELETE', path }, signal)
     } catch (error) {
-      // Somebody else is just removing it.
-      if (!isRefusal(error, 409)) throw error
+      // Somebody else may just be removing it.
+      if (!isRefusal(error, 409) || !(await this.#isGoneSoon(id, signal))) throw error
     }
   }
 
@@ -219,6 +220,20 @@ export class EngineClient {
   /** One that is gone is fine. */
   async removeNetwork(id: string, signal: AbortSignal): Promise<void> {
     await this.#tolerate(404, { what: 'remove the network', method: 'DELETE', path: `/networks/${id}` }, signal)
+  }
+
+  async #isGoneSoon(id: string, signal: AbortSignal): Promise<boolean> {
+    const deadline = performance.now() + containerLimits.removalMs
+    while (performance.now() < deadline) {
+      try {
+        await this.inspectContainer(id, signal)
+      } catch (error) {
+        if (isRefusal(error, 404)) return true
+        throw error
+      }
+      await delay(containerLimits.removalPollMs, undefined, { signal })
+    }
+    return false
   }
 
   async #exitCode(body: Readable, signal: AbortSignal): Promise<number> {

@@ -27,6 +27,7 @@ describe('images', { timeout: 120_000 }, () => {
   let home: string
   let digest: string
   let said: string[]
+  let now: Date
 
   beforeAll(async () => {
     if (missing !== undefined) return
@@ -47,6 +48,7 @@ describe('images', { timeout: 120_000 }, () => {
   beforeEach((context) => {
     if (missing !== undefined) context.skip(missing)
     said = []
+    now = new Date()
     for (const name of names()) docker('rmi', '--force', name)
     docker('rmi', '--force', 'small:1')
   })
@@ -58,7 +60,7 @@ describe('images', { timeout: 120_000 }, () => {
   function store(): ImageStore {
     return createImageStore({
       findSocket: async () => dockerd.socketPath,
-      now: () => new Date(),
+      now: () => now,
       environment: { PATH: process.env['PATH'], DOCKER_CONFIG: home },
       home,
     })
@@ -174,7 +176,7 @@ describe('images', { timeout: 120_000 }, () => {
     it('makes an image that runs as nobody in particular, and is taken again while nothing changed', async () => {
       await importBuilder('mkdir -p node_modules; echo "$*" > node_modules/installed')
       const name = await build()
-      expect(name).toMatch(/^toolhivelocal\/npx-scope-server:\d{14}$/)
+      expect(name).toMatch(/^toolhivelocal\/npx-scope-server:\d{14}-[0-9a-f]{8}$/)
       expect(said).toContainEqual(expect.stringMatching(/^Successfully built [0-9a-f]+$/))
       const run = (...args: string[]): string =>
         spawnSync('docker', ['-H', `unix://${dockerd.socketPath}`, 'run', '--rm', ...args], { encoding: 'utf8' }).stdout
@@ -187,6 +189,35 @@ describe('images', { timeout: 120_000 }, () => {
       expect(other).not.toBe(name)
       expect(run(other)).toBe('/usr/local/bin/npx @scope/server --flag\n')
     })
+
+    it('is not taken for one by its label: an image made out of it carries that too', async () => {
+      await importBuilder('mkdir -p node_modules; echo "$*" > node_modules/installed')
+      const name = await build({ version: '3.0.0' })
+      const host = `unix://${dockerd.socketPath}`
+      const made = spawnSync('docker', ['-H', host, 'build', '-t', 'impostor:1', '-'], {
+        input: `FROM ${name}\nENTRYPOINT ["evil"]`,
+        env: { ...process.env, DOCKER_BUILDKIT: '0' },
+      })
+      expect(made.status).toBe(0)
+      docker('rmi', name)
+      expect(await build({ version: '3.0.0' })).toMatch(/^toolhivelocal/)
+    })
+
+    it.each([undefined, 'latest', '^1'])(
+      'of the version %s is made anew after a day, out of nothing that was kept',
+      async (version) => {
+        await importBuilder(
+          'mkdir -p node_modules; read id < /proc/sys/kernel/random/uuid; echo $id > node_modules/installed',
+        )
+        const first = await build({ version })
+        expect(await build({ version })).toBe(first)
+        now = new Date(Date.now() + 2 * 24 * 60 * 60 * 1000)
+        const second = await build({ version })
+        const idOf = async (name: string): Promise<unknown> => (await engine.findImage(name, never))?.id
+        expect(second).not.toBe(first)
+        expect(await idOf(second)).not.toBe(await idOf(first))
+      },
+    )
 
     it('that fails says what the failing command said, and leaves no container', async () => {
       await importBuilder('echo "no space left on device"; exit 28')

@@ -117,6 +117,16 @@ describe('an engine that misbehaves', { timeout: 30_000 }, () => {
     expect(await deployment.exited).toEqual({ code: 5, signal: null })
   })
 
+  it.each(['stdio', 'sse'] as const)(
+    'because somebody removes the container is said by a %s server',
+    async (transport) => {
+      const deployment = await deploy(`${echo}; setInterval(() => {}, 1000)`, { transport })
+      const id = 'container' in deployment.server ? deployment.server.container : ''
+      await new EngineClient(engine.socketPath).removeContainer(id, never)
+      expect((await deployment.exited).reason).toBe('the container was removed by somebody else')
+    },
+  )
+
   it('and breaks everything off ends a stdio server with a reason', async () => {
     const deployment = await deploy(`${echo}; console.log('up')`)
     await once(deployment.stdio!.output, 'data')
@@ -174,6 +184,27 @@ describe('an engine that misbehaves', { timeout: 30_000 }, () => {
     expect(await living()).toBe(0)
   })
 
+  it('and is removing it for somebody else is waited for', async () => {
+    const deployment = await deploy(echo)
+    const id = 'container' in deployment.server ? deployment.server.container : ''
+    engine.script = { fault: refusing('DELETE /containers/ID', 409) }
+    const client = new EngineClient(engine.socketPath)
+    const removing = client.removeContainer(id, never).then(() => 'gone')
+    expect(await Promise.race([removing, delay(300, 'waits')])).toBe('waits')
+    engine.script = {}
+    await client.removeContainer(id, never)
+    expect(await removing).toBe('gone')
+  })
+
+  it('and says that it is removed, when it is not, is not believed', async () => {
+    const deployment = await deploy(echo)
+    engine.script = { fault: refusing('DELETE /containers/ID', 409) }
+    await expect(deployment.stop(1_000)).rejects.toMatchObject({ code: 'engine-failed' })
+    engine.script = {}
+    await deployment.stop(1_000)
+    expect(await living()).toBe(0)
+  })
+
   it('and does not remove at once is told at the stop, and asked again', async () => {
     const deployment = await deploy(echo)
     engine.script = { fault: refusing('DELETE /containers/ID') }
@@ -225,13 +256,10 @@ describe('an engine that misbehaves', { timeout: 30_000 }, () => {
     const begun = new Promise<void>((resolve) => {
       begin = resolve
     })
-    let remove = (): void => {}
-    const removed = new Promise<void>((resolve) => {
-      remove = resolve
-    })
+    let isRemoved = false
     engine.script = {
       async fault(what) {
-        if (what.startsWith('DELETE ')) remove()
+        isRemoved ||= what.startsWith('DELETE ')
         if (what !== 'POST /containers/create') return false
         begin()
         await delay(300)
@@ -248,8 +276,9 @@ describe('an engine that misbehaves', { timeout: 30_000 }, () => {
     await begun
     controller.abort(new Error('given up'))
     await expect(deploying).rejects.toThrow('given up')
-    await removed
-    await expect.poll(living).toBe(0)
+    // Not later: the process of whoever gives up may end at once.
+    expect(isRemoved).toBe(true)
+    expect(await living()).toBe(0)
   })
 
   it('and answers without end is cut short', async () => {
@@ -282,11 +311,11 @@ describe('an engine that misbehaves', { timeout: 30_000 }, () => {
 })
 
 /** Refuses one kind of request, with an id of any container in it. */
-function refusing(wanted: string): NonNullable<ScriptedEngine['script']['fault']> {
+function refusing(wanted: string, status = 500): NonNullable<ScriptedEngine['script']['fault']> {
   const pattern = new RegExp(`^${wanted.replace('ID', '[0-9a-f]+')}$`)
   return (what, _request, answer) => {
     if (!pattern.test(what)) return false
-    answer.writeHead(500, { 'Content-Type': 'application/json' }).end('{"message":"disk full"}')
+    answer.writeHead(status, { 'Content-Type': 'application/json' }).end('{"message":"disk full"}')
     return true
   }
 }

@@ -1,5 +1,7 @@
 import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { runConfigSchemaVersion, type Confinement, type RunConfig } from '@thv/core'
@@ -69,6 +71,18 @@ describe('what a run config says about confinement', () => {
       outbound: { insecure_allow_all: true },
     })
   })
+
+  it.runIf(process.platform !== 'win32')(
+    'a socket among them is told: who reaches an engine owns the machine',
+    async () => {
+      const path = join(directory, 'docker.sock')
+      const server = createServer().listen(path)
+      await once(server, 'listening')
+      await plan({ volumes: [`${path}:/var/run/docker.sock:ro`] })
+      server.close()
+      expect(warnings).toEqual([expect.stringContaining(`${path} is a socket`)])
+    },
+  )
 
   it('volumes are read-only or not, links are followed, and a second one for a target is passed over', async () => {
     const [data, other] = [await fill('data', []), await fill('other', [])]

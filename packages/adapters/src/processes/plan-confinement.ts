@@ -34,6 +34,7 @@ export async function planConfinement(options: IgnoreOptions, config: RunConfig)
   const profile = await profileOf(config)
   const powers = isContainer ? containerPowers(profile, config) : processPowers(profile, config)
   const asGiven = await mountsOf(profile, volumes)
+  await warnOfSockets(asGiven, options.warn)
   const { covered, mounts } = await ignoreCover(options, asGiven, config.ignore_config?.LoadGlobal !== false)
   const isAsked = hasProfile || volumes.length > 0 || config.isolate_network === true
   return {
@@ -123,4 +124,12 @@ async function mountsOf(profile: PermissionProfile, volumes: readonly string[]):
     taken.set(mount.target, { ...mount, source })
   }
   return [...taken.values()]
+}
+
+/** Read-only or not, whoever reaches a socket may ask for everything that its owner does. */
+async function warnOfSockets(mounts: readonly Mount[], warn: (message: string) => void): Promise<void> {
+  for (const { source } of mounts) {
+    if (!(await stat(source)).isSocket()) continue
+    warn(`${source} is a socket: the server gets the powers of whoever listens there, and an engine's are all of them`)
+  }
 }

@@ -69,6 +69,12 @@ export function formatPackage(found: { kind: PackageKind; name: string; version?
   return `${found.kind}://${found.name}${found.version === undefined ? '' : `@${found.version}`}`
 }
 
+/** A Python package and its version as pip and uv write them: `latest` is no version there. */
+export function formatPythonRequirement({ name, version }: { name: string; version?: string | undefined }): string {
+  if (version === undefined || version === 'latest') return name
+  return /^[<>=~!]/.test(version) ? `${name}${version}` : `${name}==${version}`
+}
+
 /** The workload name chosen when `--name` is absent: spec/local 2.5. */
 export function packageWorkloadName(source: PackageSource): string {
   const base = `${source.name}${source.version === undefined ? '' : `@${source.version}`}`

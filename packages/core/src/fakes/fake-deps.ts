@@ -17,7 +17,7 @@ export interface FakeMachine {
   /** Pids that live, with their start tokens. */
   alive: Map<number, string>
   reaped: ServerProcess[]
-  /** Names of the workloads whose containers were removed. */
+  /** Names of the workloads whose containers were removed, and the engines on record. */
   reapedContainers: string[]
   installed: ResolvedPackage[]
   /** References that were pulled, and names of packages that were built. */
@@ -145,8 +145,8 @@ function processes(
       },
     },
     containers: {
-      reap: async (workload) => {
-        machine.reapedContainers.push(workload)
+      reap: async (workload, engines) => {
+        machine.reapedContainers.push([workload, ...engines].join(' at '))
         return 0
       },
     },
