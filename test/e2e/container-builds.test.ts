@@ -1,11 +1,12 @@
 import { spawnSync } from 'node:child_process'
 import { realpathSync } from 'node:fs'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { importImage } from '../fixtures/engines/base-image.ts'
 import { dockerdMissing, startDockerd, type Dockerd } from '../fixtures/engines/start-dockerd.ts'
 import { connectV2 } from './clients.ts'
-import { openWorld, type World } from './harness.ts'
+import { fixture, openWorld, type World } from './harness.ts'
 
 const missing = dockerdMissing()
 const everything = 'npx://@modelcontextprotocol/server-everything'
@@ -47,6 +48,32 @@ it('a package is built into an image, served for real, and the image is used aga
   expect(again.stderr).toContain('built from the same before')
   await world.ok('rm', '--all')
   expect(docker('ps', '--all', '--quiet')).toBe('')
+})
+
+it('a package takes the engine that answers, as config.yaml says to build, and a process where that is asked for', async () => {
+  const place = join(world.directory, 'config/toolhive')
+  await mkdir(place, { recursive: true })
+  const lines = [`ca_certificate_path: ${certificates}`, 'runtime_configs: {npx: {builder_image: "node-base:1"}}', '']
+  await writeFile(join(place, 'config.yaml'), lines.join('\n'))
+  const { stderr } = await world.thv('run', everything, '--name', 'auto')
+  expect(stderr).toContain('a container engine answers and is used; --runtime process')
+  expect((await world.list())[0]).toMatchObject({ name: 'auto', status: 'running', isolation: 'container' })
+  const config = JSON.parse(await world.ok('export', 'auto', '/dev/stdout'))
+  expect(config).toMatchObject({ thv: { runtime: 'container' }, runtime_config: { builder_image: 'node-base:1' } })
+  await world.ok('rm', 'auto')
+  for (const wish of ['flag', 'variable', 'file']) {
+    if (wish === 'file') await writeFile(join(place, 'config.yaml'), 'thv: {runtime: process}\n')
+    const environment = wish === 'variable' ? { THV_RUNTIME: 'process' } : {}
+    const flags = wish === 'flag' ? ['--runtime', 'process'] : []
+    const { code } = await world.run(['run', everything, '--name', wish, ...flags], { environment })
+    expect(code).toBe(0)
+    expect((await world.list())[0]).not.toMatchObject({ isolation: 'container' })
+    await world.ok('rm', wish)
+  }
+  // A command has its files here; the choice is not for it.
+  await writeFile(join(place, 'config.yaml'), 'thv: {runtime: container}\n')
+  await world.ok('run', '--name', 'command', '--', ...fixture('stdio-server.mjs'))
+  await world.ok('rm', 'command')
 })
 
 it('a package that does not exist fails with what npm said, and leaves no trace', async () => {

@@ -1,5 +1,5 @@
 import type * as AdaptersModule from '@thv/adapters'
-import type { SessionJournals } from '@thv/adapters'
+import type { SessionJournals, Settings } from '@thv/adapters'
 import type {
   GroupStore,
   LogFiles,
@@ -54,6 +54,8 @@ export interface Container {
   /** Reads what a run config says about confinement; `warn` is told of ignore patterns that cannot be obeyed. */
   confinementPlanner: (warn: (message: string) => void) => Promise<PlanConfinement>
   readonly engines: EngineAccess
+  /** The user's `config.yaml`; `config-invalid` for one that cannot be used. */
+  settings: () => Promise<Settings>
   /** A run config from outside with its keys as this version writes them. */
   normalizeRunConfig: (value: unknown) => Promise<unknown>
   /** Writes a file the user named, 0600, with its parent directories; atomically, unless it is a device or a pipe. */
@@ -114,6 +116,8 @@ export function createContainer(environment: Container['environment'] = process.
     groups,
     installer,
     engines,
+    settings: async () =>
+      await (await adapters()).readSettings(join((await directories()).config, 'config.yaml'), environment),
     configs: async () => (await reading()).configs,
     packageCache: async () => (await adapters()).createPackageCache({ cacheDirectory: (await directories()).cache }),
     confinementPlanner: async (warn) => planner(await adapters(), await directories(), warn),

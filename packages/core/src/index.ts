@@ -49,6 +49,7 @@ export { parseMount, parseVolume, type Mount, type Volume } from './domain/mount
 export {
   formatPackage,
   isPackageArgument,
+  localPathOf,
   packageKinds,
   packageWorkloadName,
   parsePackageSource,
@@ -75,6 +76,7 @@ export {
   type RunConfigExtension,
   type RuntimeWish,
 } from './domain/run-config.ts'
+export { parseRuntimeConfig, textMap, type RuntimeConfig } from './domain/runtime-config.ts'
 export {
   clientUrl,
   effectiveProxyMode,

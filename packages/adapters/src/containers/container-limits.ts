@@ -16,6 +16,11 @@ export const containerLimits = {
   errorBytes: 64 * 1024,
   /** One line of a progress stream; the last line of a build may carry a whole command's output. */
   progressLineBytes: 1024 * 1024,
+  /** Source code of a Go program, which is held in memory while it is sent. */
+  localSourceBytes: 64 * 1024 * 1024,
+  localSourceFiles: 20_000,
+  /** Steps of a build whose images are remembered for removal; our Dockerfiles have about 20. */
+  buildSteps: 256,
   /** Last lines of a failed build that are shown. */
   buildLines: 20,
   /** After the end of a container: how long its remaining output may take to arrive. */

@@ -173,6 +173,23 @@ export class EngineClient {
     return images.sort((left, right) => right.createdMs - left.createdMs)
   }
 
+  /** Ids of the images that have no name and are no part of another one. */
+  async listUnnamedImages(signal: AbortSignal): Promise<string[]> {
+    const path = `/images/json?${query({ filters: JSON.stringify({ dangling: ['true'] }) })}`
+    const found = await this.#json({ what: 'list images', method: 'GET', path }, signal)
+    return (Array.isArray(found) ? found : []).flatMap((one) => textIn(one, 'Id') ?? [])
+  }
+
+  /** With the nameless ones that it alone is made of. One that is gone or in use is fine. */
+  async removeImage(id: string, signal: AbortSignal): Promise<void> {
+    const request = { what: 'remove the image', method: 'DELETE', path: `/images/${id}` } as const
+    try {
+      await this.#tolerate(404, request, signal)
+    } catch (error) {
+      if (!isRefusal(error, 409)) throw error
+    }
+  }
+
   /** Pulls an image; the stream tells how, also that it failed. */
   async pullImage(name: string, tagOrDigest: string, auth: string, signal: AbortSignal): Promise<Readable> {
     const path = `/images/create?${query({ fromImage: name, tag: tagOrDigest })}`

@@ -2,6 +2,7 @@ import { messageOf, ThvError } from '../errors.ts'
 import { isolationWishes, type IsolationWish } from './confinement.ts'
 import { formatPackage, packageKinds, parsePackageSource, type ResolvedPackage } from './package-source.ts'
 import { parseSessionTtl } from './session-ttl.ts'
+import { parseRuntimeConfig, type RuntimeConfig } from './runtime-config.ts'
 import type { ToolOverride } from './tool-rules.ts'
 import { isProxyMode, isTransportType, type ProxyMode, type TransportType } from './transport-type.ts'
 import { assertWorkloadName } from './workload-name.ts'
@@ -61,6 +62,8 @@ export interface RunConfig {
   tools_filter?: string[]
   /** Other names and descriptions, by the server's name of the tool. */
   tools_override?: Record<string, ToolOverride>
+  /** How the image was built, for whoever builds it again. */
+  runtime_config?: RuntimeConfig
   thv?: RunConfigExtension
   [unknownKey: string]: unknown
 }
@@ -131,6 +134,7 @@ export function assertRunConfig(value: unknown, origin: string): asserts value i
   assertStrings(value, origin)
   assertNoNul(value, origin)
   assertExtension(value['thv'], origin)
+  if (isRecord(value['runtime_config'])) parseRuntimeConfig(value['runtime_config'], `'runtime_config' of ${origin}`)
   assertFront(value, origin)
 }
 
