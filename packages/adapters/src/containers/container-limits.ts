@@ -41,6 +41,8 @@ export const containerLimits = {
   containerProcesses: 512,
   /** Memory of a container, as in the sandbox. */
   containerMemoryBytes: 4 * 1024 * 1024 * 1024,
+  /** Processors of a container, as in the sandbox. */
+  containerCpus: 2,
   /** Size of the empty directory that covers an ignored one; nobody can write to it. */
   coverBytes: 4096,
   /** Until a forwarder listens, on a machine that is busy. */

@@ -155,6 +155,29 @@ describe('an engine that misbehaves', { timeout: 30_000 }, () => {
     expect(await living()).toBe(0)
   })
 
+  it('and may not bound processor time is asked again without, once and for all', async () => {
+    const words = 'crun: the requested cgroup controller `cpu` is not available: OCI runtime error'
+    const quotas: unknown[] = []
+    engine.script = {
+      fault(what, _request, answer) {
+        if (!/^POST .containers.[0-9a-f]+.start$/.test(what)) return false
+        quotas.push(engine.bodies.at(-1)?.HostConfig['CpuQuota'])
+        if (quotas.length > 1) return false
+        answer.writeHead(500, { 'Content-Type': 'application/json' }).end(JSON.stringify({ message: words }))
+        return true
+      },
+    }
+    const runtime = createContainerRuntime({ socketPath: engine.socketPath, instance })
+    const { port: _port, ...parts } = nodeSpec(echo)
+    const spec = { name: 'server', transport: 'stdio' as const, onOutput() {}, ...parts }
+    for (let turn = 0; turn < 2; turn++) {
+      const deployment = await runtime.deploy(spec, never)
+      await deployment.stop(1_000)
+    }
+    expect(quotas).toEqual([200_000, undefined, undefined])
+    expect(await living()).toBe(0)
+  })
+
   it('and breaks a start off is unreachable; what it could not remove goes before the next deploy', async () => {
     const runtime = createContainerRuntime({ socketPath: engine.socketPath, instance })
     const { port: _port, ...parts } = nodeSpec(echo)
