@@ -29,6 +29,9 @@ export const containerLimits = {
   engineBackMs: 1_000,
   /** The last step of a stop: SIGKILL and removal. */
   removeMs: 10_000,
+  /** Tries of a removal while the container ends of itself, and the pause between them; it takes some milliseconds. */
+  removeTries: 5,
+  removePauseMs: 100,
   /** Of the time for a stop, what is kept for the removal. */
   removeReserveMs: 1_000,
   /** Log of a server that speaks HTTP, kept by the engine. */

@@ -1,6 +1,7 @@
 import type { Readable, Duplex } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
 import { containerLimits } from './container-limits.ts'
-import { engineUnreachable, isRefusal } from './engine-error.ts'
+import { EngineRefusal, engineUnreachable, isRefusal } from './engine-error.ts'
 import { createEngineHttp, type EngineHttp, type EngineRequest } from './engine-http.ts'
 import { negotiateVersion } from './engine-version.ts'
 import { readInspection, type InspectedContainer } from './container-state.ts'
@@ -113,11 +114,17 @@ export class EngineClient {
   /** Kills and removes a container with its anonymous volumes. One that is gone, or going, is fine. */
   async removeContainer(id: string, signal: AbortSignal): Promise<void> {
     const path = `/containers/${id}?${query({ force: '1', v: '1' })}`
-    try {
-      await this.#tolerate(404, { what: 'remove the container', method: 'DELETE', path }, signal)
-    } catch (error) {
-      // Somebody else is just removing it.
-      if (!isRefusal(error, 409)) throw error
+    for (let turn = 1; ; turn++) {
+      try {
+        return await this.#tolerate(404, { what: 'remove the container', method: 'DELETE', path }, signal)
+      } catch (error) {
+        // Somebody else is just removing it.
+        if (isRefusal(error, 409)) return
+        // Podman fails when the container ends of itself at this moment.
+        const isEnding = error instanceof EngineRefusal && error.reason.includes('could not be stopped')
+        if (!isEnding || turn === containerLimits.removeTries) throw error
+        await delay(containerLimits.removePauseMs, undefined, { signal })
+      }
     }
   }
 
