@@ -176,6 +176,9 @@ describe('a container with a filtered network', () => {
     await world.ok('start', 'doomed')
     const second = (await world.status('doomed')).process_id
     process.kill(second, 'SIGKILL')
+    await eventually('the filter has gone, although nobody has asked', 20_000, async () =>
+      containers('doomed').includes('doomed-network') ? undefined : true,
+    )
     await world.ok('start', 'doomed')
     expect(containers('doomed')).toEqual(['doomed', 'doomed-network'])
     expect(directories(second)).toEqual([])

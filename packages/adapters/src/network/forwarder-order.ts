@@ -2,6 +2,8 @@
 export interface ForwarderOrder {
   /** Holds `egress.sock`, and gets `inbound.sock`. */
   directory: string
+  /** Whether it ends when the connection to `life.sock` in the directory does; else it watches its parent. */
+  life?: boolean
   /** The way out. */
   egress?: {
     /** Where programs that know proxies find one, on 127.0.0.1. */
