@@ -186,6 +186,15 @@ describe('a container with a filtered network', () => {
     expect(containers('doomed')).toEqual([])
   })
 
+  it('reaches this machine by the name of the gateway when that was asked for', async () => {
+    const attempt = await hostile('gate', '--isolate-network', '--allow-docker-gateway')
+    const url = `http://host.docker.internal:${webPort}/`
+    expect(await attempt('get', { url })).toEqual({ done: expect.stringContaining('service for') })
+    expect(await attempt('talk', { host: '127.0.0.1', port: webPort })).toEqual({ failed: expect.any(String) })
+    expect((await named('get', { url })).failed).toContain('403')
+    await world.ok('rm', 'gate')
+  })
+
   it('does not start without the image of the filter, and says so', async () => {
     docker('tag', filterImage, 'kept:1')
     docker('rmi', filterImage)

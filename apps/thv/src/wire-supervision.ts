@@ -56,7 +56,10 @@ export async function wireSupervision(
       ...(await container.reading()),
       clock: adapters.createSystemClock(),
       ports: await container.ports(),
-      planConfinement: await container.confinementPlanner((message) => log('warn', message)),
+      planConfinement: await container.confinementPlanner({
+        warn: (message) => log('warn', message),
+        note: (message) => log('info', message),
+      }),
       containers: await container.engines.containers(),
       images,
       runtime: {

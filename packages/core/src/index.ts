@@ -20,6 +20,7 @@ export {
   isolationWishes,
   resolveContainerNetwork,
   resolveNetwork,
+  withGateway,
   type Confinement,
   type Isolation,
   type IsolationWish,

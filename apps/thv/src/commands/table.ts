@@ -93,6 +93,11 @@ const runOptions: readonly OptionSpec[] = [
     summary: "obey the user's own ignore patterns (default: true)",
     choices: ['true', 'false'],
   },
+  { flags: '--print-resolved-overlays', summary: 'say which entries of volumes the ignore patterns hide' },
+  {
+    flags: '--allow-docker-gateway',
+    summary: 'with a filtered network: this machine is host.docker.internal',
+  },
   {
     flags: '--learn',
     summary: 'with --foreground: let every connection through, print the smallest profile at the end',

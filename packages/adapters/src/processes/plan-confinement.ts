@@ -14,8 +14,10 @@ import {
   resolveContainerNetwork,
   resolveNetwork,
   ThvError,
+  withGateway,
   type Confinement,
   type Mount,
+  type NetworkAccess,
   type PermissionProfile,
   type RunConfig,
 } from '@thv/core'
@@ -28,6 +30,8 @@ export interface PlanConfinementOptions {
   globalIgnoreFile: string
   /** Told of an ignore pattern that cannot be obeyed. */
   warn: (message: string) => void
+  /** Told what is hidden, when the config wants that said. */
+  note: (message: string) => void
 }
 
 /**
@@ -46,12 +50,19 @@ export async function planConfinement(options: PlanConfinementOptions, config: R
   const profile = await profileOf(config)
   const powers = isContainer ? containerPowers(profile, config) : processPowers(profile, config)
   const mounts = await mountsOf(profile, volumes)
-  const isAsked = hasProfile || volumes.length > 0 || config.isolate_network === true
+  const isAsked =
+    hasProfile || volumes.length > 0 || config.isolate_network === true || config.allow_docker_gateway === true
+  const covered = await coverOf(options, mounts, config.ignore_config?.LoadGlobal !== false)
+  if (config.ignore_config?.PrintOverlays === true) {
+    for (const { target, isDirectory } of covered)
+      options.note(`hidden from the server: ${target}${isDirectory ? '/' : ''}`)
+    if (covered.length === 0) options.note('nothing is hidden from the server')
+  }
   return {
     wish: wish === 'auto' && isAsked ? 'required' : wish,
     programPaths: 'discover',
     mounts,
-    covered: await coverOf(options, mounts, config.ignore_config?.LoadGlobal !== false),
+    covered,
     ...powers,
   }
 }
@@ -62,13 +73,17 @@ function processPowers(profile: PermissionProfile, config: RunConfig): Pick<Conf
       hint: "take 'privileged' out of the profile",
     })
   }
-  if (config.thv?.isolation === 'none') return { network: { kind: 'open' } }
-  return { network: resolveNetwork(profile, config.isolate_network) }
+  if (config.thv?.isolation === 'none') return { network: reachable({ kind: 'open' }, config) }
+  return { network: reachable(resolveNetwork(profile, config.isolate_network), config) }
+}
+
+function reachable(network: NetworkAccess, config: RunConfig): NetworkAccess {
+  return config.allow_docker_gateway === true ? withGateway(network) : network
 }
 
 function containerPowers(profile: PermissionProfile, config: RunConfig): Pick<Confinement, 'network' | 'privileged'> {
   const privileged = profile.privileged === true
-  const network = resolveContainerNetwork(profile, config.isolate_network)
+  const network = reachable(resolveContainerNetwork(profile, config.isolate_network), config)
   assertContainable(config.thv?.isolation ?? 'auto', { privileged, network })
   // Its port would be open to other machines: nothing but the server decides where it listens.
   if (network.kind === 'joined' && network.network === 'host' && config.transport !== 'stdio') {

@@ -51,6 +51,8 @@ export interface RunConfig {
   volumes?: string[]
   /** Whether only the profile's hosts can be reached; undefined: where a sandbox can do it. */
   isolate_network?: boolean
+  /** Whether a filtered network also leads to this machine, as `host.docker.internal`; default false. */
+  allow_docker_gateway?: boolean
   /** ToolHive writes these keys without lowering them. */
   ignore_config?: { LoadGlobal?: boolean; PrintOverlays?: boolean }
   env_vars?: Record<string, string>
@@ -149,7 +151,7 @@ export function isEndpointPrefix(text: string): boolean {
 }
 
 function assertFront(value: Record<string, unknown>, origin: string): void {
-  for (const key of ['trust_proxy_headers', 'stateless', 'strict_protocol_validation']) {
+  for (const key of ['allow_docker_gateway', 'trust_proxy_headers', 'stateless', 'strict_protocol_validation']) {
     if (value[key] !== undefined && typeof value[key] !== 'boolean') throw invalid(origin, `'${key}' is not a boolean`)
   }
   assertSessionTtl(value['session_ttl'], origin)

@@ -201,7 +201,10 @@ function addPermissions(config: RunConfig, request: RunRequest): void {
   }
   if (request.volumes !== undefined && request.volumes.length > 0) config.volumes = request.volumes
   if (request.isolateNetwork !== undefined) config.isolate_network = request.isolateNetwork
-  if (request.ignoreGlobally === false) config.ignore_config = { LoadGlobal: false, PrintOverlays: false }
+  if (request.allowDockerGateway === true) config.allow_docker_gateway = true
+  const { ignoreGlobally = true, printOverlays = false } = request
+  if (ignoreGlobally && !printOverlays) return
+  config.ignore_config = { LoadGlobal: ignoreGlobally, PrintOverlays: printOverlays }
 }
 
 /** How the proxy is reached from beyond another proxy. */

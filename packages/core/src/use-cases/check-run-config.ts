@@ -14,7 +14,6 @@ const unsupported: Record<string, string> = {
   env_file_dir: 'an environment directory',
   thv_ca_bundle: 'a certificate bundle',
   jwks_auth_token_file: 'incoming authentication',
-  allow_docker_gateway: 'network isolation',
   publish: 'published ports',
   secrets: 'secrets',
   oidc_config: 'incoming authentication',

@@ -56,10 +56,14 @@ export interface RunRequest {
   volumes?: string[]
   /** Undefined: where a sandbox can do it. */
   isolateNetwork?: boolean
+  /** Whether this machine is reached as `host.docker.internal`; default false. */
+  allowDockerGateway?: boolean
   /** `none`, `host`, or the name of a container network: in the place of the profile's mode. */
   network?: string
   isolation?: IsolationWish
   /** Whether the user's own ignore patterns count; default true. */
   ignoreGlobally?: boolean
+  /** Whether it is said what `.thvignore` hides; default false. */
+  printOverlays?: boolean
   debug?: boolean
 }
