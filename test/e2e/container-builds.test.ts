@@ -76,6 +76,36 @@ it('a package takes the engine that answers, as config.yaml says to build, and a
   await world.ok('rm', 'command')
 })
 
+it('a Go program of this machine is built from its directory and served, and the image is used again', async (context) => {
+  const goRoot = spawnSync('go', ['env', 'GOROOT'], { encoding: 'utf8' }).stdout?.trim()
+  if (goRoot === undefined || goRoot === '') context.skip('missing: go')
+  await importImage(dockerd.socketPath, 'go-files:1', [...tools, '/bin/cp', goRoot])
+  build('go-base:1', [
+    'FROM go-files:1',
+    `ENV PATH=${goRoot}/bin:/bin:/usr/bin HOME=/tmp GOTOOLCHAIN=local`,
+    'RUN mkdir -p /tmp',
+  ])
+  // What the result runs in: its usual base is in no registry here.
+  await importImage(dockerd.socketPath, 'final-files:1', tools)
+  build('alpine:3.23', ['FROM final-files:1', ...addUser])
+  const module = join(world.directory, 'module')
+  await mkdir(join(module, 'cmd/greeter'), { recursive: true })
+  await writeFile(join(module, 'go.mod'), 'module example.com/greeter\n\ngo 1.22\n')
+  await writeFile(join(module, 'cmd/greeter/main.go'), goServer)
+  const flags = ['--runtime-image', 'go-base:1']
+  const first = await world.run(['run', 'go://./cmd/greeter', ...flags], { cwd: module })
+  expect(first.stderr).toContain('Successfully built')
+  const [workload] = await world.list()
+  expect(workload).toMatchObject({ name: 'greeter', status: 'running', isolation: 'container' })
+  const peer = await connectV2(workload!.url)
+  expect(await peer.text('greet', {})).toBe('hello from Go')
+  await peer.close()
+  await world.ok('rm', 'greeter')
+  const same = await world.run(['run', `go://${module}/cmd/greeter`, ...flags], { cwd: '/' })
+  expect(same.stderr).toContain('built from the same before')
+  await world.ok('rm', 'greeter')
+}, 240_000)
+
 it('a package that does not exist fails with what npm said, and leaves no trace', async () => {
   const flags = ['--runtime', 'container', '--runtime-image', 'node-base:1', '--ca-cert', certificates]
   const { code, stderr } = await world.thv('run', 'npx://thv-no-such-package-at-all', '--name', 'no', ...flags)
@@ -85,30 +115,67 @@ it('a package that does not exist fails with what npm said, and leaves no trace'
   expect(docker('ps', '--all', '--quiet')).toBe('')
 })
 
+const tools = ['sh', 'env', 'cat', 'mkdir', 'ln', 'chmod', 'rm', 'ls', 'head'].map((tool) => `/bin/${tool}`)
+
+const addUser = [
+  `RUN mkdir -p /usr/local/bin /etc /tmp && printf '%s\\n' '#!/bin/sh' 'echo appuser:x:1000:1000::/tmp:/bin/sh >> /etc/passwd' > /usr/local/bin/adduser`,
+  'RUN chmod 755 /usr/local/bin/adduser /tmp',
+]
+
 /** An image with what the usual base image of npm packages has, out of this machine's own Node. */
 async function makeNodeBase(name: string): Promise<void> {
   const npm = realpathSync(spawnSync('which', ['npm'], { encoding: 'utf8' }).stdout.trim())
-  const tools = ['sh', 'env', 'cat', 'mkdir', 'ln', 'chmod', 'rm', 'ls', 'head'].map((tool) => `/bin/${tool}`)
   const home = dirname(dirname(npm))
   await importImage(dockerd.socketPath, 'node-files:1', [realpathSync(process.execPath), home, ...tools])
   const bin = join(home, 'bin')
-  const user = '/usr/local/bin/adduser'
-  const lines = [
+  build(name, [
     'FROM node-files:1',
     'ENV HOME=/root',
     'RUN mkdir -p /root /tmp /etc /usr/local/bin && ln -s /bin/env /usr/bin/env || true',
     `RUN ln -s ${bin}/npm-cli.js /usr/local/bin/npm && ln -s ${bin}/npx-cli.js /usr/local/bin/npx`,
-    `RUN printf '%s\\n' '#!/bin/sh' 'echo appuser:x:1000:1000::/tmp:/bin/sh >> /etc/passwd' > ${user} && chmod 755 ${user} /tmp`,
-  ]
+    ...addUser,
+  ])
+}
+
+function build(name: string, lines: readonly string[]): void {
   const args = ['--host', `unix://${dockerd.socketPath}`, 'build', '--tag', name, '-']
-  const environment = { ...process.env, DOCKER_BUILDKIT: '0' }
-  const { status, stderr, stdout } = spawnSync('docker', args, {
-    input: lines.join('\n'),
-    encoding: 'utf8',
-    env: environment,
-  })
+  const options = { input: lines.join('\n'), encoding: 'utf8', env: { ...process.env, DOCKER_BUILDKIT: '0' } } as const
+  const { status, stderr, stdout } = spawnSync('docker', args, options)
   if (status !== 0) throw new Error(`${stdout}${stderr}`)
 }
+
+/** A server with one tool, of as little of the standard library as can be: all of it is compiled. */
+const goServer = `package main
+
+import (
+	"bufio"
+	"os"
+	"strings"
+)
+
+func main() {
+	answers := map[string]string{
+		"initialize": \`{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"greeter","version":"1"}}\`,
+		"tools/list": \`{"tools":[{"name":"greet","inputSchema":{"type":"object"}}]}\`,
+		"tools/call": \`{"content":[{"type":"text","text":"hello from Go"}]}\`,
+	}
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		_, rest, isRequest := strings.Cut(lines.Text(), \`"id":\`)
+		if !isRequest {
+			continue
+		}
+		outcome := \`"error":{"code":-32601,"message":"not found"}\`
+		for method, result := range answers {
+			if strings.Contains(lines.Text(), \`"method":"\`+method+\`"\`) {
+				outcome = \`"result":\` + result
+			}
+		}
+		id := rest[:strings.IndexAny(rest, ",}")]
+		os.Stdout.WriteString(\`{"jsonrpc":"2.0","id":\` + id + "," + outcome + "}\\n")
+	}
+}
+`
 
 function docker(...args: string[]): string {
   const { stdout, stderr, status } = spawnSync('docker', ['--host', `unix://${dockerd.socketPath}`, ...args], {
