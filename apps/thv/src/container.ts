@@ -1,5 +1,5 @@
 import type * as AdaptersModule from '@thv/adapters'
-import type { SessionJournals } from '@thv/adapters'
+import type { SessionJournals, Settings } from '@thv/adapters'
 import type {
   GroupStore,
   LogFiles,
@@ -29,6 +29,12 @@ type Adapters = typeof AdaptersModule
 /** The directories of this user: spec/local 0.1. */
 export type Directories = ReturnType<Adapters['resolveDirectories']>
 
+/** Hears what ignore files cannot do, and what they hide where that is to be said. */
+export interface ConfinementListener {
+  warn: (message: string) => void
+  note: (message: string) => void
+}
+
 /**
  * The composition root: everything is built on first use, so that `list` never
  * loads what `run` needs. The only place that reads the process environment.
@@ -51,9 +57,11 @@ export interface Container {
   ports: () => Promise<PortAllocator>
   installer: (kind: PackageKind) => Promise<PackageInstaller>
   packageCache: () => Promise<PackageCache>
-  /** Reads what a run config says about confinement; `warn` is told of ignore patterns that cannot be obeyed. */
-  confinementPlanner: (warn: (message: string) => void) => Promise<PlanConfinement>
+  /** Reads what a run config says about confinement, and tells about ignore patterns. */
+  confinementPlanner: (tell: ConfinementListener) => Promise<PlanConfinement>
   readonly engines: EngineAccess
+  /** The user's `config.yaml`; `config-invalid` for one that cannot be used. */
+  settings: () => Promise<Settings>
   /** A run config from outside with its keys as this version writes them. */
   normalizeRunConfig: (value: unknown) => Promise<unknown>
   /** Writes a file the user named, 0600, with its parent directories; atomically, unless it is a device or a pipe. */
@@ -90,7 +98,10 @@ export function createContainer(environment: Container['environment'] = process.
       ports: await ports(),
       clock: createSystemClock(),
       installers: installer,
-      planConfinement: await container.confinementPlanner((message) => process.stderr.write(`warning: ${message}\n`)),
+      planConfinement: await container.confinementPlanner({
+        warn: (message) => process.stderr.write(`warning: ${message}\n`),
+        note: (message) => process.stderr.write(`${message}\n`),
+      }),
       commands: { resolve: async (typed) => await resolveCommand(await adapters(), environment, typed) },
       launcher: createDetachedSupervisorLauncher({
         command: supervisorCommand,
@@ -114,9 +125,11 @@ export function createContainer(environment: Container['environment'] = process.
     groups,
     installer,
     engines,
+    settings: async () =>
+      await (await adapters()).readSettings(join((await directories()).config, 'config.yaml'), environment),
     configs: async () => (await reading()).configs,
     packageCache: async () => (await adapters()).createPackageCache({ cacheDirectory: (await directories()).cache }),
-    confinementPlanner: async (warn) => planner(await adapters(), await directories(), warn),
+    confinementPlanner: async (tell) => planner(await adapters(), await directories(), tell),
     supervision: async (name, options) => {
       const { wireSupervision } = await import('./wire-supervision.ts')
       return await wireSupervision(container, name, options)
@@ -140,9 +153,9 @@ function createFileStores(
   }
 }
 
-function planner(adapters: Adapters, { config }: Directories, warn: (message: string) => void): PlanConfinement {
+function planner(adapters: Adapters, { config }: Directories, tell: ConfinementListener): PlanConfinement {
   const globalIgnoreFile = join(config, 'thvignore')
-  return async (runConfig) => await adapters.planConfinement({ globalIgnoreFile, warn }, runConfig)
+  return async (runConfig) => await adapters.planConfinement({ globalIgnoreFile, ...tell }, runConfig)
 }
 
 function buildReading(adapters: Adapters, { state, data }: Directories): ReadWorkloadDeps {

@@ -15,7 +15,7 @@ export async function prepareIsolation(
     const { configs } = await container.reading()
     const config = await configs.load(name)
     if (config === undefined || 'image' in sourceOf(config)) return
-    const plan = await container.confinementPlanner(() => {})
+    const plan = await container.confinementPlanner({ warn() {}, note() {} })
     const { wish, network } = await plan(config)
     const isReached = config.transport !== 'stdio'
     processes.prepare(wish, { forwarder: network.kind === 'filtered' || (network.kind === 'none' && isReached) })

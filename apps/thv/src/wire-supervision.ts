@@ -11,7 +11,7 @@ import {
 import { parseGoDuration } from '@thv/core'
 import { createProxy } from '@thv/proxy'
 import { runnerLimits, type SuperviseDeps } from '@thv/runner'
-import type { Container } from './container.ts'
+import type { ConfinementListener, Container } from './container.ts'
 import { homeDirectory } from './home-directory.ts'
 import { readLimitVariables } from './limit-variables.ts'
 import { prepareIsolation } from './prepare-isolation.ts'
@@ -58,7 +58,7 @@ export async function wireSupervision(
       ...(await container.reading()),
       clock: adapters.createSystemClock(),
       ports: await container.ports(),
-      planConfinement: await container.confinementPlanner((message) => log('warn', message)),
+      planConfinement: await container.confinementPlanner(ignoreListener(log)),
       containers: await container.engines.containers(),
       images,
       runtime: {
@@ -87,6 +87,10 @@ export async function wireSupervision(
       await Promise.all([serverLog.close(), proxyLog?.close()])
     },
   }
+}
+
+function ignoreListener(log: SuperviseDeps['log']): ConfinementListener {
+  return { warn: (message) => log('warn', message), note: (message) => log('info', message) }
 }
 
 function confineOptions(

@@ -20,6 +20,7 @@ export {
   isolationWishes,
   resolveContainerNetwork,
   resolveNetwork,
+  withGateway,
   type Confinement,
   type Isolation,
   type IsolationWish,
@@ -50,6 +51,7 @@ export {
   formatPackage,
   formatPythonRequirement,
   isPackageArgument,
+  localPathOf,
   packageKinds,
   packageWorkloadName,
   parsePackageSource,
@@ -76,6 +78,7 @@ export {
   type RunConfigExtension,
   type RuntimeWish,
 } from './domain/run-config.ts'
+export { parseRuntimeConfig, textMap, type RuntimeConfig } from './domain/runtime-config.ts'
 export {
   clientUrl,
   effectiveProxyMode,

@@ -21,7 +21,7 @@ function depsWith(network: NetworkAccess): ServerCommandDeps {
   }
   return {
     installers: unused,
-    images: { pull: unused, build: unused },
+    images: { isReachable: unused, pull: unused, build: unused },
     buildEnvironment: unused,
     packageDirectory: '/',
     planConfinement: async () => confinement,

@@ -1,18 +1,19 @@
+import { resolve } from 'node:path'
 import {
   isEra,
   isPackageArgument,
   isProxyMode,
   isTransportType,
-  runtimeWishes,
+  localPathOf,
   ThvError,
   type RunRequest,
 } from '@thv/core'
 import type { CommandContext, CommandInput } from '../command.ts'
 import { flagOption, listOption, portOption, textOption } from '../options.ts'
 import { parseLabels } from './parse-labels.ts'
-import { readCertificate } from './read-certificate.ts'
 import { readEnvironment } from './read-environment.ts'
 import { addPermissions } from './add-permissions.ts'
+import { addRuntime } from './add-runtime.ts'
 import { readToolsOverride } from './read-tools-override.ts'
 
 /** What the flags of `thv run` ask for. Reads the files that they name; throws `invalid-argument` and the like. */
@@ -39,8 +40,7 @@ export async function readRunRequest(context: CommandContext, input: CommandInpu
     debug: context.debug,
   }
   if (source !== undefined) addSource(request, source)
-  addRuntime(request, input)
-  await addBuild(request, context, input)
+  await addRuntime(context, request, input)
   addTexts(request, input)
   if (flagOption(input, 'sharedServer')) request.sharedServer = true
   await addChain(context, request, input)
@@ -51,7 +51,10 @@ export async function readRunRequest(context: CommandContext, input: CommandInpu
 
 /** A package by its scheme, or else an image. */
 function addSource(request: RunRequest, source: string): void {
-  if (isPackageArgument(source)) request.source = source
+  const path = localPathOf(source)
+  // A path means the same from any directory later.
+  if (path !== undefined) request.source = `go://${resolve(path)}`
+  else if (isPackageArgument(source)) request.source = source
   else if (/^[a-z][a-z0-9+.-]*:\/\//.test(source)) throw notRunnable(source)
   else request.image = source
 }
@@ -64,31 +67,6 @@ function notRunnable(source: string): ThvError {
   return new ThvError('package-scheme-invalid', `invalid protocol scheme provided for MCP server: '${source}'`, {
     hint,
   })
-}
-
-function addRuntime(request: RunRequest, input: CommandInput): void {
-  const wish = runtimeWishes.find((known) => known === textOption(input, 'runtime'))
-  if (wish !== undefined) request.runtime = wish
-  if (textOption(input, 'imageVerification') !== 'enabled' || request.image === undefined) return
-  throw new ThvError('image-denied', `the image '${request.image}' cannot be verified: nothing says who made it`, {
-    hint: 'leave --image-verification out to run it all the same',
-  })
-}
-
-async function addBuild(request: RunRequest, context: CommandContext, input: CommandInput): Promise<void> {
-  const builderImage = textOption(input, 'runtimeImage')
-  const additionalPackages = listOption(input, 'runtimeAddPackage')
-  const buildWith = listOption(input, 'buildWith')
-  const certificate = textOption(input, 'caCert')
-  const build = {
-    ...(builderImage === undefined ? {} : { builderImage }),
-    ...(additionalPackages.length === 0 ? {} : { additionalPackages }),
-    ...(buildWith.length === 0 ? {} : { buildWith }),
-    ...(certificate === undefined
-      ? {}
-      : { caCertificate: await readCertificate(context.container.files, certificate, context.signal) }),
-  }
-  if (Object.keys(build).length > 0) request.build = build
 }
 
 function addTexts(request: RunRequest, input: CommandInput): void {

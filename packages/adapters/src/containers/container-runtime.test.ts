@@ -12,6 +12,7 @@ import { dockerdMissing, startDockerd, type Dockerd } from '../../../../test/fix
 import { createContainerRuntime } from './container-runtime.ts'
 import { createContainerTable } from './container-table.ts'
 import { EngineClient } from './engine-client.ts'
+import { removeContainer } from './remove-container.ts'
 
 const never = new AbortController().signal
 const image = 'thv-test-node:1'
@@ -196,7 +197,7 @@ describe('Docker', { timeout: 60_000 }, () => {
       const id = await killSupervisor(`process.stdin.on('end', () => process.exit(0)).resume()`, 'stdio')
       const isRunning = async (): Promise<boolean> => (await engine.inspectContainer(id, never)).running
       await expect.poll(isRunning, { timeout: 10_000 }).toBe(false)
-      await engine.removeContainer(id, never)
+      await removeContainer(engine, id, never)
     })
   })
 

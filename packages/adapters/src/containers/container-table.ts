@@ -1,6 +1,7 @@
 import type { ContainerTable } from '@thv/core'
 import { containerLabels } from './container-body.ts'
 import { EngineClient, type LabelFilter } from './engine-client.ts'
+import { removeContainer } from './remove-container.ts'
 
 /** How the container table is wired. */
 export interface ContainerTableOptions {
@@ -25,6 +26,6 @@ export function createContainerTable({ findSocket, instance }: ContainerTableOpt
 async function removeAll(socketPath: string, labels: LabelFilter, signal: AbortSignal): Promise<number> {
   const engine = new EngineClient(socketPath)
   const found = await engine.listContainers(labels, signal)
-  await Promise.all(found.map(async ({ id }) => await engine.removeContainer(id, signal)))
+  await Promise.all(found.map(async ({ id }) => await removeContainer(engine, id, signal)))
   return found.length
 }

@@ -1,5 +1,4 @@
 import type { Readable, Duplex } from 'node:stream'
-import { setTimeout as delay } from 'node:timers/promises'
 import { containerLimits } from './container-limits.ts'
 import { engineUnreachable, isRefusal } from './engine-error.ts'
 import { createEngineHttp, type EngineHttp, type EngineRequest } from './engine-http.ts'
@@ -111,15 +110,10 @@ export class EngineClient {
     await this.#tolerate(404, { what: 'stop the container', method: 'POST', path, timeoutMs }, signal)
   }
 
-  /** Kills and removes a container with its anonymous volumes. One that is gone is fine. */
-  async removeContainer(id: string, signal: AbortSignal): Promise<void> {
+  /** Kills and removes a container with its anonymous volumes. One that is gone is fine; see `removeContainer`. */
+  async deleteContainer(id: string, signal: AbortSignal): Promise<void> {
     const path = `/containers/${id}?${query({ force: '1', v: '1' })}`
-    try {
-      await this.#tolerate(404, { what: 'remove the container', method: 'DELETE', path }, signal)
-    } catch (error) {
-      // Somebody else may just be removing it.
-      if (!isRefusal(error, 409) || !(await this.#isGoneSoon(id, signal))) throw error
-    }
+    await this.#tolerate(404, { what: 'remove the container', method: 'DELETE', path }, signal)
   }
 
   async inspectContainer(id: string, signal: AbortSignal): Promise<InspectedContainer> {
@@ -174,6 +168,23 @@ export class EngineClient {
     return images.sort((left, right) => right.createdMs - left.createdMs)
   }
 
+  /** Ids of the images that have no name and are no part of another one. */
+  async listUnnamedImages(signal: AbortSignal): Promise<string[]> {
+    const path = `/images/json?${query({ filters: JSON.stringify({ dangling: ['true'] }) })}`
+    const found = await this.#json({ what: 'list images', method: 'GET', path }, signal)
+    return (Array.isArray(found) ? found : []).flatMap((one) => textIn(one, 'Id') ?? [])
+  }
+
+  /** With the nameless ones that it alone is made of. One that is gone or in use is fine. */
+  async removeImage(id: string, signal: AbortSignal): Promise<void> {
+    const request = { what: 'remove the image', method: 'DELETE', path: `/images/${id}` } as const
+    try {
+      await this.#tolerate(404, request, signal)
+    } catch (error) {
+      if (!isRefusal(error, 409)) throw error
+    }
+  }
+
   /** Pulls an image; the stream tells how, also that it failed. */
   async pullImage(name: string, tagOrDigest: string, auth: string, signal: AbortSignal): Promise<Readable> {
     const path = `/images/create?${query({ fromImage: name, tag: tagOrDigest })}`
@@ -220,20 +231,6 @@ export class EngineClient {
   /** One that is gone is fine. */
   async removeNetwork(id: string, signal: AbortSignal): Promise<void> {
     await this.#tolerate(404, { what: 'remove the network', method: 'DELETE', path: `/networks/${id}` }, signal)
-  }
-
-  async #isGoneSoon(id: string, signal: AbortSignal): Promise<boolean> {
-    const deadline = performance.now() + containerLimits.removalMs
-    while (performance.now() < deadline) {
-      try {
-        await this.inspectContainer(id, signal)
-      } catch (error) {
-        if (isRefusal(error, 404)) return true
-        throw error
-      }
-      await delay(containerLimits.removalPollMs, undefined, { signal })
-    }
-    return false
   }
 
   async #exitCode(body: Readable, signal: AbortSignal): Promise<number> {

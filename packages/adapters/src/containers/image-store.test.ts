@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ImageStore } from '@thv/core'
@@ -173,6 +173,11 @@ describe('images', { timeout: 120_000 }, () => {
       return await store().build({ ...wanted, ...more }, (line) => void said.push(line), never)
     }
 
+    /** Images without a name: the steps of a build. */
+    async function unnamed(): Promise<string[]> {
+      return await engine.listUnnamedImages(never)
+    }
+
     it('makes an image that runs as nobody in particular, and is taken again while nothing changed', async () => {
       await importBuilder('mkdir -p node_modules; echo "$*" > node_modules/installed')
       const name = await build()
@@ -182,6 +187,7 @@ describe('images', { timeout: 120_000 }, () => {
         spawnSync('docker', ['-H', `unix://${dockerd.socketPath}`, 'run', '--rm', ...args], { encoding: 'utf8' }).stdout
       expect(run(name, 'and', 'more')).toBe('/usr/local/bin/npx @scope/server and more\n')
       expect(run('--entrypoint', 'cat', name, 'node_modules/installed')).toContain('@scope/server@1.2.3')
+      expect(await unnamed()).toEqual([])
       said = []
       expect(await build()).toBe(name)
       expect(said).toEqual([expect.stringContaining('built from the same')])
@@ -221,12 +227,43 @@ describe('images', { timeout: 120_000 }, () => {
 
     it('that fails says what the failing command said, and leaves no container', async () => {
       await importBuilder('echo "no space left on device"; exit 28')
+      const before = await unnamed()
       await expect(build({ version: '2.0.0' })).rejects.toMatchObject({
         code: 'image-build-failed',
         message: expect.stringContaining('returned a non-zero code: 28'),
         detail: expect.arrayContaining(['no space left on device']),
       })
       expect(await engine.listContainers({}, never)).toEqual([])
+      expect(await unnamed()).toEqual(before)
+    })
+
+    it('uses variables that neither its output nor its image shows', async () => {
+      await importBuilder('mkdir -p node_modules; echo "got $REGISTRY_TOKEN"> node_modules/installed')
+      const name = await build({ version: '3.0.0', buildEnvironment: { REGISTRY_TOKEN: 'hush' } })
+      const { stdout } = spawnSync('docker', ['-H', `unix://${dockerd.socketPath}`, 'history', '--no-trunc', name])
+      expect(`${String(stdout)}${said.join()}`).not.toContain('hush')
+      expect(await build({ version: '3.0.0', buildEnvironment: { REGISTRY_TOKEN: 'other' } })).not.toBe(name)
+    })
+
+    it('of a Go program takes its source from here, and another image once that changed', async () => {
+      await importBuilder('')
+      const before = await unnamed()
+      const place = await mkdtemp(join(tmpdir(), 'thv-module-'))
+      try {
+        await mkdir(join(place, 'cmd/server'), { recursive: true })
+        await writeFile(join(place, 'go.mod'), 'module example.com/server')
+        await writeFile(join(place, 'cmd/server/main.go'), 'package main')
+        const local = { kind: 'go' as const, name: 'server', localPath: join(place, 'cmd/server') }
+        const failed: unknown = await store()
+          .build({ ...local, builderImage: 'builder:1' }, (line) => void said.push(line), never)
+          .catch((error: unknown) => error)
+        // The base image of this test has no compiler: how far it got is what counts.
+        expect(failed).toMatchObject({ detail: expect.arrayContaining([expect.stringContaining('go: not found')]) })
+        expect(said.join('\n')).toContain("go build -o /app/mcp-server './cmd/server'")
+        expect(await unnamed()).toEqual(before)
+      } finally {
+        await rm(place, { recursive: true })
+      }
     })
 
     it('on a base image that is nowhere fails with its name', async () => {

@@ -9,6 +9,7 @@ import { startScriptedEngine, type ScriptedEngine } from '../../../../test/fixtu
 import { createContainerRuntime } from './container-runtime.ts'
 import { EngineClient } from './engine-client.ts'
 import { findEngine } from './runtimes.ts'
+import { removeContainer } from './remove-container.ts'
 
 const never = new AbortController().signal
 const image = 'node'
@@ -122,7 +123,7 @@ describe('an engine that misbehaves', { timeout: 30_000 }, () => {
     async (transport) => {
       const deployment = await deploy(`${echo}; setInterval(() => {}, 1000)`, { transport })
       const id = 'container' in deployment.server ? deployment.server.container : ''
-      await new EngineClient(engine.socketPath).removeContainer(id, never)
+      await removeContainer(new EngineClient(engine.socketPath), id, never)
       expect((await deployment.exited).reason).toBe('the container was removed by somebody else')
     },
   )
@@ -165,6 +166,29 @@ describe('an engine that misbehaves', { timeout: 30_000 }, () => {
     expect(await living()).toBe(0)
   })
 
+  it('and may not bound processor time is asked again without, once and for all', async () => {
+    const words = 'crun: the requested cgroup controller `cpu` is not available: OCI runtime error'
+    const quotas: unknown[] = []
+    engine.script = {
+      fault(what, _request, answer) {
+        if (!/^POST .containers.[0-9a-f]+.start$/.test(what)) return false
+        quotas.push(engine.bodies.at(-1)?.HostConfig['CpuQuota'])
+        if (quotas.length > 1) return false
+        answer.writeHead(500, { 'Content-Type': 'application/json' }).end(JSON.stringify({ message: words }))
+        return true
+      },
+    }
+    const runtime = createContainerRuntime({ socketPath: engine.socketPath, instance })
+    const { port: _port, ...parts } = nodeSpec(echo)
+    const spec = { name: 'server', transport: 'stdio' as const, onOutput() {}, ...parts }
+    for (let turn = 0; turn < 2; turn++) {
+      const deployment = await runtime.deploy(spec, never)
+      await deployment.stop(1_000)
+    }
+    expect(quotas).toEqual([200_000, undefined, undefined])
+    expect(await living()).toBe(0)
+  })
+
   it('and breaks a start off is unreachable; what it could not remove goes before the next deploy', async () => {
     const runtime = createContainerRuntime({ socketPath: engine.socketPath, instance })
     const { port: _port, ...parts } = nodeSpec(echo)
@@ -189,10 +213,10 @@ describe('an engine that misbehaves', { timeout: 30_000 }, () => {
     const id = 'container' in deployment.server ? deployment.server.container : ''
     engine.script = { fault: refusing('DELETE /containers/ID', 409) }
     const client = new EngineClient(engine.socketPath)
-    const removing = client.removeContainer(id, never).then(() => 'gone')
+    const removing = removeContainer(client, id, never).then(() => 'gone')
     expect(await Promise.race([removing, delay(300, 'waits')])).toBe('waits')
     engine.script = {}
-    await client.removeContainer(id, never)
+    await removeContainer(client, id, never)
     expect(await removing).toBe('gone')
   })
 

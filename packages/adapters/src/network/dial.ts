@@ -26,6 +26,8 @@ export class EgressRefused extends Error {
 /** What decides and how the world is reached. */
 export interface DialOptions {
   outbound: OutboundPermissions
+  /** Whether this machine is reached by the names that Docker gives it, whatever the rules say; default false. */
+  gateway?: boolean
   upstream?: UpstreamProxy
   /** Default: the system's resolver. */
   resolve?: (host: string) => Promise<string[]>
@@ -37,6 +39,8 @@ export interface DialOptions {
  */
 export async function dial(options: DialOptions, target: EgressTarget): Promise<Socket> {
   const { outbound, upstream } = options
+  if (options.gateway === true && gatewayNames.has(target.host.toLowerCase()))
+    return await connectTo('127.0.0.1', target.port)
   assertAllowed(decideEgress(outbound, target))
   if (upstream !== undefined && goesThrough(upstream, target.host)) return await connectThrough(upstream, target)
   const resolved = await withTimeout((options.resolve ?? systemResolver)(target.host), target.host)
@@ -56,6 +60,9 @@ export async function dial(options: DialOptions, target: EgressTarget): Promise<
   }
   throw failure
 }
+
+/** Spec/local 3.7. */
+const gatewayNames = new Set(['host.docker.internal', 'gateway.docker.internal'])
 
 function assertAllowed(decision: EgressDecision): void {
   if (!decision.allowed) throw new EgressRefused(decision)

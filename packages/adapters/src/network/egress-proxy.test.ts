@@ -108,6 +108,17 @@ describe('an egress proxy', () => {
     expect(attempts.map(({ refused }) => refused !== undefined)).toEqual([true, true])
   })
 
+  it('leads to this machine under the names of the Docker gateway only where that was asked for', async () => {
+    await open({ allow_host: ['example.com'] }, { gateway: true })
+    expect(await tunnelTo(`host.docker.internal:${port}`)).toMatch(/^HTTP\/1.1 200 /)
+    expect(await tunnelTo(`gateway.docker.internal:${port}`)).toMatch(/^HTTP\/1.1 200 /)
+    expect(await tunnelTo(`127.0.0.1:${port}`)).toMatch(/^HTTP\/1.1 403 /)
+    await proxy?.close()
+    const resolve = async (): Promise<string[]> => ['127.0.0.1']
+    await open({ allow_host: ['host.docker.internal'] }, { resolve })
+    expect(await tunnelTo(`host.docker.internal:${port}`)).toMatch(/^HTTP\/1.1 403 /)
+  })
+
   it.each(['127.0.0.1', '::1', '169.254.169.254', '10.1.1.1', '::ffff:127.0.0.1', '0.0.0.0'])(
     'an allowed name that resolves to %s is refused',
     async (address) => {

@@ -31,6 +31,7 @@ async function runForwarder(order: ForwarderOrder): Promise<void> {
     })
     await listen(server, { path: join(order.directory, 'inbound.sock') })
   }
+  if (order.life === true) await endWithSocket(join(order.directory, 'life.sock'))
   process.stdout.write('ready\n')
 }
 
@@ -104,6 +105,15 @@ async function listen(server: Server, where: { host: string; port: number } | { 
   server.maxConnections = networkLimits.connections
   server.listen(where)
   await once(server, 'listening')
+}
+
+/** The kernel closes what a killed process had open, also towards a container. */
+async function endWithSocket(path: string): Promise<void> {
+  const life = connect({ path })
+  await once(life, 'connect')
+  life.on('error', () => {})
+  life.once('close', () => process.exit())
+  life.resume()
 }
 
 /**

@@ -10,10 +10,12 @@ import { loadPermissionProfile, planConfinement } from './plan-confinement.ts'
 
 let directory: string
 let warnings: string[]
+let notes: string[]
 
 beforeEach(async () => {
   directory = await realpath(await mkdtemp(join(tmpdir(), 'thv-plan-')))
   warnings = []
+  notes = []
 })
 
 afterEach(async () => {
@@ -21,7 +23,11 @@ afterEach(async () => {
 })
 
 async function plan(config: Partial<RunConfig> = {}): Promise<Confinement> {
-  const options = { globalIgnoreFile: join(directory, 'thvignore'), warn: (line: string) => void warnings.push(line) }
+  const options = {
+    globalIgnoreFile: join(directory, 'thvignore'),
+    warn: (line: string) => void warnings.push(line),
+    note: (line: string) => void notes.push(line),
+  }
   return await planConfinement(options, {
     schema_version: runConfigSchemaVersion,
     image: '',
@@ -175,10 +181,35 @@ describe('ignore files', () => {
     })
   })
 
+  it('are printed, with what they hide, when that is wanted', async () => {
+    const data = await fill('data', ['.env', '.thvignore'])
+    await writeFile(join(data, '.thvignore'), '.env\n')
+    await plan({ volumes: [`${data}:/data`] })
+    expect(notes).toEqual([])
+    await plan({ volumes: [`${data}:/data`], ignore_config: { PrintOverlays: true } })
+    expect(notes).toEqual(['hidden from the server: /data/.env'])
+    await plan({ ignore_config: { PrintOverlays: true } })
+    expect(notes.at(-1)).toBe('nothing is hidden from the server')
+  })
+
   it('say what they cannot do', async () => {
     const data = await fill('data', [])
     await writeFile(join(data, '.thvignore'), '!kept\na/b\n')
     await plan({ volumes: [`${data}:/data`] })
     expect(warnings).toEqual([expect.stringContaining('no negation'), expect.stringContaining('at the root')])
   })
+})
+
+it('the Docker gateway is open in a filtered network only', async () => {
+  const gateway = { allow_docker_gateway: true }
+  expect(await plan(gateway)).toMatchObject({ wish: 'required', network: { kind: 'filtered', gateway: true } })
+  const container = { ...gateway, image: 'a', thv: { runtime: 'container' as const } }
+  expect(await plan({ ...container, isolate_network: true })).toMatchObject({ network: { gateway: true } })
+  for (const config of [
+    container,
+    { ...gateway, isolate_network: false },
+    { ...gateway, permission_profile_name_or_path: 'none' },
+  ]) {
+    await expect(plan(config)).rejects.toMatchObject({ code: 'isolation-contradiction' })
+  }
 })

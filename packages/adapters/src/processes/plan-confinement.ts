@@ -10,20 +10,28 @@ import {
   resolveContainerNetwork,
   resolveNetwork,
   ThvError,
+  withGateway,
   type Confinement,
   type Mount,
+  type NetworkAccess,
   type PermissionProfile,
   type RunConfig,
 } from '@thv/core'
 import { ignoreCover, type IgnoreOptions } from './ignore-cover.ts'
 import { processLimits } from './process-limits.ts'
 
+/** What is looked up for a plan. */
+export interface PlanConfinementOptions extends IgnoreOptions {
+  /** Told what is hidden, when the config wants that said. */
+  note: (message: string) => void
+}
+
 /**
  * What a run config says about the confinement of its server. Volumes lie over the
  * mounts of the profile. Who asks for a profile, volumes or network isolation gets them or
  * no start. Throws `permission-profile-invalid`, `mount-invalid`, `isolation-contradiction`.
  */
-export async function planConfinement(options: IgnoreOptions, config: RunConfig): Promise<Confinement> {
+export async function planConfinement(options: PlanConfinementOptions, config: RunConfig): Promise<Confinement> {
   const named = config.permission_profile_name_or_path
   const volumes = config.volumes ?? []
   const hasProfile = config.permission_profile !== null || (named !== undefined && named !== '')
@@ -36,7 +44,9 @@ export async function planConfinement(options: IgnoreOptions, config: RunConfig)
   const asGiven = await mountsOf(profile, volumes)
   await warnOfSockets(asGiven, options.warn)
   const { covered, mounts } = await ignoreCover(options, asGiven, config.ignore_config?.LoadGlobal !== false)
-  const isAsked = hasProfile || volumes.length > 0 || config.isolate_network === true
+  const isAsked =
+    hasProfile || volumes.length > 0 || config.isolate_network === true || config.allow_docker_gateway === true
+  if (config.ignore_config?.PrintOverlays === true) noteCovered(covered, options.note)
   return {
     wish: wish === 'auto' && isAsked ? 'required' : wish,
     programPaths: 'discover',
@@ -52,13 +62,17 @@ function processPowers(profile: PermissionProfile, config: RunConfig): Pick<Conf
       hint: "take 'privileged' out of the profile",
     })
   }
-  if (config.thv?.isolation === 'none') return { network: { kind: 'open' } }
-  return { network: resolveNetwork(profile, config.isolate_network) }
+  if (config.thv?.isolation === 'none') return { network: reachable({ kind: 'open' }, config) }
+  return { network: reachable(resolveNetwork(profile, config.isolate_network), config) }
+}
+
+function reachable(network: NetworkAccess, config: RunConfig): NetworkAccess {
+  return config.allow_docker_gateway === true ? withGateway(network) : network
 }
 
 function containerPowers(profile: PermissionProfile, config: RunConfig): Pick<Confinement, 'network' | 'privileged'> {
   const privileged = profile.privileged === true
-  const network = resolveContainerNetwork(profile, config.isolate_network)
+  const network = reachable(resolveContainerNetwork(profile, config.isolate_network), config)
   assertContainable(config.thv?.isolation ?? 'auto', { privileged, network })
   // Its port would be open to other machines: nothing but the server decides where it listens.
   if (network.kind === 'joined' && network.network === 'host' && config.transport !== 'stdio') {
@@ -132,4 +146,9 @@ async function warnOfSockets(mounts: readonly Mount[], warn: (message: string) =
     if (!(await stat(source)).isSocket()) continue
     warn(`${source} is a socket: the server gets the powers of whoever listens there, and an engine's are all of them`)
   }
+}
+
+function noteCovered(covered: Confinement['covered'], note: (message: string) => void): void {
+  for (const { target, isDirectory } of covered) note(`hidden from the server: ${target}${isDirectory ? '/' : ''}`)
+  if (covered.length === 0) note('nothing is hidden from the server')
 }

@@ -35,6 +35,11 @@ export function isPackageArgument(argument: string): boolean {
   return packageKinds.some((kind) => argument.startsWith(`${kind}://`))
 }
 
+/** The path in `go://./directory` or `go:///directory`, which is source code of this machine; undefined for anything else. */
+export function localPathOf(argument: string): string | undefined {
+  return /^go:\/\/(\.|\.{0,2}\/.*)$/s.exec(argument)?.[1]
+}
+
 /**
  * Parses `npx://name[@version]`, `uvx://name[@version]` or `go://module[@version]`.
  * Throws `package-scheme-invalid` or `package-name-invalid`.

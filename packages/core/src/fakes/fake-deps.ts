@@ -22,6 +22,8 @@ export interface FakeMachine {
   installed: ResolvedPackage[]
   /** References that were pulled, and names of packages that were built. */
   images: string[]
+  /** Whether a container engine answers. */
+  hasEngine: boolean
   busyPorts: Set<number>
   /** What the next launched supervisor does; default: it serves. */
   onLaunch: (name: string, supervisor: ProcessIdentity) => void
@@ -47,6 +49,7 @@ export function createFakeMachine(): FakeMachine {
     reapedContainers: [],
     installed: [],
     images: [],
+    hasEngine: false,
     busyPorts: new Set(),
     failSave: undefined,
     failUpdate: undefined,
@@ -198,6 +201,7 @@ function outside(
       network: { kind: 'open' },
     }),
     images: {
+      isReachable: async () => machine.hasEngine,
       pull: async (reference, _progress, signal) => {
         signal.throwIfAborted()
         machine.images.push(reference)
