@@ -166,3 +166,4 @@ export { createWorkload, runWorkload, type RunInput, type RunWorkloadDeps } from
 export type { RunRequest } from './use-cases/run-request.ts'
 export { loadStartable, restartWorkload, startWorkload, type StartWorkloadDeps } from './use-cases/start-workload.ts'
 export { reapServers, stoppedRecord, stopWorkload, type StopWorkloadDeps } from './use-cases/stop-workload.ts'
+export { withTimeLimit } from './with-time-limit.ts'
