@@ -251,9 +251,12 @@ import(${JSON.stringify(server)})`,
     const command = ['--', process.execPath, script]
     const child = world.spawn(['run', '--learn', '--foreground', '--name', 'pupil', ...volumes, ...command])
     const ended = collect(child)
-    await eventually('both connections were tried', 15_000, async () => {
+    await eventually('both connections were tried, and the server serves', 30_000, async () => {
       const log = (await world.thv('logs', 'pupil', '--proxy')).stdout
-      return log.includes(`blocked a connection of the server to localhost:${webPort}`) ? true : undefined
+      const isTried = log.includes(`blocked a connection of the server to localhost:${webPort}`)
+      // A start that is interrupted is no run, and has learned nothing.
+      const serves = (await world.list()).some(({ name, status }) => name === 'pupil' && status === 'running')
+      return isTried && serves ? true : undefined
     })
     child.kill('SIGINT')
     const { stdout } = await ended
