@@ -266,6 +266,15 @@ import(${JSON.stringify(server)})`,
     })
   })
 
+  it('this machine is reached by the name of the Docker gateway where that was asked for, and only by it', async () => {
+    const attempt = await hostile('gate', '--allow-docker-gateway')
+    const url = `http://host.docker.internal:${webPort}/`
+    expect(await attempt('get', { url })).toEqual({ done: expect.stringContaining('service for') })
+    expect(await attempt('talk', { host: '127.0.0.1', port: webPort })).toEqual({ failed: expect.any(String) })
+    expect((await named('get', { url })).failed).toContain('403')
+    await world.ok('rm', 'gate')
+  })
+
   it('without network there is none', async () => {
     expect(await offline('talk', { host: 'localhost', port: webPort })).toEqual({ failed: expect.any(String) })
     expect((await offline('environment')).done).not.toHaveProperty('HTTP_PROXY')
