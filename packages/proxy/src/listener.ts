@@ -92,14 +92,10 @@ export class Listener {
     this.#active += 1
     const answers = this.#answers.get(socket) ?? this.#watch(socket)
     answers.push(res)
-    res.once('close', () => {
-      this.#active -= 1
-      answers.splice(answers.indexOf(res), 1)
-      if (this.#active === 0) this.#whenIdle?.()
-    })
+    res.on('close', () => this.#forget(res, answers))
     // A socket that fails while we write is the client's business, not a reason to end the process.
     res.on('error', ignore)
-    res.once('prefinish', () => this.#boundUnread(res))
+    res.on('prefinish', () => this.#boundUnread(res))
     this.#options.observe?.(req, res)
     try {
       if (this.#isClosing) {
@@ -123,6 +119,14 @@ export class Listener {
     }
   }
 
+  #forget(res: ServerResponse, answers: ServerResponse[]): void {
+    const index = answers.indexOf(res)
+    if (index === -1) return
+    answers.splice(index, 1)
+    this.#active -= 1
+    if (this.#active === 0) this.#whenIdle?.()
+  }
+
   async #listen(): Promise<void> {
     const { host, port } = this.#options
     await listen(this.#server, host, port)
@@ -136,8 +140,8 @@ export class Listener {
     const answers: ServerResponse[] = []
     this.#answers.set(socket, answers)
     socket.once('close', () => {
-      for (const res of [...answers]) {
-        if (res.socket !== null || res.destroyed) continue
+      // Collected first: each leaves the list as it is told.
+      for (const res of answers.filter(({ socket: own, destroyed }) => own === null && !destroyed)) {
         res.destroy()
         res.emit('close')
       }

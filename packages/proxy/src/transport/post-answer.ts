@@ -20,7 +20,7 @@ export interface PostAnswerOptions {
   /** Number of requests in a batch; undefined for a single request. */
   readonly batchSize?: number
   /** Makes an event stream one that can be resumed, and the ids of the requests it answers. */
-  readonly resumable?: { events(): EventStore | undefined; readonly waitsFor: readonly string[] }
+  readonly resumable?: { events(): EventStore | undefined; readonly waitsFor: readonly string[] } | undefined
 }
 
 /**
