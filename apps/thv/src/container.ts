@@ -1,5 +1,5 @@
 import type * as AdaptersModule from '@thv/adapters'
-import type { SessionJournals } from '@thv/adapters'
+import type { SessionJournals, Settings } from '@thv/adapters'
 import type {
   EvaluateServerDeps,
   GroupStore,
@@ -24,7 +24,7 @@ import { createEngineAccess, type EngineAccess } from './engine-access.ts'
 import { homeDirectory } from './home-directory.ts'
 import { prepareLogDirectory } from './prepare-log-directory.ts'
 import { resolveCommand } from './resolve-command.ts'
-import { selfCommand } from './self-command.ts'
+import { selfCommand, supervisorCommand } from './self-command.ts'
 import type { Supervision, SupervisionOptions } from './supervision.ts'
 import { createUserFiles, type UserFiles } from './user-files.ts'
 import { writeUserFile } from './write-user-file.ts'
@@ -37,6 +37,12 @@ export type Directories = ReturnType<Adapters['resolveDirectories']>
 /** What finds an API server, and what announces one. */
 export interface Discovery extends EvaluateServerDeps {
   records: ServerRecordStore
+}
+
+/** Hears what ignore files cannot do, and what they hide where that is to be said. */
+export interface ConfinementListener {
+  warn: (message: string) => void
+  note: (message: string) => void
 }
 
 /**
@@ -66,9 +72,11 @@ export interface Container {
   discovery: () => Promise<Discovery>
   /** What starts an API server in the background, and what ends one. */
   serverControl: () => Promise<StartServerDeps & StopServerDeps>
-  /** Reads what a run config says about confinement; `warn` is told of ignore patterns that cannot be obeyed. */
-  confinementPlanner: (warn: (message: string) => void) => Promise<PlanConfinement>
+  /** Reads what a run config says about confinement, and tells about ignore patterns. */
+  confinementPlanner: (tell: ConfinementListener) => Promise<PlanConfinement>
   readonly engines: EngineAccess
+  /** The user's `config.yaml`; `config-invalid` for one that cannot be used. */
+  settings: () => Promise<Settings>
   /** A run config from outside with its keys as this version writes them. */
   normalizeRunConfig: (value: unknown) => Promise<unknown>
   /** Writes a file the user named, 0600, with its parent directories; atomically, unless it is a device or a pipe. */
@@ -106,10 +114,10 @@ export function createContainer(environment: Container['environment'] = process.
       ports: await ports(),
       clock: createSystemClock(),
       installers: installer,
-      planConfinement: await container.confinementPlanner((message) => process.stderr.write(`warning: ${message}\n`)),
+      planConfinement: await container.confinementPlanner(onTerminal),
       commands: { resolve: async (typed) => await resolveCommand(await adapters(), environment, typed) },
       launcher: createDetachedSupervisorLauncher({
-        command: selfCommand,
+        command: supervisorCommand,
         environment,
         logPath: (name) => logFiles.proxyLog(name),
       }),
@@ -131,11 +139,13 @@ export function createContainer(environment: Container['environment'] = process.
     groups,
     installer,
     engines,
+    settings: async () =>
+      await (await adapters()).readSettings(join((await directories()).config, 'config.yaml'), environment),
     configs: async () => (await reading()).configs,
     packageCache: async () => (await adapters()).createPackageCache({ cacheDirectory: (await directories()).cache }),
     discovery: once(async () => await buildDiscovery(await adapters(), await directories(), await reading())),
     serverControl: async () => await buildServerControl(container),
-    confinementPlanner: async (warn) => planner(await adapters(), await directories(), warn),
+    confinementPlanner: async (tell) => planner(await adapters(), await directories(), tell),
     supervision: async (name, options) => {
       const { wireSupervision } = await import('./wire-supervision.ts')
       return await wireSupervision(container, name, options)
@@ -145,6 +155,11 @@ export function createContainer(environment: Container['environment'] = process.
     checkDesktop: async () => await checkDesktop(await adapters(), environment),
   }
   return container
+}
+
+const onTerminal: ConfinementListener = {
+  warn: (message) => process.stderr.write(`warning: ${message}\n`),
+  note: (message) => process.stderr.write(`${message}\n`),
 }
 
 /** What workloads have in files beside their config and status. */
@@ -162,9 +177,9 @@ function createFileStores(
   }
 }
 
-function planner(adapters: Adapters, { config }: Directories, warn: (message: string) => void): PlanConfinement {
+function planner(adapters: Adapters, { config }: Directories, tell: ConfinementListener): PlanConfinement {
   const globalIgnoreFile = join(config, 'thvignore')
-  return async (runConfig) => await adapters.planConfinement({ globalIgnoreFile, warn }, runConfig)
+  return async (runConfig) => await adapters.planConfinement({ globalIgnoreFile, ...tell }, runConfig)
 }
 
 function buildReading(adapters: Adapters, { state, data }: Directories): ReadWorkloadDeps {

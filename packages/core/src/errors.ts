@@ -16,6 +16,7 @@ export const errorKinds = {
   'run-config-unreadable': 'invalid',
   'run-config-newer': 'invalid',
   'run-config-unsupported': 'invalid',
+  'config-invalid': 'invalid',
   'permission-profile-invalid': 'invalid',
   'mount-invalid': 'invalid',
   'isolation-contradiction': 'invalid',

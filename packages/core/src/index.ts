@@ -12,7 +12,7 @@ export {
 export { limits } from './limits.ts'
 export { readChainSettings, type ChainSettings } from './domain/chain-settings.ts'
 export { parseEnvironmentFile, parseEnvironmentVariable } from './domain/environment.ts'
-export { addressKind, type AddressKind } from './domain/address-kind.ts'
+export { addressKind, canonicalAddress, type AddressKind } from './domain/address-kind.ts'
 export {
   assertConfinable,
   assertContainable,
@@ -20,6 +20,7 @@ export {
   isolationWishes,
   resolveContainerNetwork,
   resolveNetwork,
+  withGateway,
   type Confinement,
   type Isolation,
   type IsolationWish,
@@ -50,7 +51,9 @@ export { parseMount, parseVolume, type Mount, type Volume } from './domain/mount
 export { operationKinds, operationStates, type Operation, type OperationKind } from './domain/operation.ts'
 export {
   formatPackage,
+  formatPythonRequirement,
   isPackageArgument,
+  localPathOf,
   packageKinds,
   packageWorkloadName,
   parsePackageSource,
@@ -77,6 +80,7 @@ export {
   type RunConfigExtension,
   type RuntimeWish,
 } from './domain/run-config.ts'
+export { parseRuntimeConfig, textMap, type RuntimeConfig } from './domain/runtime-config.ts'
 export {
   clientUrl,
   effectiveProxyMode,
@@ -193,3 +197,4 @@ export { getWorkloadRequest } from './use-cases/write-workload-request.ts'
 export { selectWorkloads } from './use-cases/select-workloads.ts'
 export { whileUncontested } from './use-cases/while-uncontested.ts'
 export { watchWorkloads, type WatchWorkloadsDeps, type WorkloadChange } from './use-cases/watch-workloads.ts'
+export { withTimeLimit } from './with-time-limit.ts'

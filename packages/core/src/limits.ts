@@ -15,6 +15,8 @@ export const limits = {
   envFileBytes: 1024 * 1024,
   /** How many state files one listing reads. */
   stateEntries: 10_000,
+  /** The user's `config.yaml`. */
+  settingsBytes: 1024 * 1024,
   /** Status files: spec/local 0.3. */
   statusLockMs: 1_000,
   /** Everything else: spec/local 0.3. */

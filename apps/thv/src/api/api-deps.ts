@@ -1,4 +1,4 @@
-import type { LogFiles, ReadWorkloadDeps, RunWorkloadDeps, StartWorkloadDeps } from '@thv/core'
+import type { LogFiles, ReadWorkloadDeps, RunRequest, RunWorkloadDeps, StartWorkloadDeps } from '@thv/core'
 import type { ApiLog } from './api-log.ts'
 import type { EventHub } from './events/event-hub.ts'
 import type { Operations } from './operations.ts'
@@ -18,4 +18,6 @@ export interface ApiDeps {
   readonly reading: () => Promise<ReadWorkloadDeps>
   readonly workloads: () => Promise<RunWorkloadDeps & StartWorkloadDeps>
   readonly logs: () => Promise<LogFiles>
+  /** Adds what the user's settings say about packages to a request. */
+  readonly addDefaults: (request: RunRequest, signal: AbortSignal) => Promise<void>
 }

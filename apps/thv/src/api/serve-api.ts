@@ -1,6 +1,7 @@
 import { messageOf, type WatchWorkloadsDeps } from '@thv/core'
 import { buildInfo } from '../build-info.ts'
 import type { CommandContext } from '../command.ts'
+import { addRunDefaults } from '../run-defaults.ts'
 import { createNonce, openAnnouncement, type Announcement } from '../server-announcement.ts'
 import { slogLine } from '../slog-line.ts'
 import type { ApiDeps } from './api-deps.ts'
@@ -71,10 +72,15 @@ function buildDeps({ container }: CommandContext, log: ApiLog): ApiDeps {
     findTrouble,
     reading: container.reading,
     logs: container.logs,
+    addDefaults: async (request, signal) =>
+      await addRunDefaults(container, { request, note: (line) => log('warn', line) }, signal),
     workloads: async () => {
       const all = await container.workloads()
       const self: typeof all.processes.self = async () => ({ ...(await all.processes.self()), shared: true })
-      const planConfinement = await container.confinementPlanner((message) => log('warn', message))
+      const planConfinement = await container.confinementPlanner({
+        warn: (message) => log('warn', message),
+        note: (message) => log('info', message),
+      })
       return { ...all, planConfinement, processes: { ...all.processes, self } }
     },
   }

@@ -20,6 +20,8 @@ export const processLimits = {
   sandboxProcesses: 512,
   /** Memory of a sandboxed server, for each process or, where control groups can be made, for all together. */
   sandboxMemoryBytes: 4 * 1024 * 1024 * 1024,
+  /** Processors that a sandboxed server may keep busy, all of it together; a server that waits for calls uses none. */
+  sandboxCpus: 2,
   /** A permission profile or a list of ignore patterns. */
   profileBytes: 256 * 1024,
   /** One call of `ps` or of PowerShell. */

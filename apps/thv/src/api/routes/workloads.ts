@@ -156,6 +156,7 @@ async function create(deps: ApiDeps, request: WorkloadRequest, caller: AbortSign
       caller,
       work: async (ending, accept, progress) => {
         const begin = async (signal: AbortSignal): Promise<void> => {
+          await deps.addDefaults(request, signal)
           accept(await createWorkload(workloads, { request }, progress, signal))
           await launchAndWait(workloads, name, { debug: false }, signal)
         }
@@ -175,6 +176,7 @@ async function edit(deps: ApiDeps, request: WorkloadRequest, caller: AbortSignal
       subjects: [name],
       caller,
       work: async (signal, accept, progress) => {
+        await deps.addDefaults(request, signal)
         const config = await planEdit(workloads, request, progress, signal)
         await replaceRunConfig(workloads, config, signal)
         accept(config)
