@@ -13,8 +13,10 @@ import type {
   RunConfigStore,
   RunWorkloadDeps,
   ServerRecordStore,
+  StartServerDeps,
   StartWorkloadDeps,
   StatusWatch,
+  StopServerDeps,
 } from '@thv/core'
 import { readFile, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -62,6 +64,8 @@ export interface Container {
   packageCache: () => Promise<PackageCache>
   /** The record of this user's API server, and what judges it. */
   discovery: () => Promise<Discovery>
+  /** What starts an API server in the background, and what ends one. */
+  serverControl: () => Promise<StartServerDeps & StopServerDeps>
   /** Reads what a run config says about confinement; `warn` is told of ignore patterns that cannot be obeyed. */
   confinementPlanner: (warn: (message: string) => void) => Promise<PlanConfinement>
   readonly engines: EngineAccess
@@ -91,7 +95,8 @@ export function createContainer(environment: Container['environment'] = process.
   const workloads = once(async (): Promise<RunWorkloadDeps & StartWorkloadDeps> => {
     const { createDetachedSupervisorLauncher, createSystemClock } = await adapters()
     const logFiles = await logs()
-    await prepareLogDirectory((await directories()).data)
+    // Every name has the same directory.
+    await prepareLogDirectory(logFiles.proxyLog('any'))
     return {
       ...(await reading()),
       groups: await groups(),
@@ -129,6 +134,7 @@ export function createContainer(environment: Container['environment'] = process.
     configs: async () => (await reading()).configs,
     packageCache: async () => (await adapters()).createPackageCache({ cacheDirectory: (await directories()).cache }),
     discovery: once(async () => await buildDiscovery(await adapters(), await directories(), await reading())),
+    serverControl: async () => await buildServerControl(container),
     confinementPlanner: async (warn) => planner(await adapters(), await directories(), warn),
     supervision: async (name, options) => {
       const { wireSupervision } = await import('./wire-supervision.ts')
@@ -175,11 +181,24 @@ async function buildDiscovery(
   { state }: Directories,
   { processes }: ReadWorkloadDeps,
 ): Promise<Discovery> {
-  const { probeServer } = await import('@thv/client')
   return {
     records: adapters.createFileServerRecords({ stateDirectory: state, processes }),
-    probe: probeServer,
+    probe: async (record, signal) => await (await import('@thv/client')).probeServer(record, signal),
     isAlive: adapters.createServerLiveness(processes),
+  }
+}
+
+async function buildServerControl(container: Container): Promise<StartServerDeps & StopServerDeps> {
+  const { createDetachedServerLauncher, createSystemClock } = await container.adapters()
+  const logPath = (await container.logs()).apiServerLog()
+  await prepareLogDirectory(logPath)
+  const { environment } = container
+  return {
+    ...(await container.discovery()),
+    processes: (await container.reading()).processes,
+    ports: await container.ports(),
+    clock: createSystemClock(),
+    launcher: createDetachedServerLauncher({ command: selfCommand, environment, logPath }),
   }
 }
 

@@ -71,6 +71,8 @@ export const errorKinds = {
   'mcp-error': 'unavailable',
   'mcp-tool-error': 'unavailable',
   'api-server-running': 'conflict',
+  'api-server-start-failed': 'unavailable',
+  'api-server-unverified': 'denied',
   'server-record-refused': 'denied',
   'api-server-unreachable': 'unavailable',
   'api-server-timeout': 'timeout',

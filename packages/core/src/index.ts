@@ -138,6 +138,7 @@ export type {
   ServerRecordRead,
   ServerRecordStore,
 } from './ports/server-records.ts'
+export type { LaunchedServer, ServerLauncher, ServerTarget } from './ports/server-launcher.ts'
 export type { StatusWatch } from './ports/status-watch.ts'
 export type { SupervisorLauncher } from './ports/supervisor-launcher.ts'
 export type { ImageBuild, ImageStore } from './ports/image-store.ts'
@@ -180,6 +181,8 @@ export { launchAndWait, waitUntilServing } from './use-cases/launch-supervisor.t
 export { createWorkload, runWorkload, type RunInput, type RunWorkloadDeps } from './use-cases/run-workload.ts'
 export type { RunRequest } from './use-cases/run-request.ts'
 export { loadStartable, restartWorkload, startWorkload, type StartWorkloadDeps } from './use-cases/start-workload.ts'
+export { startServer, type StartedServer, type StartServerDeps } from './use-cases/start-server.ts'
+export { stopServer, type StopServerDeps } from './use-cases/stop-server.ts'
 export { reapServers, stoppedRecord, stopWorkload, type StopWorkloadDeps } from './use-cases/stop-workload.ts'
 export { listRegisteredClients, type RegisteredClient } from './use-cases/list-clients.ts'
 export { createGroup, deleteGroup, getGroup, listGroups, type DeleteGroupDeps } from './use-cases/manage-groups.ts'
@@ -188,4 +191,5 @@ export { readLogs } from './use-cases/read-logs.ts'
 export { readWorkloadRequest } from './use-cases/read-workload-request.ts'
 export { getWorkloadRequest } from './use-cases/write-workload-request.ts'
 export { selectWorkloads } from './use-cases/select-workloads.ts'
+export { whileUncontested } from './use-cases/while-uncontested.ts'
 export { watchWorkloads, type WatchWorkloadsDeps, type WorkloadChange } from './use-cases/watch-workloads.ts'

@@ -25,6 +25,12 @@ export const limits = {
   serverHealthMs: 5_000,
   /** The guard of a start holds the lock while it asks a server that may hang, twice; several may wait for that. */
   serverLockMs: 30_000,
+  /** From spawn of an API server to its record: the guard may ask a hung one twice, behind others that do the same. */
+  serverStartMs: 30_000,
+  /** What an API server gives calls and operations under way (30 s), and takes to end what is left. */
+  serverStopMs: 45_000,
+  /** The same for one that answers nobody: there is nothing to wait for but its record. */
+  hungServerStopMs: 10_000,
   /** Statuses that changed during one look; above that all are looked at together. */
   statusBurst: 100,
   /** From spawn of the supervisor to `running`: longer than the proxy's own limit, so that its reason arrives. */

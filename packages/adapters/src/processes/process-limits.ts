@@ -28,6 +28,11 @@ export const processLimits = {
   listCommandBytes: 32 * 1024 * 1024,
   /** Environment of one process; the kernel's own limit for arguments and environment is a few MB. */
   environBytes: 8 * 1024 * 1024,
+  /** An API server that did not come up gets this long to end before it is killed; it has served nobody. */
+  serverEndMs: 5_000,
+  /** What is read of the log of such a server, and how much of that is shown. */
+  serverWordsBytes: 16 * 1024,
+  serverWordsLines: 20,
   /** Processes whose files are read at the same time. */
   parallelReads: 32,
   /** Random tries before a port scan: spec/local 3.4. */

@@ -11,6 +11,7 @@ import {
   replaceRunConfig,
   requireGroup,
   startWorkload,
+  whileUncontested,
   type RunConfig,
   type Workload,
 } from '@thv/core'
@@ -61,7 +62,11 @@ export const workloadRoutes: readonly ApiRoute[] = [
       const filter = { all, ...(group === undefined ? {} : { group }) }
       const listing = await listWorkloads(await deps.reading(), filter)
       for (const { file, reason } of listing.problems) deps.log('warn', 'a file was passed over', { file, reason })
-      return pageOf(listing.workloads, { limit, after })
+      const passedOver = listing.problems.length
+      const page = pageOf(listing.workloads, { limit, after })
+      return passedOver === 0
+        ? page
+        : { ...page, headers: { ...page.headers, 'X-Thv-Passed-Over': String(passedOver) } }
     },
   }),
   defineRoute({
@@ -149,9 +154,12 @@ async function create(deps: ApiDeps, request: WorkloadRequest, caller: AbortSign
       kind: 'create',
       subjects: [name],
       caller,
-      work: async (signal, accept, progress) => {
-        accept(await createWorkload(workloads, { request }, progress, signal))
-        await launchAndWait(workloads, name, { debug: false }, signal)
+      work: async (ending, accept, progress) => {
+        const begin = async (signal: AbortSignal): Promise<void> => {
+          accept(await createWorkload(workloads, { request }, progress, signal))
+          await launchAndWait(workloads, name, { debug: false }, signal)
+        }
+        await whileUncontested(workloads, name, begin, ending)
       },
     }),
     201,
@@ -170,7 +178,9 @@ async function edit(deps: ApiDeps, request: WorkloadRequest, caller: AbortSignal
         const config = await planEdit(workloads, request, progress, signal)
         await replaceRunConfig(workloads, config, signal)
         accept(config)
-        await startWorkload(workloads, name, { debug: false, progress }, signal)
+        const start = async (ending: AbortSignal): Promise<void> =>
+          await startWorkload(workloads, name, { debug: false, progress }, ending)
+        await whileUncontested(workloads, name, start, signal)
       },
     }),
     200,
