@@ -32,6 +32,14 @@ describe('the source', () => {
     expect(core.filter((file) => valueImport.test(read(file)))).toEqual([])
   })
 
+  it('loads the API, and schemas with their library, for `thv serve` only', () => {
+    const isOutside = (file: string) =>
+      !/^(apps\/thv\/src\/api|packages\/core\/src\/schemas)\//.test(file) && !isTest(file)
+    const early = /\bimport\s+(?!type\b)[^'";]*?\bfrom\s+['"](?:[^'"]*\/api\/|@thv\/core\/schemas|[^'"]*\/schemas\/)/
+    expect(product.filter((file) => isOutside(file) && early.test(read(file)))).toEqual([])
+    expect(early.test("import { a } from '../api/a.ts'")).toBe(true)
+  })
+
   it('has no file above the limit', () => {
     expect(code.filter((file) => read(file).trimEnd().split('\n').length > longestFile)).toEqual([])
   })

@@ -14,7 +14,9 @@ export type Authenticate = (request: Request) => Promise<Response | undefined>
 export interface ApiAppOptions {
   routes: readonly ApiRoute[]
   deps: ApiDeps
-  /** Aborts when the server ends and its grace is over. */
+  /** Aborts when the server begins to end. */
+  closing: AbortSignal
+  /** Aborts when its grace is over. */
   ending: AbortSignal
   /** Default: whoever reaches the server may use it. */
   authenticate?: Authenticate
@@ -115,7 +117,8 @@ async function handle(
 ): Promise<ApiAnswer> {
   const query = readQuery(route, context.req.queries())
   const body = await readBody(route, context.req.raw, bodyBytesOf(options))
-  return await route.handle(options.deps, { params: context.req.param(), query, body, signal })
+  const { closing } = options
+  return await route.handle(options.deps, { params: context.req.param(), query, body, signal, closing })
 }
 
 /** A handler that does not obey its signal must not keep its client waiting. */

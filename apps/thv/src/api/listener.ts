@@ -4,17 +4,19 @@ import { systemCodeOf, messageOf, publishableUrl, socketUrl, ThvError, type Erro
 import { createRequestGuard, type RequestGuard } from '@thv/proxy'
 import { apiLimits } from './api-limits.ts'
 import { bindSocket } from './unix-socket.ts'
+import { within } from './within.ts'
 
 /** Where to listen. */
 export type ListenTarget = { host: string; port: number } | { socket: string }
 
 /** A socket that is bound and accepts. */
 export interface BoundListener {
-  server: Server
   /** By which a client on this machine reaches it: `http://127.0.0.1:8080` or `unix:///path`; undefined for an address of another interface. */
   url: string | undefined
   /** Undefined for a socket. */
   port?: number
+  /** Accepts no more, waits at most `graceMs` for the answers under way, and cuts what is left. */
+  close(graceMs: number): Promise<void>
 }
 
 /**
@@ -38,17 +40,41 @@ export async function createListener(
   })
   if (!isHttpServer(server)) throw new TypeError('the adaptor made no HTTP/1 server')
   server.maxConnections = apiLimits.connections
+  const close = closer(server)
   if ('socket' in target) {
     await bindSocket(server, target.socket)
-    return { server, url: socketUrl(target.socket) }
+    return { close, url: socketUrl(target.socket) }
   }
   const bound = await bindPort(server, target)
   guard = createRequestGuard({ host: target.host, port: bound.port })
-  return { server, url: publishableUrl(bound), port: bound.port }
+  return { close, url: publishableUrl(bound), port: bound.port }
 }
 
 function isHttpServer(server: ReturnType<typeof createAdaptorServer>): server is Server {
   return 'maxRequestsPerSocket' in server
+}
+
+/** Counts the answers under way: Node's own idea of an idle connection leaves out those that have sent nothing yet. */
+function closer(server: Server): BoundListener['close'] {
+  let active = 0
+  let whenIdle = (): void => {}
+  server.on('request', (_req, res) => {
+    active += 1
+    res.once('close', () => {
+      active -= 1
+      if (active === 0) whenIdle()
+    })
+  })
+  return async (graceMs) => {
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+    const idle = new Promise<void>((resolve) => {
+      whenIdle = resolve
+      if (active === 0) resolve()
+    })
+    await within(idle, graceMs)
+    server.closeAllConnections()
+    await closed
+  }
 }
 
 /** Why a request does not come from where it may; the socket of a file system has no such rule. */

@@ -92,11 +92,12 @@ function schemaOf(schema: z.ZodType): unknown {
 
 function componentSchemas(): Record<string, unknown> {
   const { schemas } = z.toJSONSchema(z.globalRegistry, { ...drawing, uri: (id) => `${componentPath}${id}` })
-  const plain = Object.entries(schemas).map(([id, { $schema: _dialect, $id: _id, id: _own, ...schema }]) => [
-    id,
-    schema,
-  ])
-  return Object.fromEntries(plain.sort(([one], [other]) => (String(one) < String(other) ? -1 : 1)))
+  const ids = Object.keys(schemas).sort()
+  const plain = ids.map((name) => {
+    const { $schema: _dialect, $id: _address, id: _own, ...schema } = schemas[name] ?? {}
+    return [name, schema]
+  })
+  return Object.fromEntries(plain)
 }
 
 /** Name of the header that tells which operation goes on behind an answer. */

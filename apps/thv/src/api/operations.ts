@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { isThvError, messageOf, ThvError, type ErrorCode } from '@thv/core'
 import { apiLimits } from './api-limits.ts'
 import type { ApiLog } from './api-log.ts'
+import { within } from './within.ts'
 
 /** One piece of work that may go on behind its answer. */
 export interface Operation {
@@ -102,14 +103,14 @@ export class Operations {
   }
 
   /**
-   * Waits for what is running, at most `graceMs`; what has not been accepted by then is aborted. The rest
-   * is left as it is: a killed server would leave it so too, and the next one finds it.
+   * Waits for what is running, at most `graceMs`; what has not been accepted by then is aborted and gets
+   * `abortMs` to take back what it began. The rest is left as it is: a killed server would leave it so too, and the next one finds it.
    */
-  async close(graceMs: number = apiLimits.graceMs): Promise<void> {
+  async close(graceMs: number, abortMs: number): Promise<void> {
     this.#isClosing = true
     if (await this.#allDone(graceMs)) return
     for (const entry of this.#running()) if (!entry.isAccepted) entry.abort.abort(busy(true))
-    await this.#allDone(apiLimits.abortMs)
+    await this.#allDone(abortMs)
   }
 
   /** Resolves to the error when it failed; never rejects. */
@@ -146,16 +147,7 @@ export class Operations {
   }
 
   async #allDone(withinMs: number): Promise<boolean> {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<false>((resolve) => {
-      timer = setTimeout(() => resolve(false), withinMs)
-    })
-    const all = Promise.all(this.#running().map(async ({ done }) => await done)).then(() => true as const)
-    try {
-      return await Promise.race([all, late])
-    } finally {
-      clearTimeout(timer)
-    }
+    return await within(Promise.all(this.#running().map(async ({ done }) => await done)), withinMs)
   }
 }
 

@@ -43,8 +43,10 @@ export interface ApiRequest<Query, Body> {
   readonly params: Readonly<Record<string, string>>
   readonly query: Query
   readonly body: Body
-  /** Aborts when the client goes, when time is up, and when the server ends. */
+  /** Aborts when the client goes, when time is up, and when the grace of an ending server is over. */
   readonly signal: AbortSignal
+  /** Aborts when the server begins to end: a stream ends then, and whatever else goes on. */
+  readonly closing: AbortSignal
 }
 
 /** What a handler answers; at most one of `json`, `text` and `stream`. */
@@ -68,8 +70,8 @@ export function defineRoute<Query = Record<string, never>, Body = undefined>(rou
   return {
     ...route,
     // The server parses with these very schemas before it calls.
-    handle: async (deps, { params, query, body, signal }) =>
+    handle: async (deps, { params, query, body, signal, closing }) =>
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the schemas of this route have made both
-      await route.handle(deps, { params, query: query as Query, body: body as Body, signal }),
+      await route.handle(deps, { params, query: query as Query, body: body as Body, signal, closing }),
   }
 }

@@ -1,12 +1,12 @@
 import { setMaxListeners } from 'node:events'
-import type { Server } from 'node:http'
 import { ThvError } from '@thv/core'
 import { createApiApp, type ApiAppOptions } from './app.ts'
 import { apiLimits } from './api-limits.ts'
 import { createListener, type ListenTarget, type BoundListener } from './listener.ts'
+import { within } from './within.ts'
 
 /** What a server is made of. */
-export interface ApiServerOptions extends Omit<ApiAppOptions, 'ending'> {
+export interface ApiServerOptions extends Omit<ApiAppOptions, 'closing' | 'ending'> {
   /** At least one. */
   targets: readonly ListenTarget[]
   /**
@@ -14,8 +14,8 @@ export interface ApiServerOptions extends Omit<ApiAppOptions, 'ending'> {
    * ends the start. It gets the URLs by which the targets can be reached.
    */
   beforeServing?: (urls: readonly string[]) => Promise<void>
-  /** Time that {@link ApiServer.close} gives what is under way; default `apiLimits.graceMs`. */
-  graceMs?: number
+  /** Times that {@link ApiServer.close} gives what is under way, and then what was aborted; default `apiLimits`. */
+  closeMs?: { grace: number; abort: number }
 }
 
 /** A server that listens, or is about to. */
@@ -28,13 +28,14 @@ export interface ApiServer {
 
 /** A server of the API. Opens nothing. */
 export function createApiServer(options: ApiServerOptions): ApiServer {
+  const closed = new AbortController()
   const ending = new AbortController()
-  // Every request under way waits for it.
-  setMaxListeners(0, ending.signal)
-  const app = createApiApp({ ...options, ending: ending.signal })
+  // Every request under way listens to them.
+  setMaxListeners(0, closed.signal, ending.signal)
+  const app = createApiApp({ ...options, closing: closed.signal, ending: ending.signal })
   const listeners: BoundListener[] = []
   const { operations } = options.deps
-  const graceMs = options.graceMs ?? apiLimits.graceMs
+  const { grace: graceMs, abort: abortMs } = options.closeMs ?? { grace: apiLimits.graceMs, abort: apiLimits.abortMs }
   let closing: Promise<void> | undefined
 
   async function start(): Promise<readonly string[]> {
@@ -62,18 +63,16 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       serve()
       return urls
     } catch (error) {
-      for (const { server } of listeners) server.closeAllConnections()
-      await Promise.all(listeners.map(async ({ server }) => await ended(server)))
+      await Promise.all(listeners.map(async (listener) => await listener.close(0)))
       throw error
     }
   }
 
   async function end(): Promise<void> {
-    const all = Promise.all(listeners.map(async ({ server }) => await ended(server)))
-    await Promise.all([within(all, graceMs), operations.close(graceMs)])
-    ending.abort(new ThvError('server-busy', 'the server is ending', { hint: 'start it again' }))
-    await within(all, apiLimits.abortMs)
-    for (const { server } of listeners) server.closeAllConnections()
+    closed.abort(ended())
+    const all = Promise.all(listeners.map(async (listener) => await listener.close(graceMs + abortMs)))
+    await Promise.all([within(all, graceMs), operations.close(graceMs, abortMs)])
+    ending.abort(ended())
     await all
   }
 
@@ -86,19 +85,6 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   }
 }
 
-async function ended(server: Server): Promise<void> {
-  if (!server.listening) return
-  await new Promise<void>((resolve) => {
-    server.close(() => resolve())
-    server.closeIdleConnections()
-  })
-}
-
-async function within(work: Promise<unknown>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms)
-  })
-  await Promise.race([work, late])
-  clearTimeout(timer)
+function ended(): ThvError {
+  return new ThvError('server-busy', 'the server is ending', { hint: 'start it again' })
 }

@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest'
+import { createFakeMachine, type FakeMachine } from '../fakes/fake-deps.ts'
+import { planEdit, replaceRunConfig } from './edit-workload.ts'
+import type { RunRequest } from './run-request.ts'
+import { runWorkload } from './run-workload.ts'
+
+const never = new AbortController().signal
+const quiet = (): void => {}
+const requestOf = (more: Partial<RunRequest>): RunRequest & { name: string } => ({
+  name: 'a',
+  source: 'npx://pkg',
+  args: [],
+  environment: {},
+  labels: {},
+  ...more,
+})
+
+async function machineWith(more: Partial<RunRequest>): Promise<FakeMachine> {
+  const machine = createFakeMachine()
+  await runWorkload(machine.deps, { request: requestOf(more) }, quiet, never)
+  // What it listens on is taken, by itself.
+  const { port, target_port: target = 0 } = machine.configs.get('a') ?? { port: 0 }
+  machine.busyPorts = new Set([port, target])
+  return machine
+}
+
+describe('an edit', () => {
+  it('replaces everything, but keeps the name and the port', async () => {
+    const machine = await machineWith({ environment: { A: '1' }, proxyPort: 4000 })
+    const config = await planEdit(machine.deps, requestOf({ args: ['x'] }), quiet, never)
+    expect(config).toMatchObject({ name: 'a', port: 4000, cmd_args: ['x'] })
+    expect(config.env_vars).toBeUndefined()
+  })
+
+  it('keeps a port of the server that it holds itself, and refuses one that another program holds', async () => {
+    const machine = await machineWith({ transport: 'streamable-http', targetPort: 5000 })
+    const http = { transport: 'streamable-http' as const }
+    const same = await planEdit(machine.deps, requestOf({ ...http, targetPort: 5000 }), quiet, never)
+    expect(same.target_port).toBe(5000)
+    machine.busyPorts.add(6000)
+    const taken = planEdit(machine.deps, requestOf({ ...http, targetPort: 6000 }), quiet, never)
+    await expect(taken).rejects.toMatchObject({ code: 'port-in-use' })
+  })
+
+  it('changes nothing while it is planned', async () => {
+    const machine = await machineWith({})
+    const before = structuredClone([machine.configs, machine.statuses])
+    await planEdit(machine.deps, requestOf({ args: ['x'] }), quiet, never)
+    await expect(planEdit(machine.deps, requestOf({ group: 'none' }), quiet, never)).rejects.toThrow()
+    expect([machine.configs, machine.statuses, machine.signalled]).toEqual([...before, []])
+  })
+
+  it('stops the workload, forgets the sessions and saves when it is carried out', async () => {
+    const machine = await machineWith({})
+    machine.sessions.add('a')
+    const config = await planEdit(machine.deps, requestOf({ args: ['x'] }), quiet, never)
+    await replaceRunConfig(machine.deps, config, never)
+    expect(machine.configs.get('a')?.cmd_args).toEqual(['x'])
+    expect([machine.statuses.get('a')?.status, machine.sessions.size]).toEqual(['stopped', 0])
+  })
+
+  it('needs a workload', async () => {
+    const machine = createFakeMachine()
+    await expect(planEdit(machine.deps, requestOf({}), quiet, never)).rejects.toMatchObject({
+      code: 'workload-not-found',
+    })
+  })
+})
