@@ -8,11 +8,17 @@ import { collect, root } from './harness.ts'
 /** A document of OpenAPI, as far as tests read it. */
 export interface OpenApiDocument {
   paths: Record<string, Record<string, OpenApiOperation>>
+  components?: { responses?: Record<string, OpenApiResponse> }
 }
 
 interface OpenApiOperation {
   operationId?: string
-  responses: Record<string, { content?: Record<string, { schema: unknown }> }>
+  responses: Record<string, OpenApiResponse>
+}
+
+interface OpenApiResponse {
+  $ref?: string
+  content?: Record<string, { schema: unknown }>
 }
 
 /** A client that a generator made: what can be called, by the names of {@link nameOperations}. */
@@ -61,13 +67,20 @@ export function createAnswerCheck(
   return (method, path, { status, type, text }) => {
     const template = templates.find(({ pattern }) => pattern.test(path))?.path
     if (template === undefined) return `${path} is not in the document`
-    const pointer = ['paths', template, method.toLowerCase(), 'responses', String(status)]
-    const response = document.paths[template]?.[method.toLowerCase()]?.responses[status]
+    const responses = document.paths[template]?.[method.toLowerCase()]?.responses ?? {}
+    const which = String(status) in responses ? String(status) : 'default'
+    const response = responses[which]
     if (response === undefined) return `${method} ${template} has no status ${status}: ${text}`
-    const [kind] = Object.keys(response.content ?? {})
+    const shared = response.$ref?.replace('#/components/responses/', '')
+    const { content = {} } = shared === undefined ? response : (document.components?.responses?.[shared] ?? {})
+    const [kind] = Object.keys(content)
     const isJson = type.startsWith('application/json')
     if (kind === undefined || (text === '' && !isJson)) return text === '' ? undefined : 'the answer should be empty'
-    const keys = [...pointer, 'content', kind, 'schema'].map((key) =>
+    const place =
+      shared === undefined
+        ? ['paths', template, method.toLowerCase(), 'responses', which]
+        : ['components', 'responses', shared]
+    const keys = [...place, 'content', kind, 'schema'].map((key) =>
       encodeURIComponent(key.replaceAll('~', '~0').replaceAll('/', '~1')),
     )
     const validate = ajv.getSchema(`document#/${keys.join('/')}`)
