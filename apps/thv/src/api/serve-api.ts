@@ -62,9 +62,11 @@ function buildDeps({ container }: CommandContext, log: ApiLog): ApiDeps {
     findTrouble: async () => undefined,
     reading: container.reading,
     logs: container.logs,
-    workloads: async () => ({
-      ...(await container.workloads()),
-      planConfinement: await container.confinementPlanner((message) => log('warn', message)),
-    }),
+    workloads: async () => {
+      const all = await container.workloads()
+      const self: typeof all.processes.self = async () => ({ ...(await all.processes.self()), shared: true })
+      const planConfinement = await container.confinementPlanner((message) => log('warn', message))
+      return { ...all, planConfinement, processes: { ...all.processes, self } }
+    },
   }
 }

@@ -113,7 +113,7 @@ describe('a request', () => {
     const answer = fetch(`${url}/a/b`, { signal: client.signal })
     await begun
     client.abort()
-    await expect(answer).rejects.toThrow()
+    await expect(answer).rejects.toThrow('aborted')
     await left
   })
 
@@ -231,8 +231,8 @@ describe('the server', () => {
     const closing = server.close()
     release()
     expect((await polite).status).toBe(204)
-    await expect(stuck).rejects.toThrow()
+    await expect(stuck).rejects.toThrow('fetch failed')
     await closing
-    await expect(fetch(url)).rejects.toThrow()
+    await expect(fetch(url)).rejects.toThrow('fetch failed')
   })
 })

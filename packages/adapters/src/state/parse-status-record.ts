@@ -51,7 +51,7 @@ function stringify(record: StatusRecord): string {
 
 function extensionOf(raw: JsonObject): StatusExtension {
   const found: StatusExtension = {}
-  const owner = identityOf(raw['owner'])
+  const owner = ownerOf(raw['owner'])
   const server = serverOf(raw['server'])
   const lanes = raw['lanes']
   const isolation = isolations.find((known) => known === raw['isolation'])
@@ -78,6 +78,12 @@ function extensionOf(raw: JsonObject): StatusExtension {
     found.last_stderr = lines.map((line) => line.slice(0, limits.stderrLineLength))
   }
   return found
+}
+
+function ownerOf(raw: unknown): ProcessIdentity | undefined {
+  const identity = identityOf(raw)
+  if (identity === undefined || !isJsonObject(raw)) return undefined
+  return raw['shared'] === true ? { ...identity, shared: true } : identity
 }
 
 function identityOf(raw: unknown): ProcessIdentity | undefined {

@@ -24,6 +24,8 @@ export type WorkloadStatus = (typeof workloadStatuses)[number]
 export interface ProcessIdentity {
   pid: number
   started: string
+  /** It works on other workloads too (the API server), so it is asked to let go and never ended for one. */
+  shared?: true
 }
 
 /** The server process of a workload and what finds the rest of its tree again. */

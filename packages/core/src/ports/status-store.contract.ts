@@ -117,7 +117,7 @@ const full: StatusRecord = {
   updated_at: '2026-08-21T10:01:00Z',
   process_id: 4711,
   thv: {
-    owner: { pid: 4711, started: 'boot 99' },
+    owner: { pid: 4711, started: 'boot 99', shared: true },
     server: { pid: 4712, started: 'boot 100', group: 4712, marker: 'abc' },
     lanes: [{ container: 'f00d', engine: '/var/run/docker.sock' }],
     since: '2026-08-21T10:00:30Z',

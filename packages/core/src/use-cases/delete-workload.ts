@@ -3,7 +3,7 @@ import { limits } from '../limits.ts'
 import type { SessionFiles } from '../ports/state-store.ts'
 import { assertRunsHere } from './build-run-config.ts'
 import { workloadNotFound } from './list-workloads.ts'
-import { endOwner, reapLeftovers, tryAnnounce, type StopWorkloadDeps } from './stop-workload.ts'
+import { endOwnerOf, reapLeftovers, tryAnnounce, type StopWorkloadDeps } from './stop-workload.ts'
 
 /** What {@link deleteWorkload} needs. */
 export interface DeleteWorkloadDeps extends StopWorkloadDeps {
@@ -28,7 +28,7 @@ export async function deleteWorkload(
   const { owner, unwritten } = await tryAnnounce(deps, name, { event: 'delete', timeoutMs }, signal)
   if (owner === 'absent' && !(await hasAnything(deps, name))) throw workloadNotFound(name)
   if (owner !== 'absent') {
-    if (owner !== undefined) await endOwner(deps, owner, timeoutMs, signal)
+    if (owner !== undefined) await endOwnerOf(deps, { name, owner, timeoutMs }, signal)
     await tolerateCorrupt(() => reapLeftovers(deps, name, signal))
   }
   try {

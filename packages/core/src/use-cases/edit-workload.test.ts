@@ -46,7 +46,7 @@ describe('an edit', () => {
     const machine = await machineWith({})
     const before = structuredClone([machine.configs, machine.statuses])
     await planEdit(machine.deps, requestOf({ args: ['x'] }), quiet, never)
-    await expect(planEdit(machine.deps, requestOf({ group: 'none' }), quiet, never)).rejects.toThrow()
+    await expect(planEdit(machine.deps, requestOf({ group: 'none' }), quiet, never)).rejects.toThrow('none')
     expect([machine.configs, machine.statuses, machine.signalled]).toEqual([...before, []])
   })
 

@@ -36,7 +36,7 @@ export async function stopWorkload(
     if (await isSaved(deps, name)) return
     throw workloadNotFound(name)
   }
-  if (owner !== undefined) await endOwner(deps, owner, timeoutMs, signal)
+  if (owner !== undefined) await endOwnerOf(deps, { name, owner, timeoutMs }, signal)
   await reapLeftovers(deps, name, signal)
   if (unwritten !== undefined) throw stoppedUnwritten(name, unwritten)
   try {
@@ -146,6 +146,31 @@ export async function announce(
     signal,
   )
   return result
+}
+
+/**
+ * Ends the owner of a workload as {@link endOwner}; a shared one is waited for until it has let
+ * go, and whoever it has handed the workload to is ended. `workload-busy` when it does not.
+ */
+export async function endOwnerOf(
+  deps: ChangeStatusDeps,
+  announced: { name: string; owner: ProcessIdentity; timeoutMs: number },
+  signal: AbortSignal,
+): Promise<void> {
+  const { name, timeoutMs } = announced
+  let owner: ProcessIdentity | undefined = announced.owner
+  const deadline = deps.clock.monotonicMs() + timeoutMs + limits.supervisorGraceMs
+  while (owner?.shared === true) {
+    if (deps.clock.monotonicMs() >= deadline) {
+      throw new ThvError('workload-busy', `the API server (pid ${owner.pid}) is still working on '${name}'`, {
+        hint: 'try again in a moment',
+      })
+    }
+    await deps.clock.sleep(limits.endPollMs, signal)
+    const { record, ownerAlive } = await readAssessed(deps, name)
+    owner = record === undefined || !ownerAlive ? undefined : ownerOf(record)
+  }
+  if (owner !== undefined) await endOwner(deps, owner, timeoutMs, signal)
 }
 
 /** Ends the owner: asks, waits, then kills. Resolves when it is gone; never ends the calling process. */

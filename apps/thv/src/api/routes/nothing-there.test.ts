@@ -21,12 +21,8 @@ beforeEach(async () => {
   await groups.create({ name: 'home', registered_clients: ['cursor'] })
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- these routes use nothing else
   const deps = { log: () => {}, workloads: async () => await Promise.resolve({ groups }) } as unknown as ApiDeps
-  const app = createApiApp({
-    routes: apiRoutes,
-    deps,
-    closing: new AbortController().signal,
-    ending: new AbortController().signal,
-  })
+  const never = new AbortController().signal
+  const app = createApiApp({ routes: apiRoutes, deps, closing: never, ending: never })
   call = async (method, path, body) => {
     const sent = body === undefined ? { method } : { method, body: JSON.stringify(body) }
     const answer = await app.request(path, sent, {})

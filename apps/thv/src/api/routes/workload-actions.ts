@@ -13,6 +13,7 @@ import {
   selectWorkloads,
   stopWorkload,
   throwFailures,
+  whileUncontested,
   type LogKind,
 } from '@thv/core'
 import { bulkSchema, upgradeChecksSchema, upgradeCheckSchema, upgradeRequestSchema } from '@thv/core/schemas'
@@ -143,7 +144,11 @@ async function begin(deps: ApiDeps, action: Action, names: readonly string[]): P
       const act = async (name: string): Promise<void> => {
         if (action === 'stop') await stopWorkload(all, name, {}, signal)
         else if (action === 'delete') await deleteWorkload(all, name, {}, signal)
-        else await restartWorkload(all, name, { debug: false, progress, timeoutMs: limits.stopMs }, signal)
+        else {
+          const restart = async (ending: AbortSignal): Promise<void> =>
+            await restartWorkload(all, name, { debug: false, progress, timeoutMs: limits.stopMs }, ending)
+          await whileUncontested(all, name, restart, signal)
+        }
       }
       throwFailures(await forEachWorkload(names, act, signal), `not every workload could be handled by the ${action}`)
     },

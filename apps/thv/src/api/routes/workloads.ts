@@ -11,6 +11,7 @@ import {
   replaceRunConfig,
   requireGroup,
   startWorkload,
+  whileUncontested,
   type RunConfig,
 } from '@thv/core'
 import {
@@ -121,9 +122,12 @@ async function create(deps: ApiDeps, request: WorkloadRequest, caller: AbortSign
       kind: 'create',
       subjects: [name],
       caller,
-      work: async (signal, accept) => {
-        accept(await createWorkload(workloads, { request }, progressOf(deps, name), signal))
-        await launchAndWait(workloads, name, { debug: false }, signal)
+      work: async (ending, accept) => {
+        const begin = async (signal: AbortSignal): Promise<void> => {
+          accept(await createWorkload(workloads, { request }, progressOf(deps, name), signal))
+          await launchAndWait(workloads, name, { debug: false }, signal)
+        }
+        await whileUncontested(workloads, name, begin, ending)
       },
     }),
     201,
@@ -143,7 +147,9 @@ async function edit(deps: ApiDeps, request: WorkloadRequest, caller: AbortSignal
         const config = await planEdit(workloads, request, progress, signal)
         await replaceRunConfig(workloads, config, signal)
         accept(config)
-        await startWorkload(workloads, name, { debug: false, progress }, signal)
+        const start = async (ending: AbortSignal): Promise<void> =>
+          await startWorkload(workloads, name, { debug: false, progress }, ending)
+        await whileUncontested(workloads, name, start, signal)
       },
     }),
     200,

@@ -1,0 +1,332 @@
+import { once } from 'node:events'
+import { readdir, readFile } from 'node:fs/promises'
+import { request } from 'node:http'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startApi, type ApiProcess } from './api-server.ts'
+import { fixture, openWorld, root, type World } from './harness.ts'
+import { fuzz, installSchemathesis } from './schemathesis.ts'
+
+const documentPath = join(root, 'docs/reference/openapi.json')
+const seed = Number(process.env['THV_FUZZ_SEED'] ?? Date.now() % 1_000_000)
+const fuzzSeconds = 20
+const answerMs = 10_000
+
+let world: World
+let api: ApiProcess
+
+beforeAll(async () => {
+  world = await openWorld()
+  await world.ok('run', '--name', 'kept', '--', ...fixture('stdio-server.mjs'))
+  await world.ok('stop', 'kept')
+  // No package manager and no engine: nothing that is made up here can be installed or run.
+  world.environment['PATH'] = join(world.directory, 'no-programs')
+  world.environment['XDG_CACHE_HOME'] = join(world.directory, 'cache')
+  api = await startApi(world, '--openapi')
+})
+
+afterAll(async () => {
+  await api?.end()
+  await world.close()
+})
+
+describe('the API under everything its own document allows, and what it does not', () => {
+  it(`answers as documented for ${fuzzSeconds} s, and keeps what it has (seed ${seed})`, async (context) => {
+    const program = await installSchemathesis().catch((error: unknown) => String(error))
+    if (!program.startsWith('/')) context.skip(`missing: schemathesis (${program})`)
+    const before = await snapshot(['groups'])
+    const found = await fuzz(program, {
+      document: documentPath,
+      origin: api.origin,
+      directory: world.directory,
+      seconds: fuzzSeconds,
+      seed,
+    })
+    expect(found.stdout).toMatch(/\b\d{3,} generated/)
+    expect([found.code, found.code === 0 ? '' : found.stdout]).toEqual([0, ''])
+    await expectUnharmed()
+    // Groups can be made; nothing else.
+    expect(await snapshot(['groups'])).toEqual(before)
+  }, 300_000)
+})
+
+describe('the API under what no client would send', () => {
+  it(`answers at once, with no fault of its own, and a refusal changes nothing (seed ${seed})`, async () => {
+    const document: { paths: Record<string, Record<string, unknown>> } = JSON.parse(
+      await readFile(documentPath, 'utf8'),
+    )
+    const targets = Object.entries(document.paths).flatMap(([path, operations]) =>
+      Object.keys(operations).map((method) => ({ method: method.toUpperCase(), path })),
+    )
+    let before = await snapshot()
+    await fc.assert(
+      fc.asyncProperty(requestArbitrary(targets), async (sent) => {
+        const status = await send(sent)
+        expect([status, status < 500 || status === 501]).toEqual([status, true])
+        const after = await snapshot()
+        if (status >= 400) expect(after).toEqual(before)
+        before = after
+      }),
+      { seed, numRuns: 600, interruptAfterTimeLimit: 15_000, endOnFailure: true },
+    )
+    await expectUnharmed()
+  })
+
+  it.each([
+    ['a foreign Host', 'GET /api/v1beta/workloads HTTP/1.1\r\nHost: evil.example\r\n\r\n', 403],
+    [
+      'a Host with a loopback name in front',
+      'GET /api/v1beta/workloads HTTP/1.1\r\nHost: 127.0.0.1.evil.example\r\n\r\n',
+      403,
+    ],
+    [
+      'a foreign Origin',
+      'GET /api/v1beta/workloads HTTP/1.1\r\nHost: HOST\r\nOrigin: http://evil.example\r\n\r\n',
+      403,
+    ],
+    ['the Origin null', 'GET /api/v1beta/workloads HTTP/1.1\r\nHost: HOST\r\nOrigin: null\r\n\r\n', 403],
+    ['no Host', 'GET /api/v1beta/workloads HTTP/1.1\r\n\r\n', 400],
+    ['two Hosts', 'GET /health HTTP/1.1\r\nHost: HOST\r\nHost: evil.example\r\n\r\n', 400],
+    ['a foreign absolute target', 'GET http://evil.example/api/v1beta/workloads HTTP/1.1\r\nHost: HOST\r\n\r\n', 400],
+    [
+      'a length beside chunks',
+      'POST /api/v1beta/groups HTTP/1.1\r\nHost: HOST\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+      400,
+    ],
+    [
+      'a length that is too large',
+      'POST /api/v1beta/groups HTTP/1.1\r\nHost: HOST\r\nContent-Length: 9999999999\r\n\r\n',
+      413,
+    ],
+    [
+      'a broken chunk',
+      'POST /api/v1beta/groups HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n',
+      400,
+    ],
+    ['no HTTP', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n', 400],
+  ])('refuses %s', async (_what, text, wanted) => {
+    const before = await snapshot()
+    expect(await raw(text.replaceAll('HOST', new URL(api.origin).host))).toBe(wanted)
+    expect(await snapshot()).toEqual(before)
+  })
+
+  it('refuses a body of chunks that goes beyond the limit', async () => {
+    const head = `POST /api/v1beta/groups HTTP/1.1\r\nHost: ${new URL(api.origin).host}\r\nTransfer-Encoding: chunked\r\n\r\n`
+    const chunk = `10000\r\n${' '.repeat(65_536)}\r\n`
+    expect(await raw(head + chunk.repeat(17))).toBe(413)
+    await expectUnharmed()
+  })
+
+  it('outlives two hundred requests that are left half said', async () => {
+    const { host, hostname, port } = new URL(api.origin)
+    const halves = [
+      'GET /api',
+      `POST /api/v1beta/groups HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 50\r\n\r\n{"name":`,
+    ]
+    const before = await snapshot()
+    const sockets = Array.from({ length: 200 }, (_none, index) => {
+      const socket = connect({ host: hostname, port: Number(port) })
+      socket.on('error', () => {}).write(halves[index % 2] ?? '')
+      return socket
+    })
+    await Promise.all(sockets.map(async (socket) => (socket.connecting ? await once(socket, 'connect') : undefined)))
+    // While they are open others are served.
+    expect((await api.call('GET', '/workloads?all=true')).status).toBe(200)
+    for (const socket of sockets) socket.destroy()
+    await expectUnharmed()
+    expect(await snapshot()).toEqual(before)
+  })
+})
+
+interface Sent {
+  method: string
+  path: string
+  body: string | undefined
+  headers: Record<string, string>
+}
+
+const hostileNames = [
+  ...[
+    '..%2f..%2fetc%2fpasswd',
+    '%2e%2e',
+    'kept%2f',
+    '..%2fkept',
+    'kept%00',
+    '%00',
+    '%ff%fe',
+    '%',
+    '%zz',
+    '%2',
+    '%0d%0aX-Evil:1',
+  ],
+  ...[
+    '__proto__',
+    'constructor',
+    'toString',
+    'KEPT',
+    'kept.json',
+    '-rf',
+    '%F0%9F%92%A9',
+    'a'.repeat(4_000),
+    '$(id)',
+    'a;b',
+    '*',
+  ],
+]
+
+function requestArbitrary(targets: { method: string; path: string }[]): fc.Arbitrary<Sent> {
+  const name = fc.oneof(fc.constantFrom(...hostileNames), fc.string({ maxLength: 120 }).map(encodeURIComponent))
+  const key = fc.constantFrom(
+    ...[
+      'name',
+      'names',
+      'image',
+      'url',
+      'group',
+      'env_vars',
+      'volumes',
+      'transport',
+      'proxy_port',
+      'target_port',
+      'cmd_arguments',
+    ],
+    ...[
+      'permission_profile',
+      'network_isolation',
+      'tools',
+      'tools_override',
+      'oidc',
+      'secrets',
+      '__proto__',
+      'constructor',
+      'x',
+    ],
+  )
+  const { value } = fc.letrec((tie) => ({
+    value: fc.oneof(
+      { depthSize: 'small' },
+      fc.constantFrom<unknown>(
+        null,
+        true,
+        0,
+        -1,
+        65_536,
+        1e308,
+        '',
+        '\0',
+        '../..',
+        '\ud800',
+        'npx://left-pad',
+        'npx://../x',
+        'uvx://-e',
+        'go://./.',
+        'https://127.0.0.1/',
+        'x'.repeat(70_000),
+      ),
+      fc.string(),
+      fc.array(tie('value'), { maxLength: 4 }),
+      fc.array(fc.tuple(key, tie('value')), { maxLength: 8 }).map(Object.fromEntries),
+    ),
+  }))
+  const deep = fc.integer({ min: 1_000, max: 200_000 }).map((depth) => '['.repeat(depth) + ']'.repeat(depth))
+  const proto = fc.constantFrom(
+    '{"__proto__":{"name":"evil"}}',
+    '{"name":"a","name":"b"',
+    '{"name":"ok","__proto__":{}}',
+    '',
+    'null',
+    '\ufeff{}',
+    'NaN',
+  )
+  const body = fc.oneof({ weight: 8, arbitrary: value.map((one) => JSON.stringify(one)) }, deep, proto, fc.string())
+  const query = fc.constantFrom(
+    '',
+    '',
+    '?all=true&all=false',
+    '?all=maybe',
+    '?group=a&group=b',
+    '?group=%00',
+    '?__proto__=1',
+    '?with-workloads=2',
+    '?%',
+    '?limit=-1&page=1e9',
+    `?group=${'g'.repeat(9_000)}`,
+  )
+  const headers = fc.constantFrom<Record<string, string>>(
+    {},
+    {},
+    { 'content-type': 'text/plain' },
+    { 'content-type': 'application/json;charset=utf-16' },
+    { 'content-encoding': 'gzip' },
+    { expect: '100-continue' },
+    { origin: 'http://evil.example' },
+    { 'x-forwarded-host': 'evil' },
+  )
+  return fc.record({ target: fc.constantFrom(...targets), name, body, query, headers }).map((parts) => {
+    const { method, path } = parts.target
+    return {
+      method,
+      path: path.replace(/\{\w+\}/g, () => (parts.name === '' ? 'x' : parts.name)) + parts.query,
+      body: method === 'GET' ? undefined : parts.body,
+      headers: parts.headers,
+    }
+  })
+}
+
+/** Resolves to the status; rejects when there is none in time. Not `fetch`, which tidies paths up. */
+async function send({ method, path, body, headers }: Sent): Promise<number> {
+  const { hostname, port } = new URL(api.origin)
+  return await new Promise((resolve, reject) => {
+    const sent = request(
+      { host: hostname, port, method, path, headers, agent: false, timeout: answerMs },
+      (response) => {
+        response.resume().once('end', () => resolve(response.statusCode ?? 0))
+      },
+    )
+    sent.once('timeout', () => sent.destroy(new Error(`no answer to ${method} ${path.slice(0, 200)}`)))
+    sent.once('error', reject)
+    sent.end(body)
+  })
+}
+
+/** Writes text to a connection and resolves to the status of the first answer. */
+async function raw(text: string): Promise<number> {
+  const { hostname, port } = new URL(api.origin)
+  const socket = connect({ host: hostname, port: Number(port), timeout: answerMs })
+  socket.on('timeout', () => socket.destroy(new Error('no answer')))
+  socket.write(text, 'latin1')
+  try {
+    const [chunk] = (await once(socket, 'data')) as [Buffer]
+    return Number(/^HTTP\/1\.1 (\d{3})/.exec(chunk.toString('latin1'))?.[1] ?? 0)
+  } finally {
+    socket.on('error', () => {}).destroy()
+  }
+}
+
+/** Every file in the user's directories but the record of the server. */
+async function snapshot(without: string[] = []): Promise<Record<string, string>> {
+  const left = new Set([...without, 'server'])
+  const found: Record<string, string> = {}
+  for (const base of ['config', 'data', 'state']) {
+    const directory = join(world.directory, base)
+    const entries = await readdir(directory, { recursive: true, withFileTypes: true }).catch(() => [])
+    for (const entry of entries.filter((one) => one.isFile())) {
+      const path = join(entry.parentPath, entry.name)
+      if (!path.split('/').some((part) => left.has(part))) found[path] = await readFile(path, 'base64')
+    }
+  }
+  return found
+}
+
+/** The server that was started is the one that answers, and the workload is as it was. */
+async function expectUnharmed(): Promise<void> {
+  expect([api.process.exitCode, api.process.signalCode]).toEqual([null, null])
+  expect((await api.call('GET', '//health')).status).toBe(204)
+  const { workloads } = (await api.call('GET', '/workloads?all=true')).json<{
+    workloads: { name: string; status: string }[]
+  }>()
+  expect(workloads.map(({ name, status }) => [name, status])).toEqual([['kept', 'stopped']])
+  expect(api.log()).not.toContain('a request failed')
+}
