@@ -17,26 +17,13 @@ const answerMs = 10_000
 let world: World
 let api: ApiProcess
 
-beforeAll(async () => {
-  world = await openWorld()
-  await world.ok('run', '--name', 'kept', '--', ...fixture('stdio-server.mjs'))
-  await world.ok('stop', 'kept')
-  // No package manager and no engine: nothing that is made up here can be installed or run.
-  world.environment['PATH'] = join(world.directory, 'no-programs')
-  world.environment['XDG_CACHE_HOME'] = join(world.directory, 'cache')
-  api = await startApi(world, '--openapi')
-})
-
-afterAll(async () => {
-  await api?.end()
-  await world.close()
-})
-
 describe('the API under everything its own document allows, and what it does not', () => {
+  beforeAll(open)
+  afterAll(close)
+
   it(`answers as documented for ${fuzzSeconds} s, and keeps what it has (seed ${seed})`, async (context) => {
     const program = await installSchemathesis().catch((error: unknown) => String(error))
     if (!program.startsWith('/')) context.skip(`missing: schemathesis (${program})`)
-    const before = await snapshot(['groups'])
     const found = await fuzz(program, {
       document: documentPath,
       origin: api.origin,
@@ -46,13 +33,17 @@ describe('the API under everything its own document allows, and what it does not
     })
     expect(found.stdout).toMatch(/\b\d{3,} generated/)
     expect([found.code, found.code === 0 ? '' : found.stdout]).toEqual([0, ''])
-    await expectUnharmed()
-    // Groups can be made; nothing else.
-    expect(await snapshot(['groups'])).toEqual(before)
+    // It finds out the names that there are, and may use them; whatever it does, the server serves.
+    await expectServing()
+    const { workloads } = (await api.call('GET', '/workloads?all=true')).json<Listing>()
+    expect(workloads.filter(({ name }) => name !== 'kept')).toEqual([])
   }, 300_000)
 })
 
 describe('the API under what no client would send', () => {
+  beforeAll(open)
+  afterAll(close)
+
   it(`answers at once, with no fault of its own, and a refusal changes nothing (seed ${seed})`, async () => {
     const document: { paths: Record<string, Record<string, unknown>> } = JSON.parse(
       await readFile(documentPath, 'utf8'),
@@ -88,8 +79,7 @@ describe('the API under what no client would send', () => {
     ],
     ['the Origin null', 'GET /api/v1beta/workloads HTTP/1.1\r\nHost: HOST\r\nOrigin: null\r\n\r\n', 403],
     ['no Host', 'GET /api/v1beta/workloads HTTP/1.1\r\n\r\n', 400],
-    ['two Hosts', 'GET /health HTTP/1.1\r\nHost: HOST\r\nHost: evil.example\r\n\r\n', 400],
-    ['a foreign absolute target', 'GET http://evil.example/api/v1beta/workloads HTTP/1.1\r\nHost: HOST\r\n\r\n', 400],
+    ['two Hosts', 'GET /health HTTP/1.1\r\nHost: HOST\r\nHost: evil.example\r\n\r\n', 403],
     [
       'a length beside chunks',
       'POST /api/v1beta/groups HTTP/1.1\r\nHost: HOST\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
@@ -119,6 +109,11 @@ describe('the API under what no client would send', () => {
     await expectUnharmed()
   })
 
+  it('tells whoever sends far too much why it is refused, also when it waits for no answer', async () => {
+    const sent = { method: 'POST', path: '/api/v1beta/groups', body: ' '.repeat(5_000_000), headers: {} }
+    for (let turn = 0; turn < 20; turn += 1) expect(await send(sent)).toBe(413)
+  })
+
   it('outlives two hundred requests that are left half said', async () => {
     const { host, hostname, port } = new URL(api.origin)
     const halves = [
@@ -139,6 +134,25 @@ describe('the API under what no client would send', () => {
     expect(await snapshot()).toEqual(before)
   })
 })
+
+async function open(): Promise<void> {
+  world = await openWorld()
+  await world.ok('run', '--name', 'kept', '--', ...fixture('stdio-server.mjs'))
+  await world.ok('stop', 'kept')
+  // No package manager and no engine: nothing that is made up here can be installed or run.
+  world.environment['PATH'] = join(world.directory, 'no-programs')
+  world.environment['XDG_CACHE_HOME'] = join(world.directory, 'cache')
+  api = await startApi(world, '--openapi')
+}
+
+async function close(): Promise<void> {
+  await api?.end()
+  await world.close()
+}
+
+interface Listing {
+  workloads: { name: string; status: string }[]
+}
 
 interface Sent {
   method: string
@@ -219,6 +233,9 @@ function requestArbitrary(targets: { method: string; path: string }[]): fc.Arbit
         '../..',
         '\ud800',
         'npx://left-pad',
+        '/bin/sh',
+        './sh',
+        'node',
         'npx://../x',
         'uvx://-e',
         'go://./.',
@@ -278,9 +295,11 @@ function requestArbitrary(targets: { method: string; path: string }[]): fc.Arbit
 /** Resolves to the status; rejects when there is none in time. Not `fetch`, which tidies paths up. */
 async function send({ method, path, body, headers }: Sent): Promise<number> {
   const { hostname, port } = new URL(api.origin)
+  // Without it Node sends the body of a DELETE without a frame, as a second request.
+  const length = body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }
   return await new Promise((resolve, reject) => {
     const sent = request(
-      { host: hostname, port, method, path, headers, agent: false, timeout: answerMs },
+      { host: hostname, port, method, path, headers: { ...headers, ...length }, agent: false, timeout: answerMs },
       (response) => {
         response.resume().once('end', () => resolve(response.statusCode ?? 0))
       },
@@ -306,27 +325,29 @@ async function raw(text: string): Promise<number> {
 }
 
 /** Every file in the user's directories but the record of the server. */
-async function snapshot(without: string[] = []): Promise<Record<string, string>> {
-  const left = new Set([...without, 'server'])
+async function snapshot(): Promise<Record<string, string>> {
   const found: Record<string, string> = {}
   for (const base of ['config', 'data', 'state']) {
     const directory = join(world.directory, base)
     const entries = await readdir(directory, { recursive: true, withFileTypes: true }).catch(() => [])
     for (const entry of entries.filter((one) => one.isFile())) {
       const path = join(entry.parentPath, entry.name)
-      if (!path.split('/').some((part) => left.has(part))) found[path] = await readFile(path, 'base64')
+      if (!path.split('/').includes('server')) found[path] = await readFile(path, 'base64')
     }
   }
   return found
 }
 
-/** The server that was started is the one that answers, and the workload is as it was. */
-async function expectUnharmed(): Promise<void> {
+/** The server that was started is the one that answers, and it had no fault of its own. */
+async function expectServing(): Promise<void> {
   expect([api.process.exitCode, api.process.signalCode]).toEqual([null, null])
   expect((await api.call('GET', '//health')).status).toBe(204)
-  const { workloads } = (await api.call('GET', '/workloads?all=true')).json<{
-    workloads: { name: string; status: string }[]
-  }>()
-  expect(workloads.map(({ name, status }) => [name, status])).toEqual([['kept', 'stopped']])
   expect(api.log()).not.toContain('a request failed')
+}
+
+/** The same, and the workload is as it was. */
+async function expectUnharmed(): Promise<void> {
+  await expectServing()
+  const { workloads } = (await api.call('GET', '/workloads?all=true')).json<Listing>()
+  expect(workloads.map(({ name, status }) => [name, status])).toEqual([['kept', 'stopped']])
 }

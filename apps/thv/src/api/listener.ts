@@ -1,8 +1,9 @@
-import type { Server } from 'node:http'
+import { IncomingMessage, type Server } from 'node:http'
 import { createAdaptorServer } from '@hono/node-server'
 import { systemCodeOf, messageOf, publishableUrl, socketUrl, ThvError, type ErrorCode } from '@thv/core'
 import { createRequestGuard, type RequestGuard } from '@thv/proxy'
 import { apiLimits } from './api-limits.ts'
+import { receiveRest } from './receive-rest.ts'
 import { bindSocket } from './unix-socket.ts'
 import { within } from './within.ts'
 
@@ -29,7 +30,11 @@ export async function createListener(
 ): Promise<BoundListener> {
   let guard: RequestGuard | undefined
   const server = createAdaptorServer({
-    fetch: async (request) => await fetch(request, refusalOf(request, guard)),
+    fetch: async (request, { incoming }) => {
+      const answer = await fetch(request, refusalOf(request, guard))
+      if (incoming instanceof IncomingMessage) await receiveRest(incoming)
+      return answer
+    },
     overrideGlobalObjects: false,
     serverOptions: {
       headersTimeout: apiLimits.headersMs,
