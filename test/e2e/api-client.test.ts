@@ -29,7 +29,7 @@ beforeAll(async () => {
   // The generated client is as it was made; what it is answered is looked at on its way.
   vi.stubGlobal('fetch', async (...sent: Parameters<typeof fetch>) => {
     const answer = await real(...sent)
-    const url = new URL(String(sent[0]))
+    const url = new URL(new Request(...sent).url)
     if (url.origin !== api.origin) return answer
     const text = await answer.clone().text()
     const type = answer.headers.get('content-type') ?? ''

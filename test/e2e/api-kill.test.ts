@@ -66,18 +66,18 @@ async function list(): Promise<ListedWorkload[]> {
 /** Each client on a session of its own, which a proxy that was started again would not know. */
 async function startCaller(url: string, index: number): Promise<Caller> {
   const peer: Peer = await (index % 2 === 0 ? connectV1 : connectV2)(url)
-  let isStopped = false
+  const stopping = new AbortController()
   const caller: Caller = {
     calls: 0,
     failures: [],
     stop: async () => {
-      isStopped = true
+      stopping.abort()
       await running
       await peer.close()
     },
   }
   const call = async (): Promise<void> => {
-    while (!isStopped) {
+    while (!stopping.signal.aborted) {
       const message = `${index}-${caller.calls}`
       try {
         const said = await peer.text('echo', { message })

@@ -32,15 +32,14 @@ export async function fuzz(
   await writeFile(config, '[checks.not_a_server_error]\nexpected-statuses = ["2xx", "3xx", "4xx", 501, 503]\n')
   const checks =
     'not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,unsupported_method'
-  const child = spawn(
-    program,
-    [
-      ...['--config-file', config, 'run', document, '--url', origin, '--checks', checks, '--seed', String(seed)],
-      ...['--phases', 'coverage,fuzzing', '--max-time', String(seconds), '--request-timeout', '10'],
-      ...['--continue-on-failure', '--workers', '2', '--no-color', '--warnings', 'off'],
-    ],
-    { cwd: directory, env: { PATH: process.env['PATH'] ?? '', HOME: directory }, stdio: ['ignore', 'pipe', 'pipe'] },
-  )
+  const target = ['--config-file', config, 'run', document, '--url', origin, '--checks', checks, '--seed', String(seed)]
+  const extent = ['--phases', 'coverage,fuzzing', '--max-time', String(seconds), '--request-timeout', '10']
+  const manner = ['--continue-on-failure', '--workers', '2', '--no-color', '--warnings', 'off']
+  const child = spawn(program, [...target, ...extent, ...manner], {
+    cwd: directory,
+    env: { PATH: process.env['PATH'] ?? '', HOME: directory },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   return await collect(child)
 }
 

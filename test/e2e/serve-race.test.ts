@@ -115,8 +115,7 @@ function serve(...flags: string[]): ChildProcess {
 
 interface Watched {
   child: ChildProcess
-  ended: Promise<unknown>
-  log(): string
+  readonly log: () => string
 }
 
 function watch(child: ChildProcess): Watched {
@@ -124,7 +123,7 @@ function watch(child: ChildProcess): Watched {
   child.stderr?.on('data', (chunk: Buffer) => {
     text += chunk.toString()
   })
-  return { child, ended: once(child, 'close'), log: () => text }
+  return { child, log: () => text }
 }
 
 /** Resolves to the first `count` that have ended. */
@@ -133,7 +132,7 @@ async function firstEnded(all: readonly Watched[], count: number): Promise<Watch
   return await new Promise((resolve, reject) => {
     const late = setTimeout(() => reject(new Error(`only ${ended.length} of ${count} have ended`)), roundMs)
     for (const one of all) {
-      void one.ended.then(() => {
+      one.child.once('close', () => {
         ended.push(one)
         if (ended.length !== count) return
         clearTimeout(late)
