@@ -5,6 +5,8 @@
 export const limits = {
   /** A workload name becomes a file name; spec/local 2.5 allows 1 to 100 characters. */
   nameLength: 100,
+  /** A group name becomes one too, which with the endings of its lock and temporary files has 255 bytes at most. */
+  groupNameLength: 200,
   /** No run config we have seen is above 20 KB; a larger file is not one. */
   runConfigBytes: 1024 * 1024,
   /** A status file holds a few hundred bytes and up to 20 stderr lines. */

@@ -1,4 +1,4 @@
-import { startServer, ThvError, type ServerRecord } from '@thv/core'
+import { startServer, ThvError, withTimeLimit, type ServerRecord } from '@thv/core'
 import { buildInfo } from '../build-info.ts'
 import type { CommandContext, CommandInput } from '../command.ts'
 import { flagOption } from '../options.ts'
@@ -54,7 +54,7 @@ async function findServer({ container, signal }: CommandContext): Promise<Server
   try {
     const read = await records.read()
     if (read.kind !== 'record' || !(await isOurKind(read.record, container))) return undefined
-    const bounded = AbortSignal.any([signal, AbortSignal.timeout(actionLimits.lookMs)])
+    const bounded = withTimeLimit(signal, actionLimits.lookMs)
     return (await probe(read.record, bounded)).verified ? read.record : undefined
   } catch {
     signal.throwIfAborted()

@@ -6,6 +6,8 @@ export const apiLimits = {
   headersMs: 10_000,
   /** Time for a whole request to arrive: spec/local 1.9. */
   receiveMs: 30_000,
+  /** Time for what is left of a request that is answered before it was read: a refused one. */
+  restMs: 500,
   /** Time that an idle connection is kept: spec/local 1.9. */
   idleMs: 120_000,
   /** How often Node looks for connections that are over these times. */

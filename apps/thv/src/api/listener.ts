@@ -1,8 +1,9 @@
-import type { Server } from 'node:http'
+import { IncomingMessage, type Server } from 'node:http'
 import { createAdaptorServer } from '@hono/node-server'
 import { systemCodeOf, messageOf, publishableUrl, socketUrl, ThvError, type ErrorCode } from '@thv/core'
 import { createRequestGuard, type RequestGuard } from '@thv/proxy'
 import { apiLimits } from './api-limits.ts'
+import { receiveRest } from './receive-rest.ts'
 import { bindSocket } from './unix-socket.ts'
 import { within } from './within.ts'
 
@@ -35,8 +36,9 @@ export async function createListener(
   let guard: RequestGuard | undefined
   const streams = new Set<Stream>()
   const server = createAdaptorServer({
-    fetch: async (request, { outgoing }) => {
+    fetch: async (request, { incoming, outgoing }) => {
       const answer = await fetch(request, refusalOf(request, guard))
+      if (incoming instanceof IncomingMessage) await receiveRest(incoming)
       if (answer.headers.get('X-Accel-Buffering') !== 'no') return answer
       streams.add(outgoing)
       outgoing.once('close', () => streams.delete(outgoing))

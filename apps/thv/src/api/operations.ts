@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { isThvError, messageOf, ThvError, type Operation, type OperationKind } from '@thv/core'
+import { isThvError, messageOf, ThvError, withTimeLimit, type Operation, type OperationKind } from '@thv/core'
 import { apiLimits } from './api-limits.ts'
 import type { ApiLog } from './api-log.ts'
 import { within } from './within.ts'
@@ -135,7 +135,7 @@ export class Operations {
 
   /** Resolves to the error when it failed; never rejects. */
   async #run(entry: Entry, work: (signal: AbortSignal) => Promise<void>): Promise<unknown> {
-    const signal = AbortSignal.any([entry.abort.signal, AbortSignal.timeout(apiLimits.operationMs)])
+    const signal = withTimeLimit(entry.abort.signal, apiLimits.operationMs)
     try {
       await work(signal)
       this.#end(entry, { state: 'succeeded' })

@@ -1,4 +1,4 @@
-import { messageOf, ThvError } from '@thv/core'
+import { isThvError, messageOf, ThvError } from '@thv/core'
 import type { z } from 'zod'
 import type { ApiRoute } from './route.ts'
 
@@ -28,10 +28,16 @@ export function assertSize(bytes: number, maxBytes: number): void {
 async function readText(request: Request, maxBytes: number): Promise<string> {
   const chunks: Uint8Array[] = []
   let length = 0
-  for await (const chunk of request.body ?? []) {
-    length += chunk.length
-    assertSize(length, maxBytes)
-    chunks.push(chunk)
+  try {
+    for await (const chunk of request.body ?? []) {
+      length += chunk.length
+      assertSize(length, maxBytes)
+      chunks.push(chunk)
+    }
+  } catch (error) {
+    if (isThvError(error)) throw error
+    // The client has left, or never meant to send it all: no fault of the server.
+    throw invalid(`the body broke off: ${messageOf(error)}`, error)
   }
   return Buffer.concat(chunks).toString('utf8')
 }

@@ -4,6 +4,7 @@ import { limits } from '../limits.ts'
 import type { PortAllocator } from '../ports/port-allocator.ts'
 import type { LaunchedServer, ServerLauncher, ServerTarget } from '../ports/server-launcher.ts'
 import type { ServerRecordStore } from '../ports/server-records.ts'
+import { withTimeLimit } from '../with-time-limit.ts'
 import { evaluateServer, type EvaluateServerDeps } from './evaluate-server.ts'
 
 /** What {@link startServer} needs. */
@@ -75,7 +76,7 @@ async function waitForAnnouncement(
   server: LaunchedServer,
   signal: AbortSignal,
 ): Promise<ServerRecord | undefined> {
-  const over = AbortSignal.any([server.ended, AbortSignal.timeout(limits.serverStartMs)])
+  const over = withTimeLimit(server.ended, limits.serverStartMs)
   for (;;) {
     const [isOver, look] = [over.aborted, new AbortController()]
     const news = nextNews(deps.records, AbortSignal.any([over, signal, look.signal]))

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { ThvError } from '@thv/core'
+import { ThvError, withTimeLimit } from '@thv/core'
 import { operationListSchema, operationSchema } from '@thv/core/schemas'
 import { apiLimits } from '../api-limits.ts'
 import { countParameter } from '../query.ts'
@@ -33,7 +33,7 @@ export const operationRoutes: readonly ApiRoute[] = [
     answers: { 200: { description: 'The operation as it stands', schema: operationSchema } },
     errors: [400, 404],
     handle: async (deps, { params: { id = '' }, query: { wait = 0 }, signal, closing }) => {
-      const enough = AbortSignal.any([signal, closing, AbortSignal.timeout(wait * 1000)])
+      const enough = withTimeLimit(AbortSignal.any([signal, closing]), wait * 1000)
       const operation = await deps.operations.wait(id, enough)
       if (operation !== undefined) return { status: 200, json: operation }
       throw new ThvError('operation-not-found', `operation '${id}' not found`, {
