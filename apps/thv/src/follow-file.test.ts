@@ -13,7 +13,7 @@ it('following ends when the file has gone and nobody will write it again', async
     text += chunk.toString()
   }
   const signal = new AbortController().signal
-  const following = followFile(path, write, { waitForFile: true, isOver: async () => true, signal })
+  const following = followFile(path, write, { waitForFile: true, isOver: async (isMissing) => isMissing, signal })
   await expect.poll(() => text).toBe('last words')
   await rm(directory, { recursive: true })
   expect(await following).toBe(true)

@@ -7,8 +7,11 @@ const chunkBytes = 64 * 1024
 /** Directory events may be lost (network file systems); this often we look anyway. */
 const rescanMs = 500
 
+/** Takes a piece of a file; the next one comes when it has. */
+export type WriteChunk = (chunk: Buffer) => void | Promise<void>
+
 /** Writes a whole file; false when it does not exist. */
-export async function printFile(path: string, write: (chunk: Buffer) => void): Promise<boolean> {
+export async function printFile(path: string, write: WriteChunk): Promise<boolean> {
   const file = await openIfThere(path)
   if (file === undefined) return false
   try {
@@ -21,14 +24,14 @@ export async function printFile(path: string, write: (chunk: Buffer) => void): P
 
 /**
  * Writes a file and what is added to it until the signal aborts. Survives rotation
- * by rename (the new file is read from its start) and by truncation; ends when the
- * file has gone and nobody will write it again. Resolves to
+ * by rename (the new file is read from its start) and by truncation; ends when `isOver`,
+ * which is told whether the file is missing. Resolves to
  * false at once when the file does not exist and is not waited for.
  */
 export async function followFile(
   path: string,
-  write: (chunk: Buffer) => void,
-  options: { waitForFile: boolean; isOver: () => Promise<boolean>; signal: AbortSignal },
+  write: WriteChunk,
+  options: { waitForFile: boolean; isOver: (isMissing: boolean) => Promise<boolean>; signal: AbortSignal },
 ): Promise<boolean> {
   const { signal } = options
   let file = await openIfThere(path)
@@ -48,7 +51,7 @@ export async function followFile(
           continue
         }
       }
-      if ((await isMissing(path)) && (await options.isOver())) {
+      if (await options.isOver(await isMissing(path))) {
         // What was written between the last look and the end.
         if (file !== undefined) await drain(file, position, write)
         return true
@@ -62,12 +65,12 @@ export async function followFile(
   }
 }
 
-async function drain(file: FileHandle, from: number, write: (chunk: Buffer) => void): Promise<number> {
+async function drain(file: FileHandle, from: number, write: WriteChunk): Promise<number> {
   let position = from
   for (;;) {
     const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(chunkBytes), 0, chunkBytes, position)
     if (bytesRead === 0) return position
-    write(buffer.subarray(0, bytesRead))
+    await write(buffer.subarray(0, bytesRead))
     position += bytesRead
   }
 }

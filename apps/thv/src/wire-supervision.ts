@@ -11,9 +11,10 @@ import {
 import { parseGoDuration } from '@thv/core'
 import { createProxy } from '@thv/proxy'
 import { runnerLimits, type SuperviseDeps } from '@thv/runner'
-import type { Container } from './container.ts'
+import type { ConfinementListener, Container } from './container.ts'
 import { homeDirectory } from './home-directory.ts'
 import { readLimitVariables } from './limit-variables.ts'
+import { prepareIsolation } from './prepare-isolation.ts'
 import { forwarderScript, selfCommand } from './self-command.ts'
 import type { Level, Supervision, SupervisionOptions } from './supervision.ts'
 import { slogLine } from './slog-line.ts'
@@ -43,6 +44,7 @@ export async function wireSupervision(
   const egress = createEgressRecord((message) => log('warn', message))
   const confine = confineOptions(container, { egress, log })
   const processes = adapters.createProcessRuntime({ reaperCommand: [...selfCommand, '__reap'], confine })
+  const preparing = prepareIsolation(container, name, processes)
   const images = await container.engines.images()
   const network: ContainerNetworkOptions = {
     ...confine,
@@ -56,7 +58,7 @@ export async function wireSupervision(
       ...(await container.reading()),
       clock: adapters.createSystemClock(),
       ports: await container.ports(),
-      planConfinement: await container.confinementPlanner((message) => log('warn', message)),
+      planConfinement: await container.confinementPlanner(ignoreListener(log)),
       containers: await container.engines.containers(),
       images,
       runtime: {
@@ -80,9 +82,15 @@ export async function wireSupervision(
     },
     close: async () => {
       clearInterval(rotation)
+      await preparing
+      await processes.close()
       await Promise.all([serverLog.close(), proxyLog?.close()])
     },
   }
+}
+
+function ignoreListener(log: SuperviseDeps['log']): ConfinementListener {
+  return { warn: (message) => log('warn', message), note: (message) => log('info', message) }
 }
 
 function confineOptions(

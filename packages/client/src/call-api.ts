@@ -30,6 +30,8 @@ export interface ApiRequest {
 /** An answer that says the call has worked. */
 export interface ApiAnswer {
   status: number
+  /** Names in lower case. */
+  headers: Readonly<Record<string, string | string[] | undefined>>
   text: string
 }
 
@@ -80,7 +82,7 @@ async function readAnswer(answer: IncomingMessage): Promise<ApiAnswer> {
     throw apiError(status, answer.headers, text)
   }
   const { text, isCut } = await readBody(answer, clientLimits.answerBytes)
-  if (!isCut) return { status, text }
+  if (!isCut) return { status, headers: answer.headers, text }
   throw new ThvError(
     'api-answer-invalid',
     `the answer of the ToolHive API server is larger than ${clientLimits.answerBytes} bytes`,

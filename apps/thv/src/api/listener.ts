@@ -20,6 +20,11 @@ export interface BoundListener {
   close(graceMs: number): Promise<void>
 }
 
+/** An answer that goes on until somebody ends it. */
+interface Stream {
+  destroy: () => unknown
+}
+
 /**
  * Binds one target. `fetch` gets each request, with the reason why the listener would
  * refuse it, if there is one: a web page must not reach what listens on this machine.
@@ -29,10 +34,16 @@ export async function createListener(
   fetch: (request: Request, refusal: string | undefined) => Promise<Response>,
 ): Promise<BoundListener> {
   let guard: RequestGuard | undefined
+  const streams = new Set<Stream>()
   const server = createAdaptorServer({
-    fetch: async (request, { incoming }) => {
+    fetch: async (request, { incoming, outgoing }) => {
       const answer = await fetch(request, refusalOf(request, guard))
       if (incoming instanceof IncomingMessage) await receiveRest(incoming)
+      if (answer.headers.get('X-Accel-Buffering') !== 'no') return answer
+      streams.add(outgoing)
+      outgoing.once('close', () => streams.delete(outgoing))
+      // Comments are written to it at intervals, so that silence means a client that does not read.
+      if (answer.headers.get('Content-Type') === 'text/event-stream') outgoing.setTimeout(apiLimits.slowReaderMs)
       return answer
     },
     overrideGlobalObjects: false,
@@ -45,7 +56,7 @@ export async function createListener(
   })
   if (!isHttpServer(server)) throw new TypeError('the adaptor made no HTTP/1 server')
   server.maxConnections = apiLimits.connections
-  const close = closer(server)
+  const close = closer(server, streams)
   if ('socket' in target) {
     await bindSocket(server, target.socket)
     return { close, url: socketUrl(target.socket) }
@@ -60,7 +71,7 @@ function isHttpServer(server: ReturnType<typeof createAdaptorServer>): server is
 }
 
 /** Counts the answers under way: Node's own idea of an idle connection leaves out those that have sent nothing yet. */
-function closer(server: Server): BoundListener['close'] {
+function closer(server: Server, streams: ReadonlySet<Stream>): BoundListener['close'] {
   let active = 0
   let whenIdle = (): void => {}
   server.on('request', (_req, res) => {
@@ -76,7 +87,10 @@ function closer(server: Server): BoundListener['close'] {
       whenIdle = resolve
       if (active === 0) resolve()
     })
+    // They have been ended; what a client does not read is not waited for.
+    const timer = setTimeout(() => streams.forEach((stream) => stream.destroy()), apiLimits.streamEndMs)
     await within(idle, graceMs)
+    clearTimeout(timer)
     server.closeAllConnections()
     await closed
   }

@@ -1,7 +1,7 @@
-import { ThvError } from '@thv/core'
+import { ThvError, type OperationKind } from '@thv/core'
 import { describe, expect, it } from 'vitest'
 import { apiLimits } from './api-limits.ts'
-import { Operations, type BegunOperation, type OperationKind } from './operations.ts'
+import { Operations, type BegunOperation } from './operations.ts'
 
 /** A promise, and what settles it. */
 function gate(): { open: () => void; opened: Promise<void> } {

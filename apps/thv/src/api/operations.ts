@@ -1,23 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { isThvError, messageOf, ThvError, type ErrorCode } from '@thv/core'
+import { isThvError, messageOf, ThvError, type Operation, type OperationKind } from '@thv/core'
 import { apiLimits } from './api-limits.ts'
 import type { ApiLog } from './api-log.ts'
 import { within } from './within.ts'
-
-/** One piece of work that may go on behind its answer. */
-export interface Operation {
-  readonly id: string
-  readonly kind: OperationKind
-  /** Names of workloads, or of something else that the kind is about. */
-  readonly subjects: readonly string[]
-  readonly state: 'running' | 'succeeded' | 'failed'
-  /** RFC 3339. */
-  readonly started: string
-  readonly ended?: string
-  readonly error?: { readonly code: ErrorCode; readonly message: string; readonly hint?: string }
-}
-
-export type OperationKind = 'create' | 'edit' | 'stop' | 'restart' | 'delete'
 
 /** What to do, and how it stands to other operations. */
 export interface OperationOrder<T> {
@@ -27,8 +12,16 @@ export interface OperationOrder<T> {
   interrupts?: boolean
   /** Ends the work as long as it has not been accepted: nobody waits for it any more. */
   caller?: AbortSignal
-  /** Calls `accept` when the answer may be given; what follows goes on behind it. */
-  work: (signal: AbortSignal, accept: (value: T) => void) => Promise<void>
+  /** Calls `accept` when the answer may be given; what follows goes on behind it. What it tells `progress` is kept and logged. */
+  work: (signal: AbortSignal, accept: (value: T) => void, progress: (line: string) => void) => Promise<void>
+}
+
+/** What happened to an operation: it began, said how far it is, or ended. */
+export interface OperationChange {
+  readonly change: 'begun' | 'progress' | 'ended'
+  readonly operation: Operation
+  /** What it said. */
+  readonly line?: string
 }
 
 /** A begun operation. */
@@ -48,6 +41,7 @@ interface Entry {
 /** The operations of one server: bounded, one at a time for each subject. */
 export class Operations {
   readonly #entries = new Map<string, Entry>()
+  readonly #listeners = new Set<(change: OperationChange) => void>()
   readonly #log: ApiLog
   #isClosing = false
 
@@ -64,6 +58,30 @@ export class Operations {
     return this.#entries.get(id)?.shown
   }
 
+  /** Tells of every change from now on, until the returned function is called. */
+  watch(listener: (change: OperationChange) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Waits until an operation has ended or the signal aborts, and tells how it stands then; undefined for one nobody knows. */
+  async wait(id: string, signal: AbortSignal): Promise<Operation | undefined> {
+    if (this.get(id)?.state === 'running' && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        const settle = (): void => {
+          unwatch()
+          signal.removeEventListener('abort', settle)
+          resolve()
+        }
+        const unwatch = this.watch(({ change, operation }) => {
+          if (change === 'ended' && operation.id === id) settle()
+        })
+        signal.addEventListener('abort', settle, { once: true })
+      })
+    }
+    return this.get(id)
+  }
+
   /** Begins an operation. Throws `server-busy` when too many are running, or the server is ending. */
   begin<T>(order: OperationOrder<T>): BegunOperation<T> {
     const running = [...this.#entries.values()].filter(({ shown }) => shown.state === 'running')
@@ -77,9 +95,11 @@ export class Operations {
       subjects: order.subjects,
       state: 'running',
       started: new Date().toISOString(),
+      progress: [],
     }
     const entry: Entry = { shown, abort, isAccepted: false, done: Promise.resolve() }
     this.#entries.set(shown.id, entry)
+    this.#tell({ change: 'begun', operation: shown })
     const accepted = new Promise<T>((resolve, reject) => {
       const leave = (): void => abort.abort(order.caller?.reason)
       order.caller?.addEventListener('abort', leave, { once: true })
@@ -93,7 +113,7 @@ export class Operations {
       entry.done = this.#run(entry, async (signal) => {
         await before
         signal.throwIfAborted()
-        await order.work(signal, accept)
+        await order.work(signal, accept, (line) => this.#note(entry, line))
       }).then(reject, reject)
       void entry.done.finally(() => order.caller?.removeEventListener('abort', leave))
     })
@@ -126,6 +146,15 @@ export class Operations {
     }
   }
 
+  #note(entry: Entry, text: string): void {
+    const line = text.slice(0, apiLimits.progressLineLength)
+    const progress = [...entry.shown.progress, line].slice(-apiLimits.progressLines)
+    entry.shown = { ...entry.shown, progress }
+    const { id: operation, subjects } = entry.shown
+    this.#log('info', line, { operation, subjects })
+    this.#tell({ change: 'progress', operation: entry.shown, line })
+  }
+
   #end(entry: Entry, outcome: Pick<Operation, 'state' | 'error'>): void {
     entry.shown = { ...entry.shown, ...outcome, ended: new Date().toISOString() }
     const { id, kind, subjects, error } = entry.shown
@@ -140,6 +169,11 @@ export class Operations {
     for (const { shown } of ended.slice(0, Math.max(0, ended.length - apiLimits.endedOperations))) {
       this.#entries.delete(shown.id)
     }
+    this.#tell({ change: 'ended', operation: entry.shown })
+  }
+
+  #tell(change: OperationChange): void {
+    for (const listener of this.#listeners) listener(change)
   }
 
   #running(): Entry[] {

@@ -4,7 +4,7 @@ import { errorKinds, ThvError, type ErrorKind } from '@thv/core'
 import { afterEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import type { ApiDeps } from './api-deps.ts'
-import { Operations } from './operations.ts'
+import { createTestDeps } from './fixtures/api-deps.ts'
 import { kindStatuses, problemAnswer } from './problem.ts'
 import { defineRoute, type ApiRoute } from './route.ts'
 import { createApiServer, type ApiServer, type ApiServerOptions } from './server.ts'
@@ -17,18 +17,8 @@ afterEach(async () => {
   logged = []
 })
 
-const unused = async (): Promise<never> => await Promise.reject(new Error('not used here'))
-
 function depsOf(): ApiDeps {
-  const log: ApiDeps['log'] = (level, _message, fields) => void logged.push({ level, fields })
-  const rest = {
-    document: () => ({}),
-    findTrouble: async () => undefined,
-    reading: unused,
-    workloads: unused,
-    logs: unused,
-  }
-  return { version: 'dev', nonce: 'n', operations: new Operations(log), log, ...rest }
+  return createTestDeps({ log: (level, _message, fields) => void logged.push({ level, fields }) })
 }
 
 function routeTo(handle: ApiRoute['handle'], more: Partial<ApiRoute> = {}): ApiRoute {

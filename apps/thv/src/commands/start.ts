@@ -1,4 +1,6 @@
 import { forEachWorkload, limits, messageOf, restartWorkload, startWorkload, ThvError } from '@thv/core'
+import { createLocalActions } from '../actions/local-actions.ts'
+import { tellIsLocal } from '../actions/open-actions.ts'
 import type { CommandContext, CommandInput } from '../command.ts'
 import { readLimitVariables } from '../limit-variables.ts'
 import { flagOption, numberOption, textOption } from '../options.ts'
@@ -8,6 +10,7 @@ import { isSupervised, selectWorkloads } from './select-workloads.ts'
 
 /** `thv start`: nothing to do for what runs. */
 export async function startCommand(context: CommandContext, input: CommandInput): Promise<number> {
+  tellIsLocal(context, 'start')
   await readLimitVariables(context.container.environment)
   if (flagOption(input, 'foreground')) return await startHere(context, input)
   const deps = await context.container.workloads()
@@ -20,6 +23,7 @@ export async function startCommand(context: CommandContext, input: CommandInput)
 
 /** `thv restart`: a running workload is stopped first. */
 export async function restartCommand(context: CommandContext, input: CommandInput): Promise<number> {
+  tellIsLocal(context, 'restart')
   await readLimitVariables(context.container.environment)
   const deps = await context.container.workloads()
   const { progress } = context.output
@@ -49,9 +53,9 @@ async function bulk(
   input: CommandInput,
   work: { wanted: 'inactive' | 'all'; action: (name: string) => Promise<void> },
 ): Promise<number> {
-  const { output } = context
+  const { output, signal } = context
   const selection = await selectWorkloads(
-    context,
+    { actions: createLocalActions(context.container), signal },
     input,
     (workload) => work.wanted === 'all' || !isSupervised(workload),
   )

@@ -1,4 +1,5 @@
 import type { CommandSpec, OptionSpec } from '../command.ts'
+import { runOptions } from './run-options.ts'
 
 const format: OptionSpec = {
   flags: '--format <format>',
@@ -11,6 +12,10 @@ const timeout: OptionSpec = {
   flags: '--timeout <seconds>',
   summary: 'time for a polite end before the firm one',
   default: '30',
+}
+const autoStart: OptionSpec = {
+  flags: '--auto-start',
+  summary: 'start the API server in the background, unless it runs',
 }
 const workloads = { name: '[names...]', summary: 'workload names', completes: 'workloads' } as const
 const workload = { name: '<name>', summary: 'workload name', completes: 'workloads' } as const
@@ -27,92 +32,11 @@ const mcpOptions: readonly OptionSpec[] = [
   },
 ]
 
-const runOptions: readonly OptionSpec[] = [
-  { flags: '--name <name>', summary: 'workload name (default: made from the package or command)' },
-  { flags: '--group <name>', summary: 'group the workload belongs to', default: 'default', completes: 'groups' },
-  {
-    flags: '--transport <transport>',
-    summary: 'how the server speaks MCP (default: stdio)',
-    choices: ['stdio', 'sse', 'streamable-http'],
-  },
-  {
-    flags: '--proxy-mode <mode>',
-    summary: 'what clients of a stdio server speak (default: streamable-http)',
-    choices: ['streamable-http', 'sse'],
-  },
-  {
-    flags: '--shared-server',
-    summary: 'one server process for all clients; server questions to clients are refused',
-  },
-  {
-    flags: '--era <era>',
-    summary: 'protocol family spoken to the server (default: what it turns out to speak)',
-    choices: ['auto', 'legacy', 'modern'],
-  },
-  { flags: '--host <address>', summary: 'address the proxy listens on (default: 127.0.0.1)' },
-  { flags: '--allowed-origins <origin>', summary: 'browser origin that may connect', repeat: true },
-  { flags: '--tools <names>', summary: 'tools that clients see, by the names they see (a,b)', repeat: true },
-  { flags: '--tools-override <file>', summary: 'JSON file with other names and descriptions', completes: 'files' },
-  { flags: '--otel-enable-prometheus-metrics-path', summary: 'count, and show the metrics at /metrics' },
-  { flags: '--trust-proxy-headers', summary: 'believe the X-Forwarded headers of a proxy in front' },
-  { flags: '--endpoint-prefix <path>', summary: 'path in front of the endpoints told to SSE clients (/team/notes)' },
-  { flags: '--stateless', summary: 'no client gets a session; GET and DELETE are answered 405' },
-  { flags: '--session-ttl <duration>', summary: 'end a session that was unused for so long (default: 2h)' },
-  { flags: '--strict-protocol-validation', summary: 'refuse requests that name an unknown protocol version' },
-  { flags: '--proxy-port <port>', summary: 'port of the proxy (default: any free one)' },
-  { flags: '--target-port <port>', summary: 'port handed to a server that speaks HTTP (default: any free one)' },
-  { flags: '--target-host <address>', summary: 'address such a server listens on (default: 127.0.0.1)' },
-  { flags: '-e, --env <KEY=VALUE>', summary: 'environment variable for the server', repeat: true },
-  { flags: '--env-file <file>', summary: 'file of KEY=VALUE lines', completes: 'files' },
-  { flags: '--env-file-dir <directory>', summary: 'directory of such files', completes: 'files' },
-  { flags: '-l, --label <key=value>', summary: 'label of the workload', repeat: true },
-  {
-    flags: '--permission-profile <name>',
-    summary: "what the server may do: 'none', 'network' or a JSON file (default: network)",
-    completes: 'files',
-  },
-  {
-    flags: '-v, --volume <host:container[:ro]>',
-    summary: 'file or directory the server may use',
-    repeat: true,
-    completes: 'files',
-  },
-  {
-    flags: '--isolate-network [on]',
-    summary: "only the profile's hosts can be reached (default: true where there is a sandbox)",
-    choices: ['true', 'false'],
-  },
-  { flags: '--network <mode>', summary: "'none', 'host', or a container network, in the place of the profile's" },
-  {
-    flags: '--isolation <wish>',
-    summary: 'auto: the best there is; required: a sandbox or no start; none (default: auto)',
-    choices: ['auto', 'required', 'none'],
-  },
-  {
-    flags: '--ignore-globally [on]',
-    summary: "obey the user's own ignore patterns (default: true)",
-    choices: ['true', 'false'],
-  },
-  {
-    flags: '--learn',
-    summary: 'with --foreground: let every connection through, print the smallest profile at the end',
-  },
-  {
-    flags: '--runtime <runtime>',
-    summary: 'container, process, or auto: an image in a container, all else as a process (default: auto)',
-    choices: ['auto', 'container', 'process'],
-  },
-  { flags: '--runtime-image <image>', summary: 'base image in which the image of a package is built' },
-  { flags: '--runtime-add-package <name>', summary: 'system package in such an image', repeat: true },
-  { flags: '--build-with <constraint>', summary: 'further Python package in such an image', repeat: true },
-  { flags: '--ca-cert <file>', summary: 'certificate that such an image trusts', completes: 'files' },
-  {
-    flags: '--image-verification <mode>',
-    summary: 'enabled refuses an image that nobody vouches for (default: warn)',
-    choices: ['disabled', 'warn', 'enabled'],
-  },
-  { flags: '-f, --foreground', summary: 'stay, serve until Ctrl-C, then remove the workload' },
-  { flags: '--from-config <file>', summary: 'run what thv export wrote', completes: 'files' },
+const serveOptions: readonly OptionSpec[] = [
+  { flags: '--host <address>', summary: 'address to listen on (default: 127.0.0.1)' },
+  { flags: '--port <port>', summary: 'port to listen on; 0 for any free one (default: 8080)' },
+  { flags: '--socket <path>', summary: 'unix socket to listen on, in the place of the port if that is not given' },
+  { flags: '--openapi', summary: 'also serve the OpenAPI document and its page at /api/doc' },
 ]
 
 /** Every command of thv. Data only: nothing here loads what a command needs. */
@@ -158,14 +82,14 @@ export const commands: readonly CommandSpec[] = [
     name: 'stop',
     summary: 'stop workloads',
     arguments: [workloads],
-    options: [{ flags: '-a, --all', summary: 'every running workload' }, group, timeout],
+    options: [{ flags: '-a, --all', summary: 'every running workload' }, group, timeout, autoStart],
     load: async () => (await import('./stop.ts')).stopCommand,
   },
   {
     name: 'rm',
     summary: 'stop and remove workloads; logs and cached packages stay',
     arguments: [workloads],
-    options: [{ flags: '--all', summary: 'every workload' }, group],
+    options: [{ flags: '--all', summary: 'every workload' }, group, autoStart],
     load: async () => (await import('./rm.ts')).rmCommand,
   },
   {
@@ -177,6 +101,7 @@ export const commands: readonly CommandSpec[] = [
       { ...format, choices: ['text', 'json', 'mcpservers'] },
       { flags: '--group <name>', summary: 'only this group', completes: 'groups' },
       { flags: '-l, --label <key=value>', summary: 'only with this label', repeat: true },
+      autoStart,
     ],
     load: async () => (await import('./list.ts')).listCommand,
   },
@@ -184,7 +109,7 @@ export const commands: readonly CommandSpec[] = [
     name: 'status',
     summary: 'show one workload',
     arguments: [workload],
-    options: [format],
+    options: [format, autoStart],
     load: async () => (await import('./status.ts')).statusCommand,
   },
   {
@@ -201,19 +126,37 @@ export const commands: readonly CommandSpec[] = [
     name: 'export',
     summary: 'write the run config of a workload to a file',
     arguments: [workload, { name: '<path>', summary: 'file to write', completes: 'files' }],
-    options: [{ flags: '--format <format>', summary: 'output format', choices: ['json'], default: 'json' }],
+    options: [{ flags: '--format <format>', summary: 'output format', choices: ['json'], default: 'json' }, autoStart],
     load: async () => (await import('./export.ts')).exportCommand,
   },
   {
     name: 'serve',
     summary: 'serve the REST API until Ctrl-C',
-    options: [
-      { flags: '--host <address>', summary: 'address to listen on (default: 127.0.0.1)' },
-      { flags: '--port <port>', summary: 'port to listen on; 0 for any free one (default: 8080)' },
-      { flags: '--socket <path>', summary: 'unix socket to listen on, in the place of the port if that is not given' },
-      { flags: '--openapi', summary: 'also serve the OpenAPI document and its page at /api/doc' },
-    ],
+    options: serveOptions,
     load: async () => (await import('./serve.ts')).serveCommand,
+  },
+  {
+    name: 'server',
+    summary: 'the REST API in the background',
+    subcommands: [
+      {
+        name: 'start',
+        summary: 'start it, unless it runs',
+        options: serveOptions,
+        load: async () => (await import('./server.ts')).serverStartCommand,
+      },
+      {
+        name: 'stop',
+        summary: 'stop it; workloads go on',
+        load: async () => (await import('./server.ts')).serverStopCommand,
+      },
+      {
+        name: 'status',
+        summary: 'tell where it is and whether it answers; exits with 1 unless it runs',
+        options: [format],
+        load: async () => (await import('./server.ts')).serverStatusCommand,
+      },
+    ],
   },
   {
     name: 'mcp',

@@ -222,9 +222,11 @@ describe('stopping a server', () => {
   it('that ignores end of input and SIGTERM ends its whole tree before the deadline', async () => {
     const deployment = await deploy(nodeCommand(stubbornTree))
     const tree: number[] = JSON.parse(await firstLine(deployment.stdio?.output))
+    // Long enough that what is kept for the kill counts in seconds: a busy machine needs them.
+    const givenMs = 6_000
     const begun = performance.now()
-    await deployment.stop(900)
-    expect(performance.now() - begun).toBeLessThan(900 + 300)
+    await deployment.stop(givenMs)
+    expect(performance.now() - begun).toBeLessThan((givenMs * 4) / 3)
     expect(await living(tree)).toEqual([])
     expect((await deployment.exited).signal).toBe('SIGKILL')
     expect(await allGone(await guards())).toEqual([])

@@ -161,13 +161,24 @@ export function assessStatus(name: string, record: StatusRecord, ownerAlive: boo
       context: `${told.context === undefined ? '' : `${told.context}; `}the start was interrupted: its process is gone`,
     }
   }
-  if (record.status === 'stopping') return { status: 'stopped', context: told.context }
+  if (record.status === 'stopping') return assessInterruptedStop(record)
   if (record.status === 'removing')
     return { status: 'error', context: "the removal was interrupted; run 'thv rm' again" }
   // Tools match on this sentence: spec/local 2.1.
   return {
     status: 'unhealthy',
     context: `proxy process not running: workload shows running but proxy process for ${name} is not active`,
+  }
+}
+
+/** A process ends with its supervisor, whatever happens; a container does not. */
+function assessInterruptedStop({ thv, status_context: context }: StatusRecord): AssessedStatus {
+  const { server, lanes = [] } = thv ?? {}
+  const servers = server === undefined ? lanes : [server, ...lanes]
+  if (!servers.some(isContainer)) return { status: 'stopped', context }
+  return {
+    status: 'error',
+    context: "the stop was interrupted, and the container may still run; run 'thv stop' again",
   }
 }
 

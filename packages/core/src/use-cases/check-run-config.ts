@@ -14,7 +14,6 @@ const unsupported: Record<string, string> = {
   env_file_dir: 'an environment directory',
   thv_ca_bundle: 'a certificate bundle',
   jwks_auth_token_file: 'incoming authentication',
-  allow_docker_gateway: 'network isolation',
   publish: 'published ports',
   secrets: 'secrets',
   oidc_config: 'incoming authentication',
@@ -29,7 +28,6 @@ const unsupported: Record<string, string> = {
   rate_limit_config: 'rate limits',
   validating_webhooks: 'webhooks',
   mutating_webhooks: 'webhooks',
-  runtime_config: 'image builds',
   scaling_config: 'scaling',
   k8s_pod_template_patch: 'Kubernetes',
 }
@@ -42,8 +40,10 @@ export function assertSupportedRunConfig(config: RunConfig): void {
   assertSessionsSuit(config)
   const inChain = readChainSettings(config).unsupported
   const found = Object.keys(unsupported).filter((key) => isSet(config[key]))
+  // How an image was built concerns nobody who runs it; a process would run without what it says.
+  if (config.thv?.runtime !== 'container' && isSet(config.runtime_config)) found.push('runtime_config')
   if (found.length === 0 && inChain.length === 0) return
-  const meanings = [...new Set([...found.map((key) => unsupported[key] ?? key), ...inChain])]
+  const meanings = [...new Set([...found.map((key) => unsupported[key] ?? 'image builds'), ...inChain])]
   if (inChain.length > 0) found.push(...chainKeys.filter((key) => isSet(config[key])))
   throw new ThvError(
     'run-config-unsupported',

@@ -25,6 +25,7 @@ export function readWorkloadRequest(body: Body): RunRequest & { name: string } {
     labels: {},
     isolateNetwork: body.network_isolation ?? true,
     trustProxyHeaders: body.trust_proxy_headers === true,
+    allowDockerGateway: body.allow_docker_gateway === true,
   }
   addProxy(request, body)
   addTarget(request, body)
@@ -49,7 +50,6 @@ const unsupported: Readonly<Partial<Record<keyof Body, string>>> = {
   oauth_config: 'remote servers',
   headers: 'remote servers',
   header_forward: 'remote servers',
-  allow_docker_gateway: 'the gateway of an isolated container',
 }
 
 function refuseUnsupported(body: Body): void {
@@ -110,13 +110,14 @@ function toolsOverrideOf(given: NonNullable<Body['tools_override']>): NonNullabl
   return Object.fromEntries(entries)
 }
 
+/** Asks for a container, as the same flags of `thv run` do. */
 function addBuild(request: RunRequest, config: NonNullable<Body['runtime_config']>): void {
   request.runtime = 'container'
-  request.build = {
-    ...(isGiven(config.builder_image) ? { builderImage: config.builder_image } : {}),
-    ...(isGiven(config.additional_packages) ? { additionalPackages: config.additional_packages } : {}),
-    ...(isGiven(config.build_with) ? { buildWith: config.build_with } : {}),
-    ...(isGiven(config.runtime_env) ? { runtimeEnvironment: config.runtime_env } : {}),
+  request.runtimeConfig = {
+    ...(isGiven(config.builder_image) ? { builder_image: config.builder_image } : {}),
+    ...(isGiven(config.additional_packages) ? { additional_packages: config.additional_packages } : {}),
+    ...(isGiven(config.build_with) ? { build_with: config.build_with } : {}),
+    ...(isGiven(config.runtime_env) ? { runtime_env: config.runtime_env } : {}),
   }
 }
 

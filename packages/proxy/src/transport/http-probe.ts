@@ -5,6 +5,7 @@ import type { Era } from '../mcp/revision.ts'
 import type { BackendInfo } from '../proxy-config.ts'
 import { askDiscover, askInitialize, firstData, HandshakeRefused, type AskOptions } from './http-ask.ts'
 import type { HttpBackend } from './http-backend.ts'
+import { withTimeLimit } from './with-time-limit.ts'
 
 /** What is probed, and how long. */
 export interface ProbeOptions {
@@ -30,8 +31,7 @@ export interface ProbedBackend {
  */
 export async function probeBackend(options: ProbeOptions): Promise<ProbedBackend> {
   const { limits } = options
-  const expired = AbortSignal.timeout(limits.attachTimeoutMs)
-  const signal = AbortSignal.any([options.signal, expired])
+  const signal = withTimeLimit(options.signal, limits.attachTimeoutMs)
   let waitMs = limits.probeInitialMs
   let problem: unknown
   while (!signal.aborted) {
