@@ -168,7 +168,12 @@ async function send({ method, path, body, headers }: HostileRequest): Promise<nu
     const sent = request(
       { host: hostname, port, method, path, headers: { ...headers, ...length }, agent: false, timeout: answerMs },
       (response) => {
-        response.resume().once('end', () => resolve(response.statusCode ?? 0))
+        const status = response.statusCode ?? 0
+        // Streams have no end; whoever leaves one must not harm it either.
+        const isStream = response.headers['x-accel-buffering'] === 'no'
+        if (isStream) response.destroy()
+        if (isStream) resolve(status)
+        else response.resume().once('end', () => resolve(status))
       },
     )
     sent.once('timeout', () => sent.destroy(new Error(`no answer to ${method} ${path.slice(0, 200)}`)))

@@ -1,8 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chown, lstat, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, chown, lstat, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { createServer, get, type Server } from 'node:http'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { startApi, type ApiProcess } from './api-server.ts'
 import { eventually, isAlive, openWorld, type CommandResult, type World } from './harness.ts'
@@ -58,15 +58,19 @@ describe('a record of no server', () => {
     },
   )
 
-  it('is replaced with the reason when other users can change it', async () => {
+  it('is replaced by a private one when other users can change it, and its directory is closed with a word', async () => {
     const record = {
       url: 'http://127.0.0.1:1',
       pid: 2 ** 22 + 1,
       nonce: '0'.repeat(32),
       started_at: '2026-08-21T10:26:05Z',
     }
-    await writeFile(path, JSON.stringify(record), { mode: 0o666 })
+    await writeFile(path, JSON.stringify(record))
+    await chmod(path, 0o666)
+    await chmod(dirname(path), 0o777)
     const api = await serve()
+    expect(api.log()).toMatch(/the directory of '.*server\.json' was open to other users; it is private again/)
+    expect((await lstat(dirname(path))).mode & 0o777).toBe(0o700)
     expect((await readRecord()).pid).toBe(api.process.pid)
     expect((await lstat(path)).mode & 0o777).toBe(0o600)
   })
