@@ -40,6 +40,7 @@ export { clientKinds, isClientKind, type ClientKind } from './domain/client.ts'
 export { assertGroupName, defaultGroup, type Group } from './domain/group.ts'
 export { coveredEntries, parseIgnoreFile, type RootEntry } from './domain/ignore-rules.ts'
 export {
+  builtImagePrefix,
   imageWorkloadName,
   isMovingReference,
   parseImageReference,

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { basename } from 'node:path'
 import {
+  builtImagePrefix,
   formatPackage,
   isThvError,
   limits,
@@ -18,7 +19,6 @@ import { buildArgument, buildDockerfile, certificateFile } from './dockerfile.ts
 import type { EngineClient } from './engine-client.ts'
 import { readLocalSource } from './local-source.ts'
 import { readJsonStream } from './json-stream.ts'
-import { localPrefix } from './pull-image.ts'
 import { textIn } from './read-json.ts'
 import { encodeAuth, registryAuth, type DockerConfigPlace } from './registry-auth.ts'
 import { writeArchive, type ArchiveEntry } from './ustar.ts'
@@ -46,7 +46,7 @@ export async function buildImage(
   const isFixed = source !== undefined || isExact(wanted)
   const labelled = await engine.listImages({ [buildLabel]: hash }, signal)
   // An image that somebody else made out of ours has inherited its label.
-  const known = labelled.find((image) => image.name.replace(/^localhost\//, '').startsWith(localPrefix))
+  const known = labelled.find((image) => image.name.replace(/^localhost\//, '').startsWith(builtImagePrefix))
   const ageMs = context.now().getTime() - (known?.createdMs ?? 0)
   if (known !== undefined && (isFixed || ageMs < limits.packageTagMs)) {
     progress(`using ${known.name}, built from the same before`)
@@ -108,7 +108,7 @@ export function imageName(wanted: Pick<ImageBuild, 'kind' | 'name' | 'localPath'
   const clean = name.replace(/[^a-z0-9]+/g, '-').replace(/^-|-$/g, '')
   const parts = [now.getMonth() + 1, now.getDate(), now.getHours(), now.getMinutes(), now.getSeconds()]
   const stamp = `${now.getFullYear()}${parts.map((part) => String(part).padStart(2, '0')).join('')}`
-  return `${localPrefix}${wanted.kind}-${clean}:${stamp}`
+  return `${builtImagePrefix}${wanted.kind}-${clean}:${stamp}`
 }
 
 /** What the engine said went wrong, with what it printed before. */

@@ -1,3 +1,4 @@
+import { builtImagePrefix } from '../domain/image-reference.ts'
 import { parsePermissionProfile } from '../domain/permission-profile.ts'
 import { isProxyMode, isTransportType, type TransportType } from '../domain/transport-type.ts'
 import { ThvError } from '../errors.ts'
@@ -37,7 +38,9 @@ export function readWorkloadRequest(body: Body): RunRequest & { name: string } {
   if (body.permission_profile !== undefined) {
     request.permissionProfile = { profile: parsePermissionProfile(body.permission_profile, 'permission_profile') }
   }
-  if (isGiven(body.runtime_config)) addBuild(request, body.runtime_config)
+  // How a finished image was built is part of its description and no wish.
+  if (isGiven(body.runtime_config) && request.image?.startsWith(builtImagePrefix) !== true)
+    addBuild(request, body.runtime_config)
   return request
 }
 
