@@ -181,31 +181,35 @@ describe.runIf(posix)('the death of a supervisor', { timeout: 40_000 }, () => {
     expect(await allGone(tree)).toEqual([])
   })
 
-  it.runIf(linux)('at any moment of a start leaves no server behind', async () => {
-    const mark = `moment-${process.pid}`
-    const order = {
-      reaperCommand,
-      command: nodeCommand(`setInterval(() => {}, 1000); /* ${mark} */ process.on('SIGTERM', () => {})`),
-      environment: { PATH: path },
-      workingDirectory: directory,
-    }
-    const [executable, ...args] = fixtureCommand('supervisor.ts')
-    for (let turn = 0; turn < 8; turn += 1) {
-      const supervisor = spawn(executable, [...args, JSON.stringify(order)], { stdio: ['ignore', 'pipe', 'ignore'] })
-      started.push(supervisor)
-      // The first sign of life of the start, then a little later in every turn.
-      for (let tries = 0; (await guards(supervisor.pid)).length === 0 && tries < 2_000; tries += 1) await delay(1)
-      await delay(turn)
-      supervisor.kill('SIGKILL')
-      await once(supervisor, 'exit')
-    }
-    const list = createProcessList()
-    const marked = []
-    for (const one of await list.all(undefined)) {
-      if (one.pid !== process.pid && (await list.commandLine(one.pid)).includes(mark)) marked.push(one.pid)
-    }
-    expect(await allGone(marked)).toEqual([])
-  })
+  it.runIf(linux)(
+    'at any moment of a start leaves no server behind',
+    async () => {
+      const mark = `moment-${process.pid}`
+      const order = {
+        reaperCommand,
+        command: nodeCommand(`setInterval(() => {}, 1000); /* ${mark} */ process.on('SIGTERM', () => {})`),
+        environment: { PATH: path },
+        workingDirectory: directory,
+      }
+      const [executable, ...args] = fixtureCommand('supervisor.ts')
+      for (let turn = 0; turn < 8; turn += 1) {
+        const supervisor = spawn(executable, [...args, JSON.stringify(order)], { stdio: ['ignore', 'pipe', 'ignore'] })
+        started.push(supervisor)
+        // The first sign of life of the start, then a little later in every turn.
+        for (let tries = 0; (await guards(supervisor.pid)).length === 0 && tries < 2_000; tries += 1) await delay(1)
+        await delay(turn)
+        supervisor.kill('SIGKILL')
+        await once(supervisor, 'exit')
+      }
+      const list = createProcessList()
+      const marked = []
+      for (const one of await list.all(undefined)) {
+        if (one.pid !== process.pid && (await list.commandLine(one.pid)).includes(mark)) marked.push(one.pid)
+      }
+      expect(await allGone(marked)).toEqual([])
+    },
+    120_000,
+  )
 })
 
 describe('stopping a server', () => {
