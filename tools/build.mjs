@@ -81,6 +81,8 @@ export async function bundle(input, directory, { app = thv, sourcemap = false } 
     resolve: { conditionNames: ['@thv/source', 'import', 'node'] },
     transform: { define: buildConstants(app) },
     plugins: [{ name: 'one-byte-text', renderChunk: (code) => ({ code: toOneByteText(code), map: null }) }],
+    // What is loaded late in one place may be needed from the start in another.
+    checks: { ineffectiveDynamicImport: false },
     onLog(level, log, defaultHandler) {
       // A name that does not resolve would only fail at run time, on somebody's machine.
       defaultHandler(log.code === 'UNRESOLVED_IMPORT' ? 'error' : level, log)
