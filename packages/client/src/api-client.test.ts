@@ -113,6 +113,14 @@ test('orders need no answer but that they were taken', async () => {
   ])
 })
 
+test('an order that another status than 202 answers was not taken', async () => {
+  answer = { status: 200, body: '<html>' }
+  await expect(client.workloads.delete('notes', signal)).rejects.toMatchObject({ code: 'api-answer-invalid' })
+  await expect(client.workloads.bulk('stop', { names: ['a'] }, signal)).rejects.toMatchObject({
+    code: 'api-answer-invalid',
+  })
+})
+
 test('groups are listed, created, read and deleted', async () => {
   answer.body = '{"groups":[{"name":"dev","registered_clients":null,"skills":[]}]}'
   expect(await client.groups.list(signal)).toEqual([{ name: 'dev', registered_clients: [] }])

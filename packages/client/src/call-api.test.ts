@@ -70,6 +70,13 @@ describe.each([
     })
   })
 
+  test('whose answer wants another protocol fails, and does not wait for ever', async () => {
+    const url = await serve((request) =>
+      request.socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n'),
+    )
+    await expect(createApiCaller({ url })(get, signal)).rejects.toMatchObject({ code: 'api-server-unreachable' })
+  })
+
   test('whose connection breaks in the middle of the answer has not worked', async () => {
     const url = await serve((_request, response) => {
       response.writeHead(200, { 'Content-Length': '10' })

@@ -79,12 +79,12 @@ export function createWorkloadCalls(call: ApiCaller): WorkloadCalls {
   const get = async (path: string, signal: AbortSignal): Promise<ApiAnswer> =>
     await call({ method: 'GET', path: base + path }, signal)
   const order = async (method: 'POST' | 'DELETE', path: string, signal: AbortSignal): Promise<string | undefined> =>
-    operationOf(await call({ method, path: base + path }, signal))
+    takenOrder(await call({ method, path: base + path }, signal))
   return {
     list: async ({ all, group }, signal) => {
       const query = { all: all === true ? 'true' : undefined, group }
       const answer = await call({ method: 'GET', path: base, query }, signal)
-      const passedOver = Number(headerOf(answer, 'x-thv-passed-over') ?? 0)
+      const passedOver = countOf(Number(headerOf(answer, 'x-thv-passed-over'))) ?? 0
       return { workloads: namedObjectsOf(answer, 'workloads').map(parseWorkload), passedOver }
     },
     create: async (input, signal) => parseCreated(await call({ method: 'POST', path: base, body: input }, signal)),
@@ -102,11 +102,13 @@ export function createWorkloadCalls(call: ApiCaller): WorkloadCalls {
     restart: async (name, signal) => await order('POST', apiPath`/${name}/restart`, signal),
     delete: async (name, signal) => await order('DELETE', apiPath`/${name}`, signal),
     bulk: async (verb, selection, signal) =>
-      operationOf(await call({ method: 'POST', path: `${base}/${verb}`, body: selection }, signal)),
+      takenOrder(await call({ method: 'POST', path: `${base}/${verb}`, body: selection }, signal)),
   }
 }
 
-function operationOf(answer: ApiAnswer): string | undefined {
+/** The operation of an order that was taken, if it has one. A web server that says 200 to everything takes none. */
+function takenOrder(answer: ApiAnswer): string | undefined {
+  if (answer.status !== 202) throw invalidAnswer(`its status is ${answer.status} instead of 202`)
   return headerOf(answer, 'x-thv-operation-id')
 }
 

@@ -26,7 +26,7 @@ export async function listCommand(context: CommandContext, input: CommandInput):
 async function renderText(workloads: readonly Workload[]): Promise<string> {
   const rows = workloads.map((workload) => [
     workload.name,
-    printable(workload.package),
+    workload.package,
     decorateStatus(workload.status),
     workload.url,
     String(workload.port),

@@ -113,6 +113,8 @@ async function answerTo(socketPath: string, wanted: EngineRequest, signal: Abort
     outgoing.once('response', resolve)
     // Stays for the life of the request: an error after the answer is told by the answer's own stream.
     outgoing.on('error', reject)
+    // An answer that wants another protocol (101) is neither a response nor an error to Node.
+    outgoing.once('close', () => reject(new Error('the connection ended without an answer')))
     sendBody(outgoing, wanted)
   })
 }

@@ -104,8 +104,10 @@ async function nextNews(records: StartServerDeps['records'], signal: AbortSignal
 
 async function failed(server: LaunchedServer): Promise<ThvError> {
   const why = server.ended.aborted ? 'it ended' : `it did not announce itself within ${limits.serverStartMs / 1000} s`
+  const detail = await server.words()
   return new ThvError('api-server-start-failed', `the API server did not start: ${why}`, {
-    detail: await server.words(),
-    hint: "see its last words above, or run 'thv serve' in a terminal",
+    detail,
+    // One that is killed says nothing.
+    hint: `${detail.length > 0 ? 'see its last words above, or ' : ''}run 'thv serve' in a terminal`,
   })
 }
