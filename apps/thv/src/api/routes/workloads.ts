@@ -174,11 +174,13 @@ async function edit(deps: ApiDeps, request: WorkloadRequest, caller: AbortSignal
     deps.operations.begin<RunConfig>({
       kind: 'edit',
       subjects: [name],
-      caller,
       work: async ({ accept, progress, inTurn }) => {
         const replace = async (signal: AbortSignal): Promise<void> => {
-          await deps.addDefaults(request, signal)
-          const config = await planEdit(workloads, request, progress, signal)
+          // Whoever leaves later would leave a workload behind that is stopped and not changed.
+          const planning = AbortSignal.any([signal, caller])
+          await deps.addDefaults(request, planning)
+          const config = await planEdit(workloads, request, progress, planning)
+          planning.throwIfAborted()
           await replaceRunConfig(workloads, config, signal)
           accept(config)
           const start = async (ending: AbortSignal): Promise<void> =>
