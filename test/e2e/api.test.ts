@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startApi, type ApiProcess } from './api-server.ts'
 import { generations } from './clients.ts'
-import { eventually, openWorld, type ListedWorkload, type World } from './harness.ts'
+import { eventually, fixture, openWorld, type ListedWorkload, type World } from './harness.ts'
 
 const everything = 'npx://@modelcontextprotocol/server-everything'
 
@@ -101,6 +101,26 @@ describe('a workload over the API', () => {
     expect((await api.call('POST', '/workloads/one/edit', { image: everything, group: 'nowhere' })).status).toBe(404)
     expect((await api.call('GET', '/workloads/one/export')).text).toBe(before)
     await api.reaches('one', 'running')
+  })
+
+  it('is edited to the end once its server is being stopped, also when the client leaves', async () => {
+    const stubborn = fixture('stdio-server.mjs', '--ignore-eof', '--ignore-term')
+    expect((await world.thv('run', '--name', 'slow', '--', ...stubborn)).code).toBe(0)
+    const leave = new AbortController()
+    const edited = fetch(`${api.origin}/api/v1beta/workloads/slow/edit`, {
+      method: 'POST',
+      body: JSON.stringify({ image: everything }),
+      signal: leave.signal,
+    }).catch(() => 'left')
+    await api.reaches('slow', 'stopping')
+    leave.abort()
+    expect(await edited).toBe('left')
+    await eventually('it runs as it was wanted', 60_000, async () => {
+      const { image } = (await api.call('GET', '/workloads/slow')).json<{ image?: string }>()
+      return image === everything ? true : undefined
+    })
+    await api.reaches('slow', 'running')
+    expect((await world.thv('rm', 'slow')).code).toBe(0)
   })
 
   it('is stopped, left out of the usual list, and restarted under its URL', async () => {
@@ -207,6 +227,11 @@ describe('what is wrong', () => {
   it('refuses a body that is nested without end, and one that is too large', async () => {
     expect((await api.call('POST', '/workloads/stop', '['.repeat(500_000))).status).toBe(400)
     expect((await api.call('POST', '/groups', 'x'.repeat(1024 * 1024 + 1))).status).toBe(413)
+  })
+
+  it('does not repeat what it could not read, which may be a secret', async () => {
+    const answer = await api.call('POST', '/workloads', '{"name":"x","env_vars":{"A":"hush"x}}')
+    expect([answer.status, answer.text]).toEqual([400, 'the body is not JSON\n'])
   })
 
   it('refuses what a web page of another site could send, whatever it asks for', async () => {

@@ -84,4 +84,6 @@ export const limits = {
   logTailLines: 1_000,
   /** How many workloads one request or command works on at once: each may spawn a server. */
   bulkParallel: 4,
+  /** Names in one request about several workloads: what an operation keeps of it, and tells of each failure, is kept for a while. */
+  bulkNames: 1_000,
 } as const

@@ -62,7 +62,9 @@ export function createApiApp(options: ApiAppOptions): Hono<Env> {
     await next()
   })
   for (const route of byPrecision(routes)) {
-    app.on(route.method, honoPath(route.path), async (context) => {
+    app.on(route.method, honoPath(route.path), async (context, next) => {
+      // Hono takes HEAD for GET and drops the body: nobody would ever end a stream.
+      if (context.req.method === 'HEAD') return await next()
       const refused = route.isOpen === true ? undefined : await authenticate?.(context.req.raw)
       return refused ?? (await serve(context, route, options))
     })

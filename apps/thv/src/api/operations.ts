@@ -4,16 +4,29 @@ import { apiLimits } from './api-limits.ts'
 import type { ApiLog } from './api-log.ts'
 import { within } from './within.ts'
 
-/** What to do, and how it stands to other operations. */
+/** What to do to which subjects. */
 export interface OperationOrder<T> {
   kind: OperationKind
   subjects: readonly string[]
-  /** Ends what others do to the same subjects, before it begins; otherwise it waits for them. */
-  interrupts?: boolean
   /** Ends the work as long as it has not been accepted: nobody waits for it any more. */
   caller?: AbortSignal
-  /** Calls `accept` when the answer may be given; what follows goes on behind it. What it tells `progress` is kept and logged. */
-  work: (signal: AbortSignal, accept: (value: T) => void, progress: (line: string) => void) => Promise<void>
+  /** Everything that is done to a subject is done in its turn. */
+  work: (task: OperationTask<T>) => Promise<void>
+}
+
+/** What the work of an operation is given. */
+export interface OperationTask<T> {
+  /** Aborts when the whole operation has to end. */
+  readonly signal: AbortSignal
+  /** Says that the answer may be given; what follows goes on behind it. */
+  readonly accept: (value: T) => void
+  /** What it is told is kept and logged. */
+  readonly progress: (line: string) => void
+  /**
+   * Does something to one subject, once, when earlier operations are done with it. Its signal
+   * also aborts when a later operation interrupts this one there; other subjects go on.
+   */
+  readonly inTurn: (subject: string, action: (signal: AbortSignal) => Promise<void>) => Promise<void>
 }
 
 /** What happened to an operation: it began, said how far it is, or ended. */
@@ -33,10 +46,22 @@ export interface BegunOperation<T> {
 
 interface Entry {
   shown: Operation
-  abort: AbortController
+  readonly abort: AbortController
+  /** By subject. */
+  readonly turns: ReadonlyMap<string, Turn>
   isAccepted: boolean
   done: Promise<void>
 }
+
+interface Turn {
+  readonly abort: AbortController
+  readonly earlier: readonly Turn[]
+  readonly over: Promise<void>
+  readonly end: () => void
+}
+
+/** A kind interrupts the lower ones at their common subjects, and waits for its equals: what ends something must not wait for its start. */
+const ranks: Readonly<Record<OperationKind, number>> = { create: 0, edit: 0, restart: 0, stop: 1, delete: 2 }
 
 /** The operations of one server: bounded, one at a time for each subject. */
 export class Operations {
@@ -84,10 +109,8 @@ export class Operations {
 
   /** Begins an operation. Throws `server-busy` when too many are running, or the server is ending. */
   begin<T>(order: OperationOrder<T>): BegunOperation<T> {
-    const running = [...this.#entries.values()].filter(({ shown }) => shown.state === 'running')
-    if (this.#isClosing || running.length >= apiLimits.runningOperations) throw busy(this.#isClosing)
-    const earlier = running.filter(({ shown }) => shown.subjects.some((subject) => order.subjects.includes(subject)))
-    if (order.interrupts === true) for (const { abort } of earlier) abort.abort(interrupted(order.kind))
+    if (this.#isClosing || this.#running().length >= apiLimits.runningOperations) throw busy(this.#isClosing)
+    const turns = new Map(order.subjects.map((subject) => [subject, this.#takeTurn(order.kind, subject)]))
     const abort = new AbortController()
     const shown: Operation = {
       id: randomUUID(),
@@ -97,7 +120,7 @@ export class Operations {
       started: new Date().toISOString(),
       progress: [],
     }
-    const entry: Entry = { shown, abort, isAccepted: false, done: Promise.resolve() }
+    const entry: Entry = { shown, abort, turns, isAccepted: false, done: Promise.resolve() }
     this.#entries.set(shown.id, entry)
     this.#tell({ change: 'begun', operation: shown })
     const accepted = new Promise<T>((resolve, reject) => {
@@ -109,11 +132,11 @@ export class Operations {
         order.caller?.removeEventListener('abort', leave)
         resolve(value)
       }
-      const before = Promise.all(earlier.map(async ({ done }) => await done))
+      const progress = (line: string): void => this.#note(entry, line)
       entry.done = this.#run(entry, async (signal) => {
-        await before
-        signal.throwIfAborted()
-        await order.work(signal, accept, (line) => this.#note(entry, line))
+        const inTurn = async (subject: string, action: (signal: AbortSignal) => Promise<void>): Promise<void> =>
+          await doInTurn(turns.get(subject), action, signal)
+        await order.work({ signal, accept, progress, inTurn })
       }).then(reject, reject)
       void entry.done.finally(() => order.caller?.removeEventListener('abort', leave))
     })
@@ -143,7 +166,25 @@ export class Operations {
     } catch (error) {
       this.#end(entry, { state: 'failed', error: errorOf(error) })
       return error
+    } finally {
+      for (const { end } of entry.turns.values()) end()
     }
+  }
+
+  /** A turn behind all that are taken at a subject. */
+  #takeTurn(kind: OperationKind, subject: string): Turn {
+    const earlier: Turn[] = []
+    for (const { shown, turns } of this.#running()) {
+      const turn = turns.get(subject)
+      if (turn === undefined) continue
+      earlier.push(turn)
+      if (ranks[shown.kind] < ranks[kind]) turn.abort.abort(interrupted(kind))
+    }
+    let end = (): void => {}
+    const over = new Promise<void>((resolve) => {
+      end = resolve
+    })
+    return { abort: new AbortController(), earlier, over, end }
   }
 
   #note(entry: Entry, text: string): void {
@@ -182,6 +223,22 @@ export class Operations {
 
   async #allDone(withinMs: number): Promise<boolean> {
     return await within(Promise.all(this.#running().map(async ({ done }) => await done)), withinMs)
+  }
+}
+
+async function doInTurn(
+  turn: Turn | undefined,
+  action: (signal: AbortSignal) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  if (turn === undefined) throw new TypeError('the operation has not named this subject')
+  await Promise.all(turn.earlier.map(async ({ over }) => await over))
+  try {
+    const ending = AbortSignal.any([signal, turn.abort.signal])
+    ending.throwIfAborted()
+    await action(ending)
+  } finally {
+    turn.end()
   }
 }
 

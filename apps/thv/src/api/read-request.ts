@@ -47,7 +47,8 @@ function parseJson(text: string): unknown {
     // To encoders of other languages a member that is null says nothing.
     return JSON.parse(text, (_key, value: unknown) => (value === null ? undefined : value))
   } catch (error) {
-    throw invalid(`the body is not JSON: ${messageOf(error)}`, error)
+    // Not the parser's words: they repeat a piece of the body, which may be a secret.
+    throw invalid(error instanceof RangeError ? 'the body is nested too deeply' : 'the body is not JSON', error)
   }
 }
 

@@ -65,6 +65,21 @@ describe('a request', () => {
     expect(entry?.fields).toMatchObject({ error: 'secret', request: answer.headers.get('x-request-id') })
   })
 
+  it('of a method that its path does not have is refused before it is handled, HEAD too', async () => {
+    let handled = 0
+    const url = await serve([
+      routeTo(async () => {
+        handled += 1
+        return { status: 200, stream: new ReadableStream() }
+      }),
+    ])
+    for (const method of ['HEAD', 'PUT', 'OPTIONS']) {
+      const answer = await fetch(`${url}/a/b`, { method })
+      expect([method, answer.status, answer.headers.get('allow')]).toEqual([method, 405, 'GET'])
+    }
+    expect(handled).toBe(0)
+  })
+
   it('that takes too long is answered, and its signal aborts', async () => {
     let aborted = false
     const slow = routeTo(async (_deps, { signal }) => {

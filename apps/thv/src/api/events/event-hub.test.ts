@@ -171,10 +171,11 @@ it('operations are told from their beginning to their end', async () => {
   const { operations, listen } = await open()
   const reader = await listen()
   await reader.next()
-  const work = async (_signal: AbortSignal, _accept: unknown, progress: (line: string) => void): Promise<void> => {
-    progress('pulling')
-  }
-  const { id } = operations.begin({ kind: 'create', subjects: ['a'], work })
+  const { id } = operations.begin({
+    kind: 'create',
+    subjects: ['a'],
+    work: async ({ progress }) => progress('pulling'),
+  })
   const told = [await reader.next(), await reader.next(), await reader.next()].map(({ data }) => data)
   expect(told.map(({ change, line, operation }) => [change, line, operation.id, operation.state])).toEqual([
     ['begun', undefined, id, 'running'],

@@ -53,7 +53,7 @@ function begin(
   const { id } = operations.begin({
     kind: 'create',
     subjects: ['a'],
-    work: async (_signal, _accept, progress) => {
+    work: async ({ progress }) => {
       for (const line of lines) progress(line)
       await ended
     },

@@ -118,19 +118,19 @@ async function begin(deps: ApiDeps, action: Action, names: readonly string[]): P
   const { id } = deps.operations.begin({
     kind: action,
     subjects: names,
-    interrupts: action !== 'restart',
-    work: async (signal, accept, progress) => {
+    work: async ({ signal, accept, progress, inTurn }) => {
       accept(undefined)
-      const act = async (name: string): Promise<void> => {
-        if (action === 'stop') await stopWorkload(all, name, {}, signal)
-        else if (action === 'delete') await deleteWorkload(all, name, {}, signal)
+      const act = async (name: string, ending: AbortSignal): Promise<void> => {
+        if (action === 'stop') await stopWorkload(all, name, {}, ending)
+        else if (action === 'delete') await deleteWorkload(all, name, {}, ending)
         else {
-          const restart = async (ending: AbortSignal): Promise<void> =>
-            await restartWorkload(all, name, { debug: false, progress, timeoutMs: limits.stopMs }, ending)
-          await whileUncontested(all, name, restart, signal)
+          const restart = async (contested: AbortSignal): Promise<void> =>
+            await restartWorkload(all, name, { debug: false, progress, timeoutMs: limits.stopMs }, contested)
+          await whileUncontested(all, name, restart, ending)
         }
       }
-      throwFailures(await forEachWorkload(names, act, signal), `not every workload could be handled by the ${action}`)
+      const each = async (name: string): Promise<void> => await inTurn(name, async (ending) => await act(name, ending))
+      throwFailures(await forEachWorkload(names, each, signal), `not every workload could be handled by the ${action}`)
     },
   })
   return { status: 202, headers: { [operationHeader]: id } }

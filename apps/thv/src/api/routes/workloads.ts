@@ -154,13 +154,13 @@ async function create(deps: ApiDeps, request: WorkloadRequest, caller: AbortSign
       kind: 'create',
       subjects: [name],
       caller,
-      work: async (ending, accept, progress) => {
+      work: async ({ accept, progress, inTurn }) => {
         const begin = async (signal: AbortSignal): Promise<void> => {
           await deps.addDefaults(request, signal)
           accept(await createWorkload(workloads, { request }, progress, signal))
           await launchAndWait(workloads, name, { debug: false }, signal)
         }
-        await whileUncontested(workloads, name, begin, ending)
+        await inTurn(name, async (ending) => await whileUncontested(workloads, name, begin, ending))
       },
     }),
     201,
@@ -174,15 +174,20 @@ async function edit(deps: ApiDeps, request: WorkloadRequest, caller: AbortSignal
     deps.operations.begin<RunConfig>({
       kind: 'edit',
       subjects: [name],
-      caller,
-      work: async (signal, accept, progress) => {
-        await deps.addDefaults(request, signal)
-        const config = await planEdit(workloads, request, progress, signal)
-        await replaceRunConfig(workloads, config, signal)
-        accept(config)
-        const start = async (ending: AbortSignal): Promise<void> =>
-          await startWorkload(workloads, name, { debug: false, progress }, ending)
-        await whileUncontested(workloads, name, start, signal)
+      work: async ({ accept, progress, inTurn }) => {
+        const replace = async (signal: AbortSignal): Promise<void> => {
+          // Whoever leaves later would leave a workload behind that is stopped and not changed.
+          const planning = AbortSignal.any([signal, caller])
+          await deps.addDefaults(request, planning)
+          const config = await planEdit(workloads, request, progress, planning)
+          planning.throwIfAborted()
+          await replaceRunConfig(workloads, config, signal)
+          accept(config)
+          const start = async (ending: AbortSignal): Promise<void> =>
+            await startWorkload(workloads, name, { debug: false, progress }, ending)
+          await whileUncontested(workloads, name, start, signal)
+        }
+        await inTurn(name, replace)
       },
     }),
     200,
