@@ -40,6 +40,16 @@ describe('the source', () => {
     expect(early.test("import { a } from '../api/a.ts'")).toBe(true)
   })
 
+  it('loads the data plane for supervisors and `thv serve` only, since it would be half of every command', () => {
+    const late = /^apps\/thv\/src\/(?:api\/|supervisor\.ts|wire-supervision\.ts)/
+    const early = linesMatching(
+      product.filter((file) => file.startsWith('apps/') && !isTest(file)),
+      /^(?:import|export)(?! type)\b.*from '@thv\/(?:proxy|runner)'/,
+      (file) => late.test(file),
+    )
+    expect(early).toEqual([])
+  })
+
   it('has no file above the limit', () => {
     expect(code.filter((file) => read(file).trimEnd().split('\n').length > longestFile)).toEqual([])
   })

@@ -1,5 +1,4 @@
 import { ThvError, type ServerTarget } from '@thv/core'
-import { runnerLimits } from '@thv/runner'
 import type { CommandContext, CommandInput } from '../command.ts'
 import type { Container } from '../container.ts'
 import { flagOption, numberOption, textOption } from '../options.ts'
@@ -37,7 +36,7 @@ export function readServerTarget(input: CommandInput): ServerTarget {
 
 /** In the background, standard error is the log; elsewhere this finds that it is not, and does nothing. */
 async function rotateOwnLog(container: Container): Promise<NodeJS.Timeout> {
-  const { rotateByCopy } = await container.adapters()
+  const [{ rotateByCopy }, { runnerLimits }] = await Promise.all([container.adapters(), import('@thv/runner')])
   const path = (await container.logs()).apiServerLog()
   return setInterval(() => void rotateByCopy({ path, fd: process.stderr.fd }), runnerLimits.logCheckMs)
 }
