@@ -58,7 +58,13 @@ export async function createListener(
   server.maxConnections = apiLimits.connections
   const close = closer(server, streams)
   if ('socket' in target) {
-    await bindSocket(server, target.socket)
+    try {
+      await bindSocket(server, target.socket)
+    } catch (error) {
+      // It may be bound all the same, and would keep the process alive.
+      server.close()
+      throw error
+    }
     return { close, url: socketUrl(target.socket) }
   }
   const bound = await bindPort(server, target)

@@ -1,5 +1,8 @@
 import { once } from 'node:events'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { errorKinds, ThvError, type ErrorKind } from '@thv/core'
 import { afterEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
@@ -240,4 +243,13 @@ describe('the server', () => {
     await closing
     await expect(fetch(url)).rejects.toThrow('fetch failed')
   })
+})
+
+it('a socket path that systems would cut is refused, and nothing is bound', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'thv-socket-'))
+  const socket = join(directory, `${'a'.repeat(110)}.sock`)
+  const server = createApiServer({ targets: [{ socket }], routes: [], deps: depsOf() })
+  await expect(server.start()).rejects.toMatchObject({ code: 'invalid-argument' })
+  expect(await readdir(directory)).toEqual([])
+  await rm(directory, { recursive: true })
 })
