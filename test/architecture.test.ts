@@ -36,6 +36,7 @@ const allowances: Record<string, Allowance> = {
 const testPackages = new Set([
   'vitest',
   'fast-check',
+  'ajv',
   '@modelcontextprotocol/sdk',
   '@modelcontextprotocol/client',
   '@modelcontextprotocol/server',

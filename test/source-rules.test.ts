@@ -40,6 +40,16 @@ describe('the source', () => {
     expect(early.test("import { a } from '../api/a.ts'")).toBe(true)
   })
 
+  it('loads the data plane for supervisors and `thv serve` only, since it would be half of every command', () => {
+    const late = /^apps\/thv\/src\/(?:api\/|supervisor\.ts|wire-supervision\.ts)/
+    const early = linesMatching(
+      product.filter((file) => file.startsWith('apps/') && !isTest(file)),
+      /^(?:import|export)(?! type)\b.*from '@thv\/(?:proxy|runner)'/,
+      (file) => late.test(file),
+    )
+    expect(early).toEqual([])
+  })
+
   it('has no file above the limit', () => {
     expect(code.filter((file) => read(file).trimEnd().split('\n').length > longestFile)).toEqual([])
   })
@@ -57,6 +67,13 @@ describe('the source', () => {
       (file) => basename(file) === 'index.ts' && !/^packages\/[^/]+\/src\/index\.ts$/.test(file),
     )
     expect(extra.filter((file) => file !== 'packages/core/src/schemas/index.ts')).toEqual([])
+  })
+
+  it('holds every timeout that it joins with another signal', () => {
+    // Nothing else keeps one alive that `AbortSignal.any` is given: `withTimeLimit` says why.
+    const joined = product.filter((file) => basename(file) !== 'with-time-limit.ts').filter(joinsTimeout)
+    expect(joined).toEqual([])
+    expect(product.filter((file) => joinsTimeout(file)).length).toBeGreaterThan(0)
   })
 
   it('gives a reason wherever it switches a rule off', () => {
@@ -99,6 +116,14 @@ function listFiles(): string[] {
   return stdout
     .split('\0')
     .filter((file) => file !== '' && existsSync(join(root, file)) && statSync(join(root, file)).isFile())
+}
+
+/** Whether a timeout, on the spot or by its name, is an argument of `AbortSignal.any`. */
+function joinsTimeout(file: string): boolean {
+  const text = read(file)
+  const names = [...text.matchAll(/(\w+)\s*=\s*AbortSignal\.timeout\(/g)].map(([, name]) => name)
+  const joins = [...text.matchAll(/AbortSignal\.any\(\[([\s\S]*?)\]\)/g)].map(([, joined = '']) => joined)
+  return joins.some((joined) => new RegExp(`\\b(?:${['AbortSignal\\.timeout', ...names].join('|')})\\b`).test(joined))
 }
 
 function linesMatching(among: string[], pattern: RegExp, isAllowed: (file: string) => boolean): string[] {

@@ -2,10 +2,12 @@ import { spawn } from 'node:child_process'
 import { mkdtempSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { missingEntries } from '../tools/complete-lock.mjs'
 import { countTests } from '../tools/count-reporter.mjs'
 import { withLock } from '../tools/directory-lock.mjs'
+import { toOneByteText } from '../tools/one-byte-text.mjs'
 import { assertNodeVersion } from '../tools/prepare.mjs'
 import { judge } from '../tools/test.mjs'
 
@@ -95,6 +97,19 @@ describe('the lock file', () => {
         os: ['darwin'],
       },
     })
+  })
+})
+
+describe('the text of a chunk', () => {
+  it('means the same when its wide characters are escaped', () => {
+    const wide = "['…', `🔄${1}`, /[–🚫]/u.test('🚫'), 'é', '\\n']"
+    const narrow = toOneByteText(wide)
+    expect(narrow).toMatch(/^[\0-\xff]*$/)
+    expect(runInNewContext(narrow)).toEqual(runInNewContext(wide))
+  })
+
+  it.each(['String.raw`a…`', "'\\…'"])('is refused where an escape would mean something else: %s', (code) => {
+    expect(() => toOneByteText(code)).toThrow('cannot be escaped')
   })
 })
 

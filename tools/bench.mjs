@@ -1,5 +1,6 @@
-// `npm run bench -- [--quick] [--only load,start,command,data-plane,soak] [--minutes 10] [--no-build]`: thv beside its
-// peers, in one run. The last two sections run only when they are named; --minutes is the length of the soak.
+// `npm run bench -- [--quick] [--only load,start,command,api,data-plane,soak,memory,isolation] [--minutes 10]
+// [--image node:24-alpine] [--no-build]`: thv beside its peers, in one run. The last five sections run only when they are
+// named; --minutes is the length of the soak, --image one with Node for the rows of containers.
 
 import { existsSync } from 'node:fs'
 import { runBench } from '../test/bench/bench.mjs'

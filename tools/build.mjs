@@ -20,6 +20,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { buildInputs, fingerprint } from './fingerprint.mjs'
+import { toOneByteText } from './one-byte-text.mjs'
 import { isMainModule, root } from './repository.mjs'
 
 const keepChunksMs = 7 * 24 * 60 * 60 * 1000
@@ -69,7 +70,8 @@ function entriesOf(app) {
   }
 }
 
-async function bundle(input, directory, { app, sourcemap }) {
+/** Bundles entries (`{ name: path }`) into `directory`; resolves the files that were written, and which starts what. */
+export async function bundle(input, directory, { app = thv, sourcemap = false } = {}) {
   // Not at the top: prepare imports this file before rolldown is installed.
   const { rolldown } = await import('rolldown')
   const bundler = await rolldown({
@@ -78,6 +80,9 @@ async function bundle(input, directory, { app, sourcemap }) {
     platform: 'node',
     resolve: { conditionNames: ['@thv/source', 'import', 'node'] },
     transform: { define: buildConstants(app) },
+    plugins: [{ name: 'one-byte-text', renderChunk: (code) => ({ code: toOneByteText(code), map: null }) }],
+    // What is loaded late in one place may be needed from the start in another.
+    checks: { ineffectiveDynamicImport: false },
     onLog(level, log, defaultHandler) {
       // A name that does not resolve would only fail at run time, on somebody's machine.
       defaultHandler(log.code === 'UNRESOLVED_IMPORT' ? 'error' : level, log)

@@ -69,6 +69,8 @@ function environment(directory) {
     // thv installs the server's package with npm, whose own cache would be in the home directory.
     npm_config_cache: join(caches, 'npm'),
     TOOLHIVE_SKIP_DESKTOP_CHECK: '1',
+    // With a container engine this would build an image, and leave it behind.
+    THV_RUNTIME: 'process',
   }
 }
 

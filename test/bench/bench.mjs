@@ -4,9 +4,12 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { cpus, loadavg } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { runApiSection } from './api-section.mjs'
 import { runCommandSection } from './command-section.mjs'
 import { runDataPlaneSection } from './data-plane-section.mjs'
+import { runIsolationSection } from './isolation-section.mjs'
 import { runLoadSection } from './load-section.mjs'
+import { runMemorySection } from './memory-section.mjs'
 import { CACHE_DIRECTORY, PACKAGES, installPackage } from './packages.mjs'
 import { cleanUpNow } from './processes.mjs'
 import { runSoakSection } from './soak-section.mjs'
@@ -18,10 +21,13 @@ const SECTIONS = {
   load: runLoad,
   start: runStartSection,
   command: runCommandSection,
+  api: runApiSection,
   'data-plane': runDataPlane,
   soak: runSoakSection,
+  memory: runMemorySection,
+  isolation: runIsolation,
 }
-// The other two take long and are asked for by name.
+// The others take long, or are of interest by themselves, and are asked for by name.
 const DEFAULT_SECTIONS = ['load', 'start', 'command']
 // Past this something hangs that has no deadline of its own; the bench then ends rather than the patience of its user.
 const TOTAL_TIMEOUT_MS = 60 * 60_000
@@ -65,6 +71,7 @@ function readSettings(argv) {
       'measure-ms': { type: 'string' },
       connections: { type: 'string', default: '1,16' },
       minutes: { type: 'string', default: '10' },
+      image: { type: 'string', default: 'node:24-alpine' },
     },
   })
   const sections = values.only?.split(',') ?? DEFAULT_SECTIONS
@@ -80,6 +87,7 @@ function readSettings(argv) {
     warmupMs: readCount('warmup-ms', values['warmup-ms'] ?? (quick ? '500' : '1000')),
     measureMs: readCount('measure-ms', values['measure-ms'] ?? (quick ? '1000' : '4000')),
     soakMinutes: readCount('minutes', values.minutes),
+    image: values.image,
     connections: values.connections.split(',').map((text) => readCount('connections', text)),
     log: (text) => process.stderr.write(`${text}\n`),
   }
@@ -92,7 +100,7 @@ function readCount(name, text) {
 }
 
 async function prepareContext(thvHome, { sections, log }) {
-  const needsPeers = ['load', 'start', 'data-plane'].some((name) => sections.includes(name))
+  const needsPeers = ['load', 'start', 'data-plane', 'isolation'].some((name) => sections.includes(name))
   const peers = []
   for (const [key, create] of needsPeers
     ? [
@@ -143,6 +151,11 @@ function runDataPlane({ thv, thvHome, peers }, settings) {
     },
     settings,
   )
+}
+
+function runIsolation({ thv, thvHome, peers }, settings) {
+  const build = (options) => ({ ...thvTarget(thvHome, options), reason: thv.reason })
+  return runIsolationSection({ build, peers }, settings)
 }
 
 async function report(sections, { machine, settings }) {

@@ -17,12 +17,16 @@ export function readCpu(pid) {
   return { selfSeconds: self.ownTicks / TICKS_PER_SECOND, treeSeconds: treeTicks / TICKS_PER_SECOND }
 }
 
-/** Resident and proportional size in MB; PSS shares the pages of the node binary between all running Node processes. */
+/**
+ * Sizes in MB: resident; proportional, where the pages of the node binary are shared between all running Node processes;
+ * and its own, which nobody shares and which is free again when the process ends.
+ */
 export function readMemory(pid) {
   const text = readText(`/proc/${pid}/smaps_rollup`)
   if (text === undefined) return undefined
   const megabytes = (field) => Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(text)?.[1]) / 1024
-  return { rssMb: megabytes('Rss'), pssMb: megabytes('Pss') }
+  const ownMb = megabytes('Private_Clean') + megabytes('Private_Dirty')
+  return { rssMb: megabytes('Rss'), pssMb: megabytes('Pss'), ownMb }
 }
 
 /** When a process was started, on the clock of `performance.now()`; good to 10 ms, the kernel's own resolution. */
@@ -54,6 +58,11 @@ export function listDescendants(pid) {
 /** Living processes whose environment mentions `text`: the way to find detached processes of one private directory. */
 export function listPidsByEnvironment(text) {
   return listPids().filter((pid) => pid !== process.pid && readText(`/proc/${pid}/environ`)?.includes(text))
+}
+
+/** The words of a process's command line; none when it is gone. */
+export function readCommandLine(pid) {
+  return (readText(`/proc/${pid}/cmdline`) ?? '').split('\0').slice(0, -1)
 }
 
 function listPids() {

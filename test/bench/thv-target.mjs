@@ -36,6 +36,8 @@ export function createThvHome() {
     // Cold must be cold for the npm that thv may call too.
     npm_config_cache: join(directory, 'npm-cache'),
     TOOLHIVE_SKIP_DESKTOP_CHECK: '1',
+    // What is measured does not depend on an engine of this machine.
+    THV_RUNTIME: 'process',
   })
   return { env, dataHome, close: () => removeScratch(directory) }
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startApi, type ApiProcess } from './api-server.ts'
 import { generations } from './clients.ts'
-import { eventually, openWorld, type ListedWorkload, type World } from './harness.ts'
+import { eventually, fixture, openWorld, type ListedWorkload, type World } from './harness.ts'
 
 const everything = 'npx://@modelcontextprotocol/server-everything'
 
@@ -102,6 +102,26 @@ describe('a workload over the API', () => {
     expect((await api.call('POST', '/workloads/one/edit', { image: everything, group: 'nowhere' })).status).toBe(404)
     expect((await api.call('GET', '/workloads/one/export')).text).toBe(before)
     await api.reaches('one', 'running')
+  })
+
+  it('is edited to the end once its server is being stopped, also when the client leaves', async () => {
+    const stubborn = fixture('stdio-server.mjs', '--ignore-eof', '--ignore-term')
+    expect((await world.thv('run', '--name', 'slow', '--', ...stubborn)).code).toBe(0)
+    const leave = new AbortController()
+    const edited = fetch(`${api.origin}/api/v1beta/workloads/slow/edit`, {
+      method: 'POST',
+      body: JSON.stringify({ image: everything }),
+      signal: leave.signal,
+    }).catch(() => 'left')
+    await api.reaches('slow', 'stopping')
+    leave.abort()
+    expect(await edited).toBe('left')
+    await eventually('it runs as it was wanted', 60_000, async () => {
+      const { image } = (await api.call('GET', '/workloads/slow')).json<{ image?: string }>()
+      return image?.startsWith(everything) === true ? true : undefined
+    })
+    await api.reaches('slow', 'running')
+    expect((await world.thv('rm', 'slow')).code).toBe(0)
   })
 
   it('is stopped, left out of the usual list, and restarted under its URL', async () => {
@@ -235,6 +255,11 @@ describe('what is wrong', () => {
     expect((await api.call('POST', '/groups', 'x'.repeat(1024 * 1024 + 1))).status).toBe(413)
   })
 
+  it('does not repeat what it could not read, which may be a secret', async () => {
+    const answer = await api.call('POST', '/workloads', '{"name":"x","env_vars":{"A":"hush"x}}')
+    expect([answer.status, answer.text]).toEqual([400, 'the body is not JSON\n'])
+  })
+
   it('refuses what a web page of another site could send, whatever it asks for', async () => {
     const evil = { Origin: 'http://evil.example' }
     expect((await api.call('POST', '/workloads/one/stop', undefined, evil)).status).toBe(403)
@@ -275,6 +300,8 @@ describe('the server itself', () => {
   })
 
   it('listens on a socket too, removes a dead one, and refuses one that answers or is no socket', async () => {
+    // One server for each user.
+    await api.end()
     const socket = join(world.directory, 'run', 'thv.sock')
     const first = await startApi(world, '--socket', socket)
     expect((await stat(socket)).mode & 0o777).toBe(0o660)
@@ -296,6 +323,7 @@ describe('the server itself', () => {
     await expect(stat(socket)).rejects.toThrow('ENOENT')
     await writeFile(socket, 'a file')
     expect((await world.thv('serve', '--socket', socket)).stderr).toContain('no socket')
+    api = await startApi(world)
   })
 
   it('refuses a port that is taken, and flags that it cannot honour', async () => {

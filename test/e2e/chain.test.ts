@@ -46,7 +46,7 @@ describe.each(['stdio', 'old', 'http', 'sse'])('server-everything behind a tool 
     expect(await peer.text('get-sum', { a: 2, b: 3 })).toContain('5')
     const steps: number[] = []
     const onprogress = ({ progress }: { progress: number }): void => void steps.push(progress)
-    await peer.text('trigger-long-running-operation', { duration: 0.2, steps: 3 }, { onprogress })
+    await peer.text('trigger-long-running-operation', { duration: 1.5, steps: 3 }, { onprogress })
     expect(steps.slice(0, 2)).toEqual([1, 2])
     await expect(peer.call('echo', { message: 'x' })).rejects.toThrow('tool not found')
     await expect(peer.call('get-env')).rejects.toThrow('tool not found')

@@ -147,6 +147,11 @@ describe('a supervisor', () => {
     const line = (await readFile(`/proc/${pid}/cmdline`, 'utf8')).replaceAll('\0', ' ')
     expect(line).toMatch(/thv\.mjs start one --foreground/)
   })
+
+  it('has a bound on its young generation, which would never be given back', async () => {
+    const pid = (await one()).supervisor_pid ?? 0
+    expect(await readFile(`/proc/${pid}/cmdline`, 'utf8')).toContain('--max-semi-space-size=4\0')
+  })
 })
 
 describe('cache prune', () => {

@@ -37,6 +37,10 @@ describe('thv __complete', () => {
     ],
     [['cache', 'p'], ['prune']],
     [
+      ['server', 's'],
+      ['start', 'stop', 'status'],
+    ],
+    [
       ['stop', ''],
       ['alpha', 'alps'],
     ],

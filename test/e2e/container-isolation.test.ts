@@ -176,11 +176,23 @@ describe('a container with a filtered network', () => {
     await world.ok('start', 'doomed')
     const second = (await world.status('doomed')).process_id
     process.kill(second, 'SIGKILL')
+    await eventually('the filter has gone, although nobody has asked', 20_000, async () =>
+      containers('doomed').includes('doomed-network') ? undefined : true,
+    )
     await world.ok('start', 'doomed')
     expect(containers('doomed')).toEqual(['doomed', 'doomed-network'])
     expect(directories(second)).toEqual([])
     await world.ok('rm', 'doomed')
     expect(containers('doomed')).toEqual([])
+  })
+
+  it('reaches this machine by the name of the gateway when that was asked for', async () => {
+    const attempt = await hostile('gate', '--isolate-network', '--allow-docker-gateway')
+    const url = `http://host.docker.internal:${webPort}/`
+    expect(await attempt('get', { url })).toEqual({ done: expect.stringContaining('service for') })
+    expect(await attempt('talk', { host: '127.0.0.1', port: webPort })).toEqual({ failed: expect.any(String) })
+    expect((await named('get', { url })).failed).toContain('403')
+    await world.ok('rm', 'gate')
   })
 
   it('does not start without the image of the filter, and says so', async () => {

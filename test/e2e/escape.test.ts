@@ -187,6 +187,9 @@ describe.skipIf(!bubblewrap)(`what a server was given (${note})`, () => {
     expect(await boxed('list', { path: '/data/vault' })).toEqual({ done: [] })
     expect(await boxed('write', { path: '/data/.env' })).toEqual({ failed: expect.any(String) })
     expect(await readFile(join(data, '.env'), 'utf8')).toBe('KEY=secret')
+    // Or its next start would show everything.
+    expect(await boxed('remove', { path: '/data/.thvignore' })).toEqual({ failed: expect.stringContaining('EBUSY') })
+    expect(await boxed('append', { path: '/data/.thvignore' })).toEqual({ failed: expect.stringContaining('EROFS') })
   })
 
   it('a link in a volume leads to nothing that was not given', async () => {
@@ -248,9 +251,12 @@ import(${JSON.stringify(server)})`,
     const command = ['--', process.execPath, script]
     const child = world.spawn(['run', '--learn', '--foreground', '--name', 'pupil', ...volumes, ...command])
     const ended = collect(child)
-    await eventually('both connections were tried', 15_000, async () => {
+    await eventually('both connections were tried, and the server serves', 30_000, async () => {
       const log = (await world.thv('logs', 'pupil', '--proxy')).stdout
-      return log.includes(`blocked a connection of the server to localhost:${webPort}`) ? true : undefined
+      const isTried = log.includes(`blocked a connection of the server to localhost:${webPort}`)
+      // A start that is interrupted is no run, and has learned nothing.
+      const serves = (await world.list()).some(({ name, status }) => name === 'pupil' && status === 'running')
+      return isTried && serves ? true : undefined
     })
     child.kill('SIGINT')
     const { stdout } = await ended
@@ -260,9 +266,25 @@ import(${JSON.stringify(server)})`,
     })
   })
 
+  it('this machine is reached by the name of the Docker gateway where that was asked for, and only by it', async () => {
+    const attempt = await hostile('gate', '--allow-docker-gateway')
+    const url = `http://host.docker.internal:${webPort}/`
+    expect(await attempt('get', { url })).toEqual({ done: expect.stringContaining('service for') })
+    expect(await attempt('talk', { host: '127.0.0.1', port: webPort })).toEqual({ failed: expect.any(String) })
+    expect((await named('get', { url })).failed).toContain('403')
+    await world.ok('rm', 'gate')
+  })
+
   it('without network there is none', async () => {
     expect(await offline('talk', { host: 'localhost', port: webPort })).toEqual({ failed: expect.any(String) })
     expect((await offline('environment')).done).not.toHaveProperty('HTTP_PROXY')
+  })
+
+  it('without network a server that speaks HTTP is reached all the same', async () => {
+    const flags = ['--name', 'reached', '--transport', 'streamable-http', '--network', 'none']
+    // It returns when the server has answered.
+    await world.ok('run', ...flags, '--', ...fixture('http-server.mjs'))
+    await world.ok('rm', 'reached')
   })
 })
 
@@ -270,9 +292,13 @@ describe.skipIf(!bubblewrap)(`the end of a sandbox (${note})`, () => {
   it('comes with its supervisor, and leaves no process, socket or control group', async () => {
     await hostile('doomed')
     const { process_id: pid, thv } = await world.status('doomed')
+    const forwarders = forwardersOf(pid)
+    expect(forwarders).toHaveLength(1)
     process.kill(pid, 'SIGKILL')
     await eventually('the tree is gone', 5000, async () =>
-      processesOf(thv!.server!.marker).length === 0 ? true : undefined,
+      [...processesOf(thv!.server!.marker), ...forwarders.filter((one) => existsSync(`/proc/${one}/exe`))].length === 0
+        ? true
+        : undefined,
     )
     // The next one sweeps what the killed one could not remove.
     await world.ok('start', 'doomed')
@@ -281,6 +307,26 @@ describe.skipIf(!bubblewrap)(`the end of a sandbox (${note})`, () => {
     expect(leftovers(next)).not.toBe('')
     await world.ok('rm', 'doomed')
     expect(leftovers(next)).toBe('')
+  })
+
+  it('comes when its forwarder is killed, and the workload has a network again', async () => {
+    const attempt = await hostile('cut')
+    expect(await attempt('lookup', { host: 'a.example' })).toEqual({ done: expect.stringMatching(/^127\.77\./) })
+    const { process_id: supervisor, thv } = await world.status('cut')
+    const forwarder = forwarderOf(supervisor)
+    expect(forwarder).toBeGreaterThan(0)
+    process.kill(forwarder, 'SIGKILL')
+    await eventually('another server runs', 15_000, async () => {
+      const now = (await world.status('cut')).thv
+      return now?.server !== undefined && now.server.pid !== thv!.server!.pid ? true : undefined
+    })
+    expect(await world.ok('logs', 'cut')).toContain('the forwarder of the server was killed')
+    const again = await eventually('the workload runs', 15_000, async () => {
+      const found = (await world.list()).find(({ name }) => name === 'cut')
+      return found?.status === 'running' && forwarderOf(supervisor) > 0 ? true : undefined
+    })
+    expect(again).toBe(true)
+    await world.ok('rm', 'cut')
   })
 
   it('a server that would have to run with less than required does not start', async () => {
@@ -304,10 +350,35 @@ function outsideAddress(): string | undefined {
   return addresses.find(({ family, internal }) => family === 'IPv4' && !internal)?.address
 }
 
+/** The networks that a supervisor has opened; the forwarder is below each. */
+function forwardersOf(supervisor: number): string[] {
+  const found = spawnSync('ps', ['-eo', 'pid=,ppid=,args='], { encoding: 'utf8' }).stdout.trim().split('\n')
+  const rows = found.map((line) => line.trim().split(/\s+/))
+  const own = new Set(rows.filter(([, parent]) => Number(parent) === supervisor).map(([pid]) => pid))
+  return rows.flatMap(([pid = '', parent, ...words]) =>
+    own.has(parent) && words.some((word) => word.endsWith('/forwarder.js')) ? [pid] : [],
+  )
+}
+
 /** Directories and control groups that a supervisor has made. */
 function leftovers(pid: number): string {
   const patterns = ['/tmp', '/sys/fs/cgroup', '/sys/fs/cgroup/*'].map((parent) => `${parent}/thv-sandbox-${pid}-*`)
   return spawnSync('sh', ['-c', `ls -d ${patterns.join(' ')}`], { encoding: 'utf8' }).stdout
+}
+
+/** The Node program in the network of a server, below its supervisor; 0 when there is none. */
+function forwarderOf(supervisor: number): number {
+  const rows = spawnSync('ps', ['-eo', 'pid=,ppid=,args='], { encoding: 'utf8' }).stdout.trim().split('\n')
+  const all = rows
+    .map((row) => /^ *(\d+) +(\d+) (.*)$/.exec(row) ?? [])
+    .map(([, pid, ppid, args = '']) => ({
+      pid: Number(pid),
+      ppid: Number(ppid),
+      args,
+    }))
+  const below = (pid: number): typeof all =>
+    all.filter(({ ppid }) => ppid === pid).flatMap((one) => [one, ...below(one.pid)])
+  return below(supervisor).find(({ args }) => /^\S*node\S* .*forwarder\S*$/.test(args))?.pid ?? 0
 }
 
 function processesOf(marker: string): string[] {

@@ -1,5 +1,7 @@
 import { once } from 'node:events'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { collect, eventually, fixture, openWorld, type World } from './harness.ts'
 import { exchange } from './http.ts'
@@ -48,6 +50,47 @@ describe('Ctrl-C while a workload starts', () => {
     expect(await world.processes()).toEqual([])
     expect((await world.status('slow')).status).toBe('stopped')
   })
+})
+
+describe('a stop of one of several that one command starts', () => {
+  it('ends that one, and neither the command nor the others', async () => {
+    const registry = createServer(() => {}).listen(0, '127.0.0.1')
+    await once(registry, 'listening')
+    const address = registry.address()
+    const port = typeof address === 'object' && address !== null ? address.port : 0
+    try {
+      world.environment['npm_config_registry'] = `http://127.0.0.1:${port}`
+      await Promise.all(['one', 'two'].map(saveUninstalled))
+      const child = world.spawn(['start', 'one', 'two'])
+      const ended = collect(child)
+      await eventually('both are being installed', 20_000, async () => {
+        return (await statuses()).join() === 'one starting,two starting' ? true : undefined
+      })
+      await world.ok('stop', 'one')
+      expect(await statuses()).toEqual(['one stopped', 'two starting'])
+      expect(child.exitCode).toBe(null)
+      child.kill('SIGINT')
+      expect((await ended).code).toBe(130)
+      expect(await statuses()).toEqual(['one stopped', 'two stopped'])
+    } finally {
+      registry.closeAllConnections()
+      registry.close()
+    }
+  }, 60_000)
+
+  async function statuses(): Promise<string[]> {
+    return (await world.list()).map(({ name, status }) => `${name} ${status}`)
+  }
+
+  /** A workload whose package nobody has installed yet. */
+  async function saveUninstalled(name: string): Promise<void> {
+    const directory = join(world.directory, 'state/toolhive/runconfigs')
+    await mkdir(directory, { recursive: true })
+    const image = `npx://thv-absent-${name}@1.0.0`
+    const config = { schema_version: 'v0.1.0', name, image, transport: 'stdio', host: '127.0.0.1', port: 0 }
+    const port = name === 'one' ? 28_471 : 28_472
+    await writeFile(join(directory, `${name}.json`), JSON.stringify({ ...config, port }))
+  }
 })
 
 describe('a target port that somebody else listens on', () => {

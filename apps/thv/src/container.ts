@@ -1,5 +1,5 @@
 import type * as AdaptersModule from '@thv/adapters'
-import type { SessionJournals } from '@thv/adapters'
+import type { SessionJournals, Settings } from '@thv/adapters'
 import type {
   EvaluateServerDeps,
   GroupStore,
@@ -13,7 +13,10 @@ import type {
   RunConfigStore,
   RunWorkloadDeps,
   ServerRecordStore,
+  StartServerDeps,
   StartWorkloadDeps,
+  StatusWatch,
+  StopServerDeps,
 } from '@thv/core'
 import { readFile, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -21,7 +24,7 @@ import { createEngineAccess, type EngineAccess } from './engine-access.ts'
 import { homeDirectory } from './home-directory.ts'
 import { prepareLogDirectory } from './prepare-log-directory.ts'
 import { resolveCommand } from './resolve-command.ts'
-import { selfCommand } from './self-command.ts'
+import { selfCommand, supervisorCommand } from './self-command.ts'
 import type { Supervision, SupervisionOptions } from './supervision.ts'
 import { createUserFiles, type UserFiles } from './user-files.ts'
 import { writeUserFile } from './write-user-file.ts'
@@ -34,6 +37,12 @@ export type Directories = ReturnType<Adapters['resolveDirectories']>
 /** What finds an API server, and what announces one. */
 export interface Discovery extends EvaluateServerDeps {
   records: ServerRecordStore
+}
+
+/** Hears what ignore files cannot do, and what they hide where that is to be said. */
+export interface ConfinementListener {
+  warn: (message: string) => void
+  note: (message: string) => void
 }
 
 /**
@@ -55,14 +64,19 @@ export interface Container {
   groups: () => Promise<GroupStore>
   logs: () => Promise<LogFiles>
   sessions: () => Promise<SessionJournals>
+  statusWatch: () => Promise<StatusWatch>
   ports: () => Promise<PortAllocator>
   installer: (kind: PackageKind) => Promise<PackageInstaller>
   packageCache: () => Promise<PackageCache>
   /** The record of this user's API server, and what judges it. */
   discovery: () => Promise<Discovery>
-  /** Reads what a run config says about confinement; `warn` is told of ignore patterns that cannot be obeyed. */
-  confinementPlanner: (warn: (message: string) => void) => Promise<PlanConfinement>
+  /** What starts an API server in the background, and what ends one. */
+  serverControl: () => Promise<StartServerDeps & StopServerDeps>
+  /** Reads what a run config says about confinement, and tells about ignore patterns. */
+  confinementPlanner: (tell: ConfinementListener) => Promise<PlanConfinement>
   readonly engines: EngineAccess
+  /** The user's `config.yaml`; `config-invalid` for one that cannot be used. */
+  settings: () => Promise<Settings>
   /** A run config from outside with its keys as this version writes them. */
   normalizeRunConfig: (value: unknown) => Promise<unknown>
   /** Writes a file the user named, 0600, with its parent directories; atomically, unless it is a device or a pipe. */
@@ -79,7 +93,7 @@ export function createContainer(environment: Container['environment'] = process.
     return resolveDirectories({ platform: process.platform, home: homeDirectory(), environment })
   })
   const reading = once(async () => buildReading(await adapters(), await directories()))
-  const { logs, groups, sessions } = createFileStores(adapters, directories)
+  const { logs, groups, sessions, statusWatch } = createFileStores(adapters, directories)
   const ports = once(async () => (await adapters()).createPortAllocator())
   const installer = async (kind: PackageKind): Promise<PackageInstaller> => {
     const { createPackageInstaller } = await adapters()
@@ -89,7 +103,8 @@ export function createContainer(environment: Container['environment'] = process.
   const workloads = once(async (): Promise<RunWorkloadDeps & StartWorkloadDeps> => {
     const { createDetachedSupervisorLauncher, createSystemClock } = await adapters()
     const logFiles = await logs()
-    await prepareLogDirectory((await directories()).data)
+    // Every name has the same directory.
+    await prepareLogDirectory(logFiles.proxyLog('any'))
     return {
       ...(await reading()),
       groups: await groups(),
@@ -99,10 +114,10 @@ export function createContainer(environment: Container['environment'] = process.
       ports: await ports(),
       clock: createSystemClock(),
       installers: installer,
-      planConfinement: await container.confinementPlanner((message) => process.stderr.write(`warning: ${message}\n`)),
+      planConfinement: await container.confinementPlanner(onTerminal),
       commands: { resolve: async (typed) => await resolveCommand(await adapters(), environment, typed) },
       launcher: createDetachedSupervisorLauncher({
-        command: selfCommand,
+        command: supervisorCommand,
         environment,
         logPath: (name) => logFiles.proxyLog(name),
       }),
@@ -119,14 +134,18 @@ export function createContainer(environment: Container['environment'] = process.
     workloads,
     logs,
     sessions,
+    statusWatch,
     ports,
     groups,
     installer,
     engines,
+    settings: async () =>
+      await (await adapters()).readSettings(join((await directories()).config, 'config.yaml'), environment),
     configs: async () => (await reading()).configs,
     packageCache: async () => (await adapters()).createPackageCache({ cacheDirectory: (await directories()).cache }),
     discovery: once(async () => await buildDiscovery(await adapters(), await directories(), await reading())),
-    confinementPlanner: async (warn) => planner(await adapters(), await directories(), warn),
+    serverControl: async () => await buildServerControl(container),
+    confinementPlanner: async (tell) => planner(await adapters(), await directories(), tell),
     supervision: async (name, options) => {
       const { wireSupervision } = await import('./wire-supervision.ts')
       return await wireSupervision(container, name, options)
@@ -138,21 +157,29 @@ export function createContainer(environment: Container['environment'] = process.
   return container
 }
 
+const onTerminal: ConfinementListener = {
+  warn: (message) => process.stderr.write(`warning: ${message}\n`),
+  note: (message) => process.stderr.write(`${message}\n`),
+}
+
 /** What workloads have in files beside their config and status. */
 function createFileStores(
   adapters: Container['adapters'],
   directories: Container['directories'],
-): Pick<Container, 'logs' | 'groups' | 'sessions'> {
+): Pick<Container, 'logs' | 'groups' | 'sessions' | 'statusWatch'> {
   return {
     logs: once(async () => (await adapters()).createLogFiles({ dataDirectory: (await directories()).data })),
     groups: once(async () => (await adapters()).createFileGroupStore({ stateDirectory: (await directories()).state })),
+    statusWatch: once(async () =>
+      (await adapters()).createFileStatusWatch({ dataDirectory: (await directories()).data }),
+    ),
     sessions: once(async () => (await adapters()).createSessionJournals({ dataDirectory: (await directories()).data })),
   }
 }
 
-function planner(adapters: Adapters, { config }: Directories, warn: (message: string) => void): PlanConfinement {
+function planner(adapters: Adapters, { config }: Directories, tell: ConfinementListener): PlanConfinement {
   const globalIgnoreFile = join(config, 'thvignore')
-  return async (runConfig) => await adapters.planConfinement({ globalIgnoreFile, warn }, runConfig)
+  return async (runConfig) => await adapters.planConfinement({ globalIgnoreFile, ...tell }, runConfig)
 }
 
 function buildReading(adapters: Adapters, { state, data }: Directories): ReadWorkloadDeps {
@@ -169,11 +196,24 @@ async function buildDiscovery(
   { state }: Directories,
   { processes }: ReadWorkloadDeps,
 ): Promise<Discovery> {
-  const { probeServer } = await import('@thv/client')
   return {
     records: adapters.createFileServerRecords({ stateDirectory: state, processes }),
-    probe: probeServer,
+    probe: async (record, signal) => await (await import('@thv/client')).probeServer(record, signal),
     isAlive: adapters.createServerLiveness(processes),
+  }
+}
+
+async function buildServerControl(container: Container): Promise<StartServerDeps & StopServerDeps> {
+  const { createDetachedServerLauncher, createSystemClock } = await container.adapters()
+  const logPath = (await container.logs()).apiServerLog()
+  await prepareLogDirectory(logPath)
+  const { environment } = container
+  return {
+    ...(await container.discovery()),
+    processes: (await container.reading()).processes,
+    ports: await container.ports(),
+    clock: createSystemClock(),
+    launcher: createDetachedServerLauncher({ command: selfCommand, environment, logPath }),
   }
 }
 

@@ -1,15 +1,18 @@
 import { watch } from 'node:fs'
-import { open, stat, type FileHandle } from 'node:fs/promises'
+import { stat, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { systemCodeOf } from '@thv/core'
+import { openLog } from '@thv/adapters'
 
 const chunkBytes = 64 * 1024
 /** Directory events may be lost (network file systems); this often we look anyway. */
 const rescanMs = 500
 
+/** Takes a piece of a file; the next one comes when it has. */
+export type WriteChunk = (chunk: Buffer) => void | Promise<void>
+
 /** Writes a whole file; false when it does not exist. */
-export async function printFile(path: string, write: (chunk: Buffer) => void): Promise<boolean> {
-  const file = await openIfThere(path)
+export async function printFile(path: string, write: WriteChunk): Promise<boolean> {
+  const file = await openLog(path)
   if (file === undefined) return false
   try {
     await drain(file, 0, write)
@@ -21,23 +24,23 @@ export async function printFile(path: string, write: (chunk: Buffer) => void): P
 
 /**
  * Writes a file and what is added to it until the signal aborts. Survives rotation
- * by rename (the new file is read from its start) and by truncation; ends when the
- * file has gone and nobody will write it again. Resolves to
- * false at once when the file does not exist and is not waited for.
+ * by rename (the new file is read from its start) and by truncation; ends when `isOver`,
+ * which is told whether the file is missing. Resolves to
+ * false at once when the file does not exist and is not waited for. Rejects with `state-denied` or `state-failed`.
  */
 export async function followFile(
   path: string,
-  write: (chunk: Buffer) => void,
-  options: { waitForFile: boolean; isOver: () => Promise<boolean>; signal: AbortSignal },
+  write: WriteChunk,
+  options: { waitForFile: boolean; isOver: (isMissing: boolean) => Promise<boolean>; signal: AbortSignal },
 ): Promise<boolean> {
   const { signal } = options
-  let file = await openIfThere(path)
+  let file = await openLog(path)
   if (file === undefined && !options.waitForFile) return false
   const changes = watchForChanges(path, signal)
   let position = 0
   try {
     while (!signal.aborted) {
-      file ??= await openIfThere(path)
+      file ??= await openLog(path)
       if (file !== undefined) {
         const { size } = await file.stat()
         position = await drain(file, size < position ? 0 : position, write)
@@ -48,7 +51,7 @@ export async function followFile(
           continue
         }
       }
-      if ((await isMissing(path)) && (await options.isOver())) {
+      if (await options.isOver(await isMissing(path))) {
         // What was written between the last look and the end.
         if (file !== undefined) await drain(file, position, write)
         return true
@@ -62,12 +65,12 @@ export async function followFile(
   }
 }
 
-async function drain(file: FileHandle, from: number, write: (chunk: Buffer) => void): Promise<number> {
+async function drain(file: FileHandle, from: number, write: WriteChunk): Promise<number> {
   let position = from
   for (;;) {
     const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(chunkBytes), 0, chunkBytes, position)
     if (bytesRead === 0) return position
-    write(buffer.subarray(0, bytesRead))
+    await write(buffer.subarray(0, bytesRead))
     position += bytesRead
   }
 }
@@ -81,15 +84,6 @@ async function isSame(file: FileHandle, path: string): Promise<boolean> {
 
 async function isMissing(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined)) === undefined
-}
-
-async function openIfThere(path: string): Promise<FileHandle | undefined> {
-  try {
-    return await open(path, 'r')
-  } catch (error) {
-    if (systemCodeOf(error) === 'ENOENT') return undefined
-    throw error
-  }
 }
 
 /** Wakes its reader after events in the directory, at the latest after `rescanMs`. */

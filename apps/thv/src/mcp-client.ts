@@ -1,6 +1,6 @@
 import { Client } from '@modelcontextprotocol/client'
 import { SSEClientTransport, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
-import { getWorkload, messageOf, parseGoDuration, ThvError } from '@thv/core'
+import { getWorkload, messageOf, parseGoDuration, ThvError, withTimeLimit } from '@thv/core'
 import { buildInfo } from './build-info.ts'
 import type { CommandContext, CommandInput } from './command.ts'
 import { textOption } from './options.ts'
@@ -20,15 +20,14 @@ export async function withMcpSession<T>(
 ): Promise<T> {
   const timeout = textOption(input, 'timeout') ?? '30s'
   const timeoutMs = parseGoDuration(timeout)
-  const late = AbortSignal.timeout(timeoutMs)
-  const signal = AbortSignal.any([context.signal, late])
+  const signal = withTimeLimit(context.signal, timeoutMs)
   const endpoint = await resolveEndpoint(context, input)
   const client = new Client({ name: 'thv', version: buildInfo.version }, { capabilities: {} })
   try {
     await client.connect(openTransport(endpoint), { signal, timeout: timeoutMs + signalFirstMs })
   } catch (error) {
     context.signal.throwIfAborted()
-    if (late.aborted) throw tooSlow(endpoint, timeout, error)
+    if (signal.aborted) throw tooSlow(endpoint, timeout, error)
     throw new ThvError('mcp-unreachable', `no MCP server answers at ${endpoint.url.href}: ${sentenceOf(error)}`, {
       hint: "check the address, or see 'thv list' for what runs",
       cause: error,
@@ -38,7 +37,7 @@ export async function withMcpSession<T>(
     return await action({ client, options: { signal, timeout: timeoutMs + signalFirstMs } })
   } catch (error) {
     context.signal.throwIfAborted()
-    if (late.aborted) throw tooSlow(endpoint, timeout, error)
+    if (signal.aborted) throw tooSlow(endpoint, timeout, error)
     throw error
   } finally {
     await client.close()

@@ -1,10 +1,10 @@
 import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname } from 'node:path'
 import { messageOf, systemCodeOf, ThvError } from '@thv/core'
 
-/** Creates the directory of proxy logs, which a supervisor's output goes to before it runs any code of ours. */
-export async function prepareLogDirectory(dataDirectory: string): Promise<void> {
-  const directory = join(dataDirectory, 'logs')
+/** Creates the directory of a log that a process's output goes to before it runs any code of ours. */
+export async function prepareLogDirectory(logPath: string): Promise<void> {
+  const directory = dirname(logPath)
   try {
     await mkdir(directory, { recursive: true, mode: 0o750 })
   } catch (error) {

@@ -1,5 +1,6 @@
 import { announceServer, formatStartedAt, withdrawServer, type ServerRecord } from '@thv/core'
 import { randomBytes } from 'node:crypto'
+import { buildInfo } from './build-info.ts'
 import type { Container } from './container.ts'
 
 /** A server that others find. */
@@ -19,18 +20,19 @@ export function createNonce(): string {
  * `X-Toolhive-Nonce`, without credentials. Rejects as `announceServer` of core does.
  */
 export async function openAnnouncement(
-  container: Pick<Container, 'discovery' | 'reading'>,
+  container: Pick<Container, 'discovery' | 'reading' | 'directories'>,
   server: { url: string; nonce: string; warn: (message: string) => void },
   signal: AbortSignal,
 ): Promise<Announcement> {
   const [discovery, { processes }] = await Promise.all([container.discovery(), container.reading()])
+  const { data } = await container.directories()
   const self = await processes.self()
   const record: ServerRecord = {
     url: server.url,
     pid: self.pid,
     nonce: server.nonce,
     started_at: formatStartedAt(new Date()),
-    thv: { started: self.started },
+    thv: { started: self.started, version: buildInfo.version, data },
   }
   await announceServer({ ...discovery, warn: server.warn }, record, signal)
   return {

@@ -12,9 +12,10 @@ import {
 import { parseGoDuration } from '@thv/core'
 import { createProxy } from '@thv/proxy'
 import { runnerLimits, type SuperviseDeps } from '@thv/runner'
-import type { Container } from './container.ts'
+import type { ConfinementListener, Container } from './container.ts'
 import { homeDirectory } from './home-directory.ts'
 import { readLimitVariables } from './limit-variables.ts'
+import { prepareIsolation } from './prepare-isolation.ts'
 import { forwarderScript, selfCommand } from './self-command.ts'
 import type { Level, Supervision, SupervisionOptions } from './supervision.ts'
 import { slogLine } from './slog-line.ts'
@@ -47,6 +48,7 @@ export async function wireSupervision(
   const egress = createEgressRecord((message) => log('warn', message))
   const confine = confineOptions(container, { egress, log })
   const processes = adapters.createProcessRuntime({ reaperCommand: [...selfCommand, '__reap'], confine })
+  const preparing = prepareIsolation(container, name, processes)
   const images = await container.engines.images()
   const network: ContainerNetworkOptions = {
     ...confine,
@@ -60,7 +62,7 @@ export async function wireSupervision(
       ...(await container.reading()),
       clock: adapters.createSystemClock(),
       ports: await container.ports(),
-      planConfinement: await container.confinementPlanner((message) => log('warn', message)),
+      planConfinement: await container.confinementPlanner(ignoreListener(log)),
       containers: await container.engines.containers(),
       images,
       runtime: {
@@ -79,17 +81,30 @@ export async function wireSupervision(
       },
       proxyLimits: { ...proxyLimitsOf(container.environment, log), ...limitVariables },
       writeServerLine: (line) => serverLog.write(line),
-      network: localAddresses,
-      readUserFile: async (path) => await container.files.readText(path, { signal: AbortSignal.timeout(userFileMs) }),
-      environmentToken: givenText(container.environment['TOOLHIVE_REMOTE_AUTH_BEARER_TOKEN']),
+      ...remoteAccess(container),
       log,
       random: Math.random,
     },
     close: async () => {
       clearInterval(rotation)
+      await preparing
+      await processes.close()
       await Promise.all([serverLog.close(), proxyLog?.close()])
     },
   }
+}
+
+/** What only remote servers need of this machine. */
+function remoteAccess(container: Container): Pick<SuperviseDeps, 'network' | 'readUserFile' | 'environmentToken'> {
+  return {
+    network: localAddresses,
+    readUserFile: async (path) => await container.files.readText(path, { signal: AbortSignal.timeout(userFileMs) }),
+    environmentToken: givenText(container.environment['TOOLHIVE_REMOTE_AUTH_BEARER_TOKEN']),
+  }
+}
+
+function ignoreListener(log: SuperviseDeps['log']): ConfinementListener {
+  return { warn: (message) => log('warn', message), note: (message) => log('info', message) }
 }
 
 function confineOptions(

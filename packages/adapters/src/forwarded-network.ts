@@ -3,7 +3,7 @@ import type { NetworkAccess, OutboundPermissions } from '@thv/core'
 /** Opens the two ends of a network that a server has for itself; both are unix sockets of this process. */
 export interface NetworkOpeners {
   /** Opens the way out of a filtered server. */
-  openEgress: (egress: { socketPath: string; outbound: OutboundPermissions }) => Promise<Closable>
+  openEgress: (egress: { socketPath: string; outbound: OutboundPermissions; gateway: boolean }) => Promise<Closable>
   /** Opens the way in to a server that speaks HTTP: port 0 takes a free one. */
   openInbound: (inbound: { socketPath: string; host: string; port: number }) => Promise<Closable & { port: number }>
 }
@@ -42,8 +42,8 @@ export async function openForwardedNetwork(
   const order: ForwardedNetwork['order'] = {}
   let inboundPort: number | undefined
   if (network.kind === 'filtered') {
-    const { outbound } = network
-    const egress = await openers.openEgress({ socketPath: `${directory}/egress.sock`, outbound })
+    const { outbound, gateway = false } = network
+    const egress = await openers.openEgress({ socketPath: `${directory}/egress.sock`, outbound, gateway })
     opened.push(async () => await egress.close())
     const named = outbound.allow_port ?? []
     const ports = new Set(named.length === 0 ? webPorts : named)

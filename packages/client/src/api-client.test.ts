@@ -54,16 +54,19 @@ test('a list of workloads keeps what is known and fills in what another server l
     ],
   })
   const listed = await client.workloads.list({ all: true, group: 'dev team' }, signal)
-  expect(listed).toEqual([
-    workload,
-    expect.objectContaining({ name: 'new', status: 'unknown', port: 0, created_at: '0001-01-01T00:00:00Z' }),
-  ])
+  expect(listed).toEqual({
+    workloads: [
+      workload,
+      expect.objectContaining({ name: 'new', status: 'unknown', port: 0, created_at: '0001-01-01T00:00:00Z' }),
+    ],
+    passedOver: 0,
+  })
   expect(seen).toEqual(['GET /api/v1beta/workloads?all=true&group=dev+team'])
 })
 
 test('no workloads may be written as null', async () => {
   answer.body = '{"workloads":null}'
-  expect(await client.workloads.list({}, signal)).toEqual([])
+  expect(await client.workloads.list({}, signal)).toEqual({ workloads: [], passedOver: 0 })
   expect(seen).toEqual(['GET /api/v1beta/workloads'])
 })
 
@@ -115,6 +118,14 @@ test('orders need no answer but that they were taken', async () => {
   ])
 })
 
+test('an order that another status than 202 answers was not taken', async () => {
+  answer = { status: 200, body: '<html>' }
+  await expect(client.workloads.delete('notes', signal)).rejects.toMatchObject({ code: 'api-answer-invalid' })
+  await expect(client.workloads.bulk('stop', { names: ['a'] }, signal)).rejects.toMatchObject({
+    code: 'api-answer-invalid',
+  })
+})
+
 test('groups are listed, created, read and deleted', async () => {
   answer.body = '{"groups":[{"name":"dev","registered_clients":null,"skills":[]}]}'
   expect(await client.groups.list(signal)).toEqual([{ name: 'dev', registered_clients: [] }])
@@ -131,4 +142,17 @@ test('groups are listed, created, read and deleted', async () => {
     'DELETE /api/v1beta/groups/dev?with-workloads=true',
     'DELETE /api/v1beta/groups/dev',
   ])
+})
+
+test('an operation is waited for, and fails under the code of the server', async () => {
+  answer.body = '{"id":"x","state":"running"}'
+  expect(await client.operations.wait('a/b', 10, signal)).toEqual({ state: 'running' })
+  answer.body = '{"state":"failed","error":{"code":"stop-timeout","message":"it lives","hint":"look"}}'
+  const failed = await client.operations.wait('x', 0, signal)
+  expect(failed).toMatchObject({ state: 'failed', error: { code: 'stop-timeout', message: 'it lives', hint: 'look' } })
+  answer.body = '{"state":"failed","error":{"code":"new-in-2","message":"odd"}}'
+  expect(await client.operations.wait('x', 0, signal)).toMatchObject({ error: { code: 'api-error', message: 'odd' } })
+  answer.body = '{"state":"dreaming"}'
+  await expect(client.operations.wait('x', 0, signal)).rejects.toMatchObject({ code: 'api-answer-invalid' })
+  expect(seen.slice(0, 2)).toEqual(['GET /api/v1beta/operations/a%2Fb?wait=10', 'GET /api/v1beta/operations/x?wait=0'])
 })

@@ -1,5 +1,6 @@
 import { createApiCaller, type ApiCaller, type ApiServer } from './call-api.ts'
 import { createGroupCalls, type GroupCalls } from './group-calls.ts'
+import { createOperationCalls, type OperationCalls } from './operation-calls.ts'
 import { createWorkloadCalls, type WorkloadCalls } from './workload-calls.ts'
 
 /** The REST API of one server. */
@@ -8,6 +9,7 @@ export interface ApiClient {
   readonly call: ApiCaller
   readonly workloads: WorkloadCalls
   readonly groups: GroupCalls
+  readonly operations: OperationCalls
 }
 
 /**
@@ -16,5 +18,10 @@ export interface ApiClient {
  */
 export function createApiClient(server: ApiServer): ApiClient {
   const call = createApiCaller(server)
-  return { call, workloads: createWorkloadCalls(call), groups: createGroupCalls(call) }
+  return {
+    call,
+    workloads: createWorkloadCalls(call),
+    groups: createGroupCalls(call),
+    operations: createOperationCalls(call),
+  }
 }

@@ -21,7 +21,7 @@ describe.each([
     })
     const call = createApiCaller({ url, headers: { Authorization: 'Bearer x' } })
     const query = { a: 'b c&d', none: undefined }
-    expect(await call({ method: 'POST', path: '/x', query, body: { ü: 1 } }, signal)).toEqual({
+    expect(await call({ method: 'POST', path: '/x', query, body: { ü: 1 } }, signal)).toMatchObject({
       status: 201,
       text: '{"ok":true}',
     })
@@ -68,6 +68,13 @@ describe.each([
       message: `the ToolHive API server at ${url} did not answer within 0.05 s`,
       hint: expect.stringContaining('TOOLHIVE_API_TIMEOUT'),
     })
+  })
+
+  test('whose answer wants another protocol fails, and does not wait for ever', async () => {
+    const url = await serve((request) =>
+      request.socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n'),
+    )
+    await expect(createApiCaller({ url })(get, signal)).rejects.toMatchObject({ code: 'api-server-unreachable' })
   })
 
   test('whose connection breaks in the middle of the answer has not worked', async () => {

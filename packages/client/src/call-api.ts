@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { isThvError, messageOf, systemCodeOf, ThvError } from '@thv/core'
+import { isThvError, messageOf, systemCodeOf, ThvError, withTimeLimit } from '@thv/core'
 import { apiError } from './api-error.ts'
 import { timeoutVariable } from './api-timeout.ts'
 import { namedEndpoint, type Endpoint } from './endpoint.ts'
@@ -30,6 +30,8 @@ export interface ApiRequest {
 /** An answer that says the call has worked. */
 export interface ApiAnswer {
   status: number
+  /** Names in lower case. */
+  headers: Readonly<Record<string, string | string[] | undefined>>
   text: string
 }
 
@@ -44,13 +46,12 @@ export function createApiCaller(server: ApiServer): ApiCaller {
   const endpoint = namedEndpoint(server.url)
   const timeoutMs = server.timeoutMs ?? clientLimits.callMs
   return async (request, signal) => {
-    const timeout = AbortSignal.timeout(timeoutMs)
+    const limited = withTimeLimit(signal, timeoutMs)
     try {
-      const either = AbortSignal.any([signal, timeout])
-      return await readAnswer(await send(endpoint, outgoing(request, server.headers), either))
+      return await readAnswer(await send(endpoint, outgoing(request, server.headers), limited))
     } catch (error) {
       signal.throwIfAborted()
-      throw timeout.aborted ? timedOut(endpoint, timeoutMs) : explain(error, endpoint)
+      throw limited.aborted ? timedOut(endpoint, timeoutMs) : explain(error, endpoint)
     }
   }
 }
@@ -80,7 +81,7 @@ async function readAnswer(answer: IncomingMessage): Promise<ApiAnswer> {
     throw apiError(status, answer.headers, text)
   }
   const { text, isCut } = await readBody(answer, clientLimits.answerBytes)
-  if (!isCut) return { status, text }
+  if (!isCut) return { status, headers: answer.headers, text }
   throw new ThvError(
     'api-answer-invalid',
     `the answer of the ToolHive API server is larger than ${clientLimits.answerBytes} bytes`,

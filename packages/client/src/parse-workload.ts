@@ -19,12 +19,14 @@ import { textIn, type AnswerObject } from './answer-shape.ts'
 export function parseWorkload(raw: AnswerObject): Workload {
   const status = parseStatus(raw['status'])
   const reason = isReasonCode(raw['reason']) ? raw['reason'] : reasonOfStatus[status]
+  // Members in the order of core's `buildWorkload`: what is printed of both is the same.
   const workload: Workload = {
     name: textIn(raw, 'name'),
     package: textOr(raw['package'], ''),
     url: textOr(raw['url'], ''),
     port: countOf(raw['port']) ?? 0,
     transport_type: isTransportType(raw['transport_type']) ? raw['transport_type'] : 'stdio',
+    ...(isProxyMode(raw['proxy_mode']) ? { proxy_mode: raw['proxy_mode'] } : {}),
     status,
     reason,
     reason_message: textOr(raw['reason_message'], statusReasons[reason].says),
@@ -32,15 +34,14 @@ export function parseWorkload(raw: AnswerObject): Workload {
     created_at: textOr(raw['created_at'], zeroTime),
     started_at: textOr(raw['started_at'], zeroTime),
   }
-  if (isProxyMode(raw['proxy_mode'])) workload.proxy_mode = raw['proxy_mode']
-  if (typeof raw['status_context'] === 'string') workload.status_context = raw['status_context']
-  if (raw['remote'] === true) workload.remote = true
-  const error = parseError(raw['last_error'])
-  if (error !== undefined) workload.last_error = error
-  if (typeof raw['group'] === 'string') workload.group = raw['group']
-  if (typeof raw['labels'] === 'object' && raw['labels'] !== null) workload.labels = textsIn(raw['labels'])
   const isolation = isolations.find((known) => known === raw['isolation'])
   if (isolation !== undefined) workload.isolation = isolation
+  if (typeof raw['status_context'] === 'string') workload.status_context = raw['status_context']
+  const error = parseError(raw['last_error'])
+  if (error !== undefined) workload.last_error = error
+  if (raw['remote'] === true) workload.remote = true
+  if (typeof raw['labels'] === 'object' && raw['labels'] !== null) workload.labels = textsIn(raw['labels'])
+  if (typeof raw['group'] === 'string') workload.group = raw['group']
   const [pid, restarts] = [countOf(raw['supervisor_pid']), countOf(raw['restarts'])]
   if (pid !== undefined) workload.supervisor_pid = pid
   if (restarts !== undefined) workload.restarts = restarts

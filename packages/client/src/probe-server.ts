@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto'
-import { limits, messageOf, systemCodeOf, type ServerHealth, type ServerRecord } from '@thv/core'
+import { limits, messageOf, systemCodeOf, withTimeLimit, type ServerHealth, type ServerRecord } from '@thv/core'
 import { recordEndpoint } from './endpoint.ts'
 import { send } from './send.ts'
 
@@ -9,16 +9,15 @@ import { send } from './send.ts'
  * the signal's reason.
  */
 export async function probeServer(record: ServerRecord, signal: AbortSignal): Promise<ServerHealth> {
-  const timeout = AbortSignal.timeout(limits.serverHealthMs)
+  const limited = withTimeLimit(signal, limits.serverHealthMs)
   try {
-    const either = AbortSignal.any([signal, timeout])
-    const answer = await send(recordEndpoint(record.url), { method: 'GET', path: '/health' }, either)
+    const answer = await send(recordEndpoint(record.url), { method: 'GET', path: '/health' }, limited)
     // Nobody reads the body, so what becomes of it is no news.
     answer.on('error', () => {}).destroy()
     return judge(answer.statusCode ?? 0, answer.headers['x-toolhive-nonce'], record.nonce)
   } catch (error) {
     signal.throwIfAborted()
-    if (timeout.aborted) return failed(`no answer within ${limits.serverHealthMs / 1000} s`, true)
+    if (limited.aborted) return failed(`no answer within ${limits.serverHealthMs / 1000} s`, true)
     return failed(systemCodeOf(error) === 'ECONNREFUSED' ? 'nobody listens there' : messageOf(error))
   }
 }

@@ -30,6 +30,8 @@ export async function send(
     call.once('response', resolve)
     // Stays: an error after the answer began is told by the answer, and must not be unheard here.
     call.on('error', (error) => reject(signal.aborted ? asError(signal.reason) : error))
+    // An answer that wants another protocol (101) is neither a response nor an error to Node.
+    call.once('close', () => reject(new Error('the connection ended without an answer')))
     call.end(body)
   })
 }

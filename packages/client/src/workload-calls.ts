@@ -34,16 +34,22 @@ export interface CreatedWorkload {
   port: number
 }
 
+/** Workloads, and how many files the server had to pass over because it cannot read them (0 if it does not say). */
+export interface ListedWorkloads {
+  workloads: Workload[]
+  passedOver: number
+}
+
 /** Which workloads a bulk call is for. */
 export type WorkloadSelection = { names: readonly string[] } | { group: string }
 
 /**
- * The workloads of a server. Stop, restart and delete resolve when the server has taken the order, which it carries out
- * meanwhile. Every call rejects as `ApiCaller` does, or with `api-answer-invalid`.
+ * The workloads of a server. Stop, restart and delete resolve when the server has taken the order, to the id of the
+ * operation that carries it out (`OperationCalls`); servers that are not thv name none. Every call rejects as `ApiCaller` does, or with `api-answer-invalid`.
  */
 export interface WorkloadCalls {
   /** Running ones only, unless `all`. */
-  list(filter: { all?: boolean; group?: string }, signal: AbortSignal): Promise<Workload[]>
+  list(filter: { all?: boolean; group?: string }, signal: AbortSignal): Promise<ListedWorkloads>
   create(input: WorkloadInput, signal: AbortSignal): Promise<CreatedWorkload>
   /** Its settings in the shape they are created with, as the server wrote them. */
   get(name: string, signal: AbortSignal): Promise<AnswerObject>
@@ -55,11 +61,15 @@ export interface WorkloadCalls {
   proxyLogs(name: string, signal: AbortSignal): Promise<string>
   /** The run config as the server wrote it; `assertRunConfig` of core judges it. */
   export(name: string, signal: AbortSignal): Promise<AnswerObject>
-  stop(name: string, signal: AbortSignal): Promise<void>
-  restart(name: string, signal: AbortSignal): Promise<void>
-  delete(name: string, signal: AbortSignal): Promise<void>
+  stop(name: string, signal: AbortSignal): Promise<string | undefined>
+  restart(name: string, signal: AbortSignal): Promise<string | undefined>
+  delete(name: string, signal: AbortSignal): Promise<string | undefined>
   /** The same for several; a name that does not exist is no error here. */
-  bulk(verb: 'stop' | 'restart' | 'delete', selection: WorkloadSelection, signal: AbortSignal): Promise<void>
+  bulk(
+    verb: 'stop' | 'restart' | 'delete',
+    selection: WorkloadSelection,
+    signal: AbortSignal,
+  ): Promise<string | undefined>
 }
 
 const base = '/api/v1beta/workloads'
@@ -68,14 +78,14 @@ const base = '/api/v1beta/workloads'
 export function createWorkloadCalls(call: ApiCaller): WorkloadCalls {
   const get = async (path: string, signal: AbortSignal): Promise<ApiAnswer> =>
     await call({ method: 'GET', path: base + path }, signal)
-  const order = async (method: 'POST' | 'DELETE', path: string, signal: AbortSignal): Promise<void> => {
-    await call({ method, path: base + path }, signal)
-  }
+  const order = async (method: 'POST' | 'DELETE', path: string, signal: AbortSignal): Promise<string | undefined> =>
+    takenOrder(await call({ method, path: base + path }, signal))
   return {
     list: async ({ all, group }, signal) => {
       const query = { all: all === true ? 'true' : undefined, group }
       const answer = await call({ method: 'GET', path: base, query }, signal)
-      return namedObjectsOf(answer, 'workloads').map(parseWorkload)
+      const passedOver = countOf(Number(headerOf(answer, 'x-thv-passed-over'))) ?? 0
+      return { workloads: namedObjectsOf(answer, 'workloads').map(parseWorkload), passedOver }
     },
     create: async (input, signal) => parseCreated(await call({ method: 'POST', path: base, body: input }, signal)),
     get: async (name, signal) => objectOf(await get(apiPath`/${name}`, signal)),
@@ -91,10 +101,20 @@ export function createWorkloadCalls(call: ApiCaller): WorkloadCalls {
     stop: async (name, signal) => await order('POST', apiPath`/${name}/stop`, signal),
     restart: async (name, signal) => await order('POST', apiPath`/${name}/restart`, signal),
     delete: async (name, signal) => await order('DELETE', apiPath`/${name}`, signal),
-    bulk: async (verb, selection, signal) => {
-      await call({ method: 'POST', path: `${base}/${verb}`, body: selection }, signal)
-    },
+    bulk: async (verb, selection, signal) =>
+      takenOrder(await call({ method: 'POST', path: `${base}/${verb}`, body: selection }, signal)),
   }
+}
+
+/** The operation of an order that was taken, if it has one. A web server that says 200 to everything takes none. */
+function takenOrder(answer: ApiAnswer): string | undefined {
+  if (answer.status !== 202) throw invalidAnswer(`its status is ${answer.status} instead of 202`)
+  return headerOf(answer, 'x-thv-operation-id')
+}
+
+function headerOf({ headers }: ApiAnswer, name: string): string | undefined {
+  const value = headers[name]
+  return typeof value === 'string' && value !== '' ? value : undefined
 }
 
 function parseCreated(answer: ApiAnswer): CreatedWorkload {

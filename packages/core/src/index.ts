@@ -12,7 +12,7 @@ export {
 export { limits } from './limits.ts'
 export { readChainSettings, type ChainSettings } from './domain/chain-settings.ts'
 export { parseEnvironmentFile, parseEnvironmentVariable } from './domain/environment.ts'
-export { addressKind, type AddressKind } from './domain/address-kind.ts'
+export { addressKind, canonicalAddress, type AddressKind } from './domain/address-kind.ts'
 export {
   assertConfinable,
   assertContainable,
@@ -20,6 +20,7 @@ export {
   isolationWishes,
   resolveContainerNetwork,
   resolveNetwork,
+  withGateway,
   type Confinement,
   type Isolation,
   type IsolationWish,
@@ -41,6 +42,7 @@ export { clientKinds, isClientKind, type ClientKind } from './domain/client.ts'
 export { assertGroupName, defaultGroup, type Group } from './domain/group.ts'
 export { coveredEntries, parseIgnoreFile, type RootEntry } from './domain/ignore-rules.ts'
 export {
+  builtImagePrefix,
   imageWorkloadName,
   isMovingReference,
   parseImageReference,
@@ -59,9 +61,12 @@ export {
 export type { ProbeOutcome } from './domain/probe-outcome.ts'
 export { matchesLabels, parseLabel } from './domain/label.ts'
 export { parseMount, parseVolume, type Mount, type Volume } from './domain/mount.ts'
+export { operationKinds, operationStates, type Operation, type OperationKind } from './domain/operation.ts'
 export {
   formatPackage,
+  formatPythonRequirement,
   isPackageArgument,
+  localPathOf,
   packageKinds,
   packageWorkloadName,
   parsePackageSource,
@@ -89,6 +94,7 @@ export {
   type RunConfigExtension,
   type RuntimeWish,
 } from './domain/run-config.ts'
+export { parseRuntimeConfig, textMap, type RuntimeConfig } from './domain/runtime-config.ts'
 export {
   effectiveProxyMode,
   isProxyMode,
@@ -155,6 +161,8 @@ export type {
   ServerRecordRead,
   ServerRecordStore,
 } from './ports/server-records.ts'
+export type { LaunchedServer, ServerLauncher, ServerTarget } from './ports/server-launcher.ts'
+export type { StatusWatch } from './ports/status-watch.ts'
 export type { SupervisorLauncher } from './ports/supervisor-launcher.ts'
 export type { ImageBuild, ImageStore } from './ports/image-store.ts'
 export type { ContainerTable } from './ports/container-table.ts'
@@ -197,6 +205,8 @@ export { launchAndWait, waitUntilServing } from './use-cases/launch-supervisor.t
 export { createWorkload, runWorkload, type RunInput, type RunWorkloadDeps } from './use-cases/run-workload.ts'
 export type { RunRequest } from './use-cases/run-request.ts'
 export { loadStartable, restartWorkload, startWorkload, type StartWorkloadDeps } from './use-cases/start-workload.ts'
+export { startServer, type StartedServer, type StartServerDeps } from './use-cases/start-server.ts'
+export { stopServer, type StopServerDeps } from './use-cases/stop-server.ts'
 export { reapServers, stoppedRecord, stopWorkload, type StopWorkloadDeps } from './use-cases/stop-workload.ts'
 export { listRegisteredClients, type RegisteredClient } from './use-cases/list-clients.ts'
 export { createGroup, deleteGroup, getGroup, listGroups, type DeleteGroupDeps } from './use-cases/manage-groups.ts'
@@ -206,3 +216,5 @@ export { readWorkloadRequest } from './use-cases/read-workload-request.ts'
 export { getWorkloadRequest } from './use-cases/write-workload-request.ts'
 export { selectWorkloads } from './use-cases/select-workloads.ts'
 export { whileUncontested } from './use-cases/while-uncontested.ts'
+export { watchWorkloads, type WatchWorkloadsDeps, type WorkloadChange } from './use-cases/watch-workloads.ts'
+export { withTimeLimit } from './with-time-limit.ts'

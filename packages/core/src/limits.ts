@@ -5,6 +5,8 @@
 export const limits = {
   /** A workload name becomes a file name; spec/local 2.5 allows 1 to 100 characters. */
   nameLength: 100,
+  /** A group name becomes one too, which with the endings of its lock and temporary files has 255 bytes at most. */
+  groupNameLength: 200,
   /** No run config we have seen is above 20 KB; a larger file is not one. */
   runConfigBytes: 1024 * 1024,
   /** A status file holds a few hundred bytes and up to 20 stderr lines. */
@@ -15,6 +17,8 @@ export const limits = {
   envFileBytes: 1024 * 1024,
   /** How many state files one listing reads. */
   stateEntries: 10_000,
+  /** The user's `config.yaml`. */
+  settingsBytes: 1024 * 1024,
   /** Status files: spec/local 0.3. */
   statusLockMs: 1_000,
   /** Everything else: spec/local 0.3. */
@@ -25,6 +29,14 @@ export const limits = {
   serverHealthMs: 5_000,
   /** The guard of a start holds the lock while it asks a server that may hang, twice; several may wait for that. */
   serverLockMs: 30_000,
+  /** From spawn of an API server to its record: the guard may ask a hung one twice, behind others that do the same. */
+  serverStartMs: 30_000,
+  /** What an API server gives calls and operations under way (30 s), and takes to end what is left. */
+  serverStopMs: 45_000,
+  /** The same for one that answers nobody: there is nothing to wait for but its record. */
+  hungServerStopMs: 10_000,
+  /** Statuses that changed during one look; above that all are looked at together. */
+  statusBurst: 100,
   /** From spawn of the supervisor to `running`: longer than the proxy's own limit, so that its reason arrives. */
   startMs: 75_000,
   /** Polite part of a stop, the reference's `stop --timeout` default. */
@@ -92,4 +104,6 @@ export const limits = {
   logTailLines: 1_000,
   /** How many workloads one request or command works on at once: each may spawn a server. */
   bulkParallel: 4,
+  /** Names in one request about several workloads: what an operation keeps of it, and tells of each failure, is kept for a while. */
+  bulkNames: 1_000,
 } as const

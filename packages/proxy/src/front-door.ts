@@ -29,13 +29,10 @@ export function headerOf(req: IncomingMessage, name: string): string | undefined
 
 /** The headers that say of which era a request is. */
 export function eraHeaders(req: IncomingMessage): RequestFacts['headers'] {
-  const [version, method, name] = ['mcp-protocol-version', 'mcp-method', 'mcp-name'].map((header) =>
-    headerOf(req, header),
-  )
   return {
-    ...(version === undefined ? {} : { version }),
-    ...(method === undefined ? {} : { method }),
-    ...(name === undefined ? {} : { name }),
+    version: headerOf(req, 'mcp-protocol-version'),
+    method: headerOf(req, 'mcp-method'),
+    name: headerOf(req, 'mcp-name'),
   }
 }
 

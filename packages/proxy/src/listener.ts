@@ -30,7 +30,7 @@ export class Listener {
   #isClosing = false
   #opening: Promise<void> | undefined
   /** Answers under way on each connection. */
-  readonly #answers = new WeakMap<Duplex, Set<ServerResponse>>()
+  readonly #answers = new WeakMap<Duplex, ServerResponse[]>()
   #whenIdle: (() => void) | undefined
 
   constructor(options: ListenerOptions) {
@@ -91,15 +91,11 @@ export class Listener {
     const { socket } = req
     this.#active += 1
     const answers = this.#answers.get(socket) ?? this.#watch(socket)
-    answers.add(res)
-    res.once('close', () => {
-      this.#active -= 1
-      answers.delete(res)
-      if (this.#active === 0) this.#whenIdle?.()
-    })
+    answers.push(res)
+    res.on('close', () => this.#forget(res, answers))
     // A socket that fails while we write is the client's business, not a reason to end the process.
     res.on('error', ignore)
-    res.once('prefinish', () => this.#boundUnread(res))
+    res.on('prefinish', () => this.#boundUnread(res))
     this.#options.observe?.(req, res)
     try {
       if (this.#isClosing) {
@@ -123,6 +119,14 @@ export class Listener {
     }
   }
 
+  #forget(res: ServerResponse, answers: ServerResponse[]): void {
+    const index = answers.indexOf(res)
+    if (index === -1) return
+    answers.splice(index, 1)
+    this.#active -= 1
+    if (this.#active === 0) this.#whenIdle?.()
+  }
+
   async #listen(): Promise<void> {
     const { host, port } = this.#options
     await listen(this.#server, host, port)
@@ -132,12 +136,12 @@ export class Listener {
   }
 
   /** Node tells only the answer that has its turn when a connection closes, and not those that queue behind it. */
-  #watch(socket: Duplex): Set<ServerResponse> {
-    const answers = new Set<ServerResponse>()
+  #watch(socket: Duplex): ServerResponse[] {
+    const answers: ServerResponse[] = []
     this.#answers.set(socket, answers)
     socket.once('close', () => {
-      for (const res of answers) {
-        if (res.socket !== null || res.destroyed) continue
+      // Collected first: each leaves the list as it is told.
+      for (const res of answers.filter(({ socket: own, destroyed }) => own === null && !destroyed)) {
         res.destroy()
         res.emit('close')
       }
@@ -152,7 +156,7 @@ export class Listener {
 
   #refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
     // Into an answer under way a second one cannot be written.
-    const isAnswering = (this.#answers.get(socket)?.size ?? 0) > 0
+    const isAnswering = (this.#answers.get(socket)?.length ?? 0) > 0
     if (error.code === 'ECONNRESET' || !socket.writable || isAnswering) return void socket.destroy()
     const status = malformedStatus[error.code ?? ''] ?? '400 Bad Request'
     socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy())

@@ -43,9 +43,9 @@ export function sendFault(res: ServerResponse, error: unknown, log: ProxyLog): v
  * Begins an answer with the headers of a backend, a flat list of names and values.
  * What the proxy has set before wins: who may read the answer is its decision.
  */
-export function writeForwardedHead(res: ServerResponse, status: number, headers: readonly string[]): void {
+export function writeForwardedHead(res: ServerResponse, status: number, headers: string[]): void {
+  if (res.getHeaderNames().length === 0) return void res.writeHead(status, headers)
   const own = res.getHeaders()
-  if (Object.keys(own).length === 0) return void res.writeHead(status, [...headers])
   for (let index = 0; index + 1 < headers.length; index += 2) {
     const name = headers[index] ?? ''
     const key = name.toLowerCase()

@@ -4,6 +4,7 @@ import {
   listenHost,
   ThvError,
   userLabels,
+  type Confinement,
   type DeploySpec,
   type ImageStore,
   type PackageInstaller,
@@ -55,7 +56,7 @@ export async function buildServerCommand(
       workingDirectory: '',
       // A server that listens on the loopback address of its container is reached by nobody.
       environment: serverEnvironment({ ...config, target_host: '0.0.0.0' }),
-      image: { reference: source.image, labels: containerLabels(config), ...targetPortOf(config) },
+      image: { reference: source.image, labels: containerLabels(config, confinement), ...targetPortOf(config) },
     }
   }
   const installed = await ensurePackage(deps, config, () => {}, signal)
@@ -97,13 +98,13 @@ function targetPortOf(config: RunConfig): { targetPort?: number } {
 }
 
 /** What the user gave, and what other tools look for: spec/local 2.6. */
-function containerLabels(config: RunConfig): Record<string, string> {
+function containerLabels(config: RunConfig, { network }: Confinement): Record<string, string> {
   return {
     ...userLabels(config),
     'toolhive-basename': config.base_name ?? config.name,
     'toolhive-transport': config.transport,
     'toolhive-port': String(config.port),
     // Absence means true.
-    'toolhive-network-isolation': 'false',
+    'toolhive-network-isolation': String(network.kind === 'filtered'),
   }
 }

@@ -13,6 +13,8 @@ interface FakeServer {
   lose: (reason: string) => void
   lost: Promise<string>
   stopped: boolean
+  /** Why it cannot be ended. */
+  stopError?: Error
 }
 
 /** What a test steers. */
@@ -54,6 +56,17 @@ describe('supervising', () => {
     expect(stage.servers.map((server) => server.stopped)).toEqual([true])
     expect(stage.machine.statuses.get('a')).toMatchObject({ status: 'stopped', process_id: 0 })
     expect(stage.proxyClosed).toBe(true)
+  })
+
+  it('says so when the engine does not end the server: stopped would be a lie', async () => {
+    stage.onDeploy = (server) => {
+      server.stopError = new ThvError('engine-unreachable', 'the container engine does not answer')
+    }
+    await run(() => stage.controller.abort())
+    expect(stage.machine.statuses.get('a')).toMatchObject({
+      status: 'error',
+      status_context: expect.stringContaining('may still run: the container engine does not answer'),
+    })
   })
 
   it('a first start that fails is not tried again and keeps the last stderr lines', async () => {
@@ -381,6 +394,7 @@ function deploy(created: Stage): Deployment {
     exited,
     lastStderr: () => ['last words'],
     stop: async () => {
+      if (server.stopError !== undefined) throw server.stopError
       server.stopped = true
       settle({ code: 0, signal: null })
     },

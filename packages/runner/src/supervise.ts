@@ -11,7 +11,6 @@ import {
   ThvError,
   urlHost,
   type Deployment,
-  type ErrorCode,
   type RunConfig,
 } from '@thv/core'
 import type { Attachment, Proxy, ProxyConfig } from '@thv/proxy'
@@ -72,7 +71,7 @@ export async function supervise(
     lanes.use(command)
     return await keepRunning(supervision, command, onServing)
   } catch (error) {
-    if (supervision.signal.aborted) return await finish(supervision)
+    if (supervision.signal.aborted) return await finish(supervision, error)
     deps.log('error', 'the workload failed', { error: messageOf(error) })
     return await fail(supervision, failureOf(error))
   } finally {
@@ -114,8 +113,6 @@ async function keepRunning(
   }
 }
 
-const engineTrouble: readonly ErrorCode[] = ['engine-unreachable', 'engine-failed']
-
 /** Why one run of a server ended without being asked to. */
 interface Crash {
   reason: string
@@ -138,7 +135,7 @@ async function serveOnce(
     deployment = await deps.runtime.deploy({ ...command, onOutput: deps.writeServerLine }, signal)
   } catch (error) {
     // An engine that is away, or has only just come back, is tried again like a server that crashes.
-    if (run.firstStart || !isThvError(error) || !engineTrouble.includes(error.code)) throw error
+    if (run.firstStart || !isEngineTrouble(error)) throw error
     return { reason: error.message, stderr: [] }
   }
   try {
@@ -168,6 +165,11 @@ async function serveOnce(
     if (run.firstStart) throw new ThvError(failureOf(error).code, reason, { detail: stderr, cause: error })
     return { reason, stderr }
   }
+}
+
+/** Whether it is the engine that failed, and not the server. */
+function isEngineTrouble(error: unknown): error is ThvError {
+  return isThvError(error) && (error.code === 'engine-unreachable' || error.code === 'engine-failed')
 }
 
 /**
@@ -227,8 +229,15 @@ async function fail({ proxy, lanes, reporter }: Supervision, failure: Failure): 
   return failure
 }
 
-async function finish(supervision: Supervision): Promise<SuperviseResult> {
+/** The last word after a stop, in which something may have failed: a server that was not ended is not `stopped`. */
+async function finish(supervision: Supervision, error?: unknown): Promise<SuperviseResult> {
   if (!supervision.lanes.isEnding) await endServers(supervision, undefined)
+  if (isEngineTrouble(error)) {
+    supervision.deps.log('error', 'the server was not ended', { error: error.message })
+    const failure = { ...failureOf(error), context: `the server may still run: ${error.message}` }
+    await supervision.reporter.reportError(failure)
+    return failure
+  }
   await supervision.reporter.reportStopped()
   supervision.deps.log('info', 'stopped')
   return 'stopped'

@@ -1,5 +1,6 @@
-import type { LogFiles, ReadWorkloadDeps, RunWorkloadDeps, StartWorkloadDeps } from '@thv/core'
+import type { LogFiles, ReadWorkloadDeps, RunRequest, RunWorkloadDeps, StartWorkloadDeps } from '@thv/core'
 import type { ApiLog } from './api-log.ts'
+import type { EventHub } from './events/event-hub.ts'
 import type { Operations } from './operations.ts'
 
 /** What handlers may use. Everything that is heavy is built when it is first asked for. */
@@ -8,6 +9,7 @@ export interface ApiDeps {
   /** Told in `/health`, so that a client knows which server it found. */
   readonly nonce: string
   readonly operations: Operations
+  readonly events: EventHub
   /** The OpenAPI document of what is served. */
   readonly document: () => unknown
   readonly log: ApiLog
@@ -16,4 +18,6 @@ export interface ApiDeps {
   readonly reading: () => Promise<ReadWorkloadDeps>
   readonly workloads: () => Promise<RunWorkloadDeps & StartWorkloadDeps>
   readonly logs: () => Promise<LogFiles>
+  /** Adds what the user's settings say about packages to a request. */
+  readonly addDefaults: (request: RunRequest, signal: AbortSignal) => Promise<void>
 }

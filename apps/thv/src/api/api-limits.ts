@@ -6,6 +6,8 @@ export const apiLimits = {
   headersMs: 10_000,
   /** Time for a whole request to arrive: spec/local 1.9. */
   receiveMs: 30_000,
+  /** Time for what is left of a request that is answered before it was read: a refused one. */
+  restMs: 500,
   /** Time that an idle connection is kept: spec/local 1.9. */
   idleMs: 120_000,
   /** How often Node looks for connections that are over these times. */
@@ -28,4 +30,26 @@ export const apiLimits = {
   endedOperations: 500,
   /** Longest operation: an installation, a stop and a start, each at its own limit. */
   operationMs: 15 * 60_000,
+  /** Last lines that an operation keeps of what it tells about itself, and where one is cut: a build may write pages. */
+  progressLines: 100,
+  progressLineLength: 1_000,
+  /** Longest `?wait=` for an operation: below `routeMs`, so that the answer is how it stands, and not a timeout. */
+  operationWaitMs: 50_000,
+  /** Workloads on a page, when pages are asked for. */
+  pageSize: 1_000,
+  /** Open event streams; each is a user interface or a script. */
+  eventStreams: 200,
+  /** Events kept for clients that come back: a lost connection is back in seconds, and the snapshot serves the others. */
+  keptEvents: 1_000,
+  keptEventBytes: 4 * 1024 * 1024,
+  /** Events that wait for a client that does not read, in bytes; above that it is dropped. */
+  eventBacklogBytes: 1024 * 1024,
+  /** Piece by which a stream is written, so that this much at most waits in the socket of a client that does not read. */
+  streamChunkBytes: 64 * 1024,
+  /** Time for a client to read the end of its stream when the server ends. */
+  streamEndMs: 1_000,
+  /** Between two comments on a quiet stream; proxies on the way cut at 30 s and more. */
+  eventKeepAliveMs: 15_000,
+  /** An event stream on which nothing can be written for this long is cut: two comments and some. */
+  slowReaderMs: 45_000,
 } as const

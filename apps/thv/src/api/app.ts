@@ -62,7 +62,9 @@ export function createApiApp(options: ApiAppOptions): Hono<Env> {
     await next()
   })
   for (const route of byPrecision(routes)) {
-    app.on(route.method, honoPath(route.path), async (context) => {
+    app.on(route.method, honoPath(route.path), async (context, next) => {
+      // Hono takes HEAD for GET and drops the body: nobody would ever end a stream.
+      if (context.req.method === 'HEAD') return await next()
       const refused = route.isOpen === true ? undefined : await authenticate?.(context.req.raw)
       return refused ?? (await serve(context, route, options))
     })
@@ -118,7 +120,8 @@ async function handle(
   const query = readQuery(route, context.req.queries())
   const body = await readBody(route, context.req.raw, bodyBytesOf(options))
   const { closing } = options
-  return await route.handle(options.deps, { params: context.req.param(), query, body, signal, closing })
+  const { headers } = context.req.raw
+  return await route.handle(options.deps, { params: context.req.param(), query, headers, body, signal, closing })
 }
 
 /** A handler that does not obey its signal must not keep its client waiting. */
@@ -128,6 +131,9 @@ async function untilAborted<T>(work: Promise<T>, late: AbortSignal): Promise<T> 
     work.then(resolve, reject)
   })
 }
+
+/** Tells proxies on the way, and our own listener, that it goes on until somebody ends it. */
+export const streamMark = { 'X-Accel-Buffering': 'no' } as const
 
 function respond({ status, json, text, stream, headers = {} }: ApiAnswer): Response {
   const plain = { 'Content-Type': 'text/plain; charset=utf-8' }
@@ -141,8 +147,9 @@ function respond({ status, json, text, stream, headers = {} }: ApiAnswer): Respo
     // Errors end in a line feed, as Go's do; the text of a log is what it is.
     return new Response(status < 400 ? text : `${text}\n`, { status, headers: { ...plain, ...headers } })
   }
-  const none = stream === undefined && status !== 204 ? { 'Content-Length': '0' } : {}
-  return new Response(stream ?? null, { status, headers: { ...none, ...headers } })
+  if (stream !== undefined) return new Response(stream, { status, headers: { ...streamMark, ...headers } })
+  const none = status !== 204 ? { 'Content-Length': '0' } : {}
+  return new Response(null, { status, headers: { ...none, ...headers } })
 }
 
 function methodNotAllowed(allowed: readonly string[]): ApiAnswer {

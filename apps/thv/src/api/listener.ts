@@ -1,8 +1,9 @@
-import type { Server } from 'node:http'
+import { IncomingMessage, type Server } from 'node:http'
 import { createAdaptorServer } from '@hono/node-server'
 import { systemCodeOf, messageOf, publishableUrl, socketUrl, ThvError, type ErrorCode } from '@thv/core'
 import { createRequestGuard, type RequestGuard } from '@thv/proxy'
 import { apiLimits } from './api-limits.ts'
+import { receiveRest } from './receive-rest.ts'
 import { bindSocket } from './unix-socket.ts'
 import { within } from './within.ts'
 
@@ -19,6 +20,11 @@ export interface BoundListener {
   close(graceMs: number): Promise<void>
 }
 
+/** An answer that goes on until somebody ends it. */
+interface Stream {
+  destroy: () => unknown
+}
+
 /**
  * Binds one target. `fetch` gets each request, with the reason why the listener would
  * refuse it, if there is one: a web page must not reach what listens on this machine.
@@ -28,8 +34,18 @@ export async function createListener(
   fetch: (request: Request, refusal: string | undefined) => Promise<Response>,
 ): Promise<BoundListener> {
   let guard: RequestGuard | undefined
+  const streams = new Set<Stream>()
   const server = createAdaptorServer({
-    fetch: async (request) => await fetch(request, refusalOf(request, guard)),
+    fetch: async (request, { incoming, outgoing }) => {
+      const answer = await fetch(request, refusalOf(request, guard))
+      if (incoming instanceof IncomingMessage) await receiveRest(incoming)
+      if (answer.headers.get('X-Accel-Buffering') !== 'no') return answer
+      streams.add(outgoing)
+      outgoing.once('close', () => streams.delete(outgoing))
+      // Comments are written to it at intervals, so that silence means a client that does not read.
+      if (answer.headers.get('Content-Type') === 'text/event-stream') outgoing.setTimeout(apiLimits.slowReaderMs)
+      return answer
+    },
     overrideGlobalObjects: false,
     serverOptions: {
       headersTimeout: apiLimits.headersMs,
@@ -40,9 +56,15 @@ export async function createListener(
   })
   if (!isHttpServer(server)) throw new TypeError('the adaptor made no HTTP/1 server')
   server.maxConnections = apiLimits.connections
-  const close = closer(server)
+  const close = closer(server, streams)
   if ('socket' in target) {
-    await bindSocket(server, target.socket)
+    try {
+      await bindSocket(server, target.socket)
+    } catch (error) {
+      // It may be bound all the same, and would keep the process alive.
+      server.close()
+      throw error
+    }
     return { close, url: socketUrl(target.socket) }
   }
   const bound = await bindPort(server, target)
@@ -55,7 +77,7 @@ function isHttpServer(server: ReturnType<typeof createAdaptorServer>): server is
 }
 
 /** Counts the answers under way: Node's own idea of an idle connection leaves out those that have sent nothing yet. */
-function closer(server: Server): BoundListener['close'] {
+function closer(server: Server, streams: ReadonlySet<Stream>): BoundListener['close'] {
   let active = 0
   let whenIdle = (): void => {}
   server.on('request', (_req, res) => {
@@ -71,7 +93,10 @@ function closer(server: Server): BoundListener['close'] {
       whenIdle = resolve
       if (active === 0) resolve()
     })
+    // They have been ended; what a client does not read is not waited for.
+    const timer = setTimeout(() => streams.forEach((stream) => stream.destroy()), apiLimits.streamEndMs)
     await within(idle, graceMs)
+    clearTimeout(timer)
     server.closeAllConnections()
     await closed
   }

@@ -37,7 +37,7 @@ export function buildOpenApi(routes: readonly ApiRoute[]): OpenApiDocument {
 function operationOf(route: ApiRoute): Record<string, unknown> {
   const answers = Object.entries(route.answers).map(([status, answer]) => [status, responseOf(answer)])
   const problems = [...route.errors, 'default'].map((status) => [status, { $ref: '#/components/responses/Problem' }])
-  const parameters = [...pathParameters(route), ...queryParameters(route)]
+  const parameters = [...pathParameters(route), ...queryParameters(route), ...headerParameters(route)]
   return {
     operationId: operationId(route),
     tags: [route.tag],
@@ -70,15 +70,28 @@ function queryParameters({ query }: ApiRoute): unknown[] {
   })
 }
 
+function headerParameters({ headers }: ApiRoute): unknown[] {
+  return Object.entries(headers ?? {}).map(([name, description]) => {
+    return { name, in: 'header', description, schema: { type: 'string' } }
+  })
+}
+
 function requestBody(route: ApiRoute, body: z.ZodType): unknown {
   const content = { 'application/json': { schema: schemaOf(body) } }
   return route.bodyIsOptional === true ? { content } : { required: true, content }
 }
 
-function responseOf({ description, schema, contentType = 'application/json', isOperation }: AnswerSpec): unknown {
+function responseOf({ description, schema, contentType = 'application/json', ...answer }: AnswerSpec): unknown {
+  const headers = [
+    ...(answer.isOperation === true ? [[operationHeader, { $ref: '#/components/headers/Operation' }]] : []),
+    ...Object.entries(answer.headers ?? {}).map(([name, says]) => [
+      name,
+      { description: says, schema: { type: 'string' } },
+    ]),
+  ]
   return {
     description,
-    ...(isOperation === true ? { headers: { [operationHeader]: { $ref: '#/components/headers/Operation' } } } : {}),
+    ...(headers.length === 0 ? {} : { headers: Object.fromEntries(headers) }),
     ...(schema === undefined ? {} : { content: { [contentType]: { schema: schemaOf(schema) } } }),
   }
 }

@@ -1,7 +1,7 @@
-import { ThvError } from '@thv/core'
+import { ThvError, type OperationKind } from '@thv/core'
 import { describe, expect, it } from 'vitest'
 import { apiLimits } from './api-limits.ts'
-import { Operations, type BegunOperation, type OperationKind } from './operations.ts'
+import { Operations, type BegunOperation } from './operations.ts'
 
 /** A promise, and what settles it. */
 function gate(): { open: () => void; opened: Promise<void> } {
@@ -12,12 +12,18 @@ function gate(): { open: () => void; opened: Promise<void> } {
   return { open, opened }
 }
 
+async function aborted(signal: AbortSignal): Promise<never> {
+  return await new Promise((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
+}
+
 function table(): {
   operations: Operations
   /** Begins work that ends when its gate opens or its signal aborts. */
   begin: (
     subject: string,
-    more?: { interrupts?: boolean; kind?: OperationKind; caller?: AbortSignal; accepts?: boolean },
+    more?: { kind?: OperationKind; caller?: AbortSignal; accepts?: boolean },
   ) => {
     begun: BegunOperation<string>
     open: () => void
@@ -36,16 +42,12 @@ function table(): {
         kind,
         subjects: [subject],
         ...more,
-        work: async (signal, accept) => {
-          started.open()
-          if (accepts) accept(subject)
-          await Promise.race([
-            end.opened,
-            new Promise((_resolve, reject) => {
-              signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-            }),
-          ])
-        },
+        work: async ({ accept, inTurn }) =>
+          await inTurn(subject, async (signal) => {
+            started.open()
+            if (accepts) accept(subject)
+            await Promise.race([end.opened, aborted(signal)])
+          }),
       })
       return { begun, open: end.open, started: started.opened }
     },
@@ -97,15 +99,56 @@ describe('operations', () => {
     other.open()
   })
 
-  it('end others on the same subject when they interrupt', async () => {
+  it('end what would start their subject', async () => {
     const { operations, begin } = table()
     const first = begin('a', { kind: 'create', accepts: false })
     await first.started
-    const second = begin('a', { kind: 'delete', interrupts: true })
+    const second = begin('a', { kind: 'delete' })
     await expect(first.begun.accepted).rejects.toMatchObject({ code: 'cancelled' })
     await second.started
     second.open()
     expect(operations.get(first.begun.id)).toMatchObject({ state: 'failed', error: { code: 'cancelled' } })
+  })
+
+  it('do not end a removal, or what is like them', async () => {
+    const { operations, begin, ended } = table()
+    const removal = begin('a', { kind: 'delete' })
+    const again = begin('a', { kind: 'delete' })
+    const stop = begin('a', { kind: 'stop' })
+    await removal.started
+    for (const { begun, open } of [removal, again, stop]) {
+      open()
+      await ended(begun.id)
+      expect(operations.get(begun.id)).toMatchObject({ state: 'succeeded' })
+    }
+  })
+
+  it('on several subjects are interrupted, and waited for, only where another one asks for it', async () => {
+    const { operations, begin, ended } = table()
+    const [endOfB, bHasStarted] = [gate(), gate()]
+    const several = operations.begin({
+      kind: 'restart',
+      subjects: ['a', 'b'],
+      work: async ({ inTurn }) => {
+        const [a, b] = await Promise.allSettled([
+          inTurn('a', aborted),
+          inTurn('b', async (signal) => {
+            bHasStarted.open()
+            await Promise.race([endOfB.opened, aborted(signal)])
+          }),
+        ])
+        expect([a.status, b.status]).toEqual(['rejected', 'fulfilled'])
+      },
+    })
+    await bHasStarted.opened
+    const stop = begin('a', { kind: 'stop' })
+    await stop.started
+    expect(operations.get(several.id)?.state).toBe('running')
+    endOfB.open()
+    await ended(several.id)
+    expect(operations.get(several.id)?.state).toBe('succeeded')
+    stop.open()
+    await ended(stop.begun.id)
   })
 
   it('end with their caller until they are accepted, and not afterwards', async () => {

@@ -1,34 +1,40 @@
 import { randomUUID } from 'node:crypto'
-import { isThvError, messageOf, ThvError, type ErrorCode } from '@thv/core'
+import { isThvError, messageOf, ThvError, withTimeLimit, type Operation, type OperationKind } from '@thv/core'
 import { apiLimits } from './api-limits.ts'
 import type { ApiLog } from './api-log.ts'
 import { within } from './within.ts'
 
-/** One piece of work that may go on behind its answer. */
-export interface Operation {
-  readonly id: string
-  readonly kind: OperationKind
-  /** Names of workloads, or of something else that the kind is about. */
-  readonly subjects: readonly string[]
-  readonly state: 'running' | 'succeeded' | 'failed'
-  /** RFC 3339. */
-  readonly started: string
-  readonly ended?: string
-  readonly error?: { readonly code: ErrorCode; readonly message: string; readonly hint?: string }
-}
-
-export type OperationKind = 'create' | 'edit' | 'stop' | 'restart' | 'delete'
-
-/** What to do, and how it stands to other operations. */
+/** What to do to which subjects. */
 export interface OperationOrder<T> {
   kind: OperationKind
   subjects: readonly string[]
-  /** Ends what others do to the same subjects, before it begins; otherwise it waits for them. */
-  interrupts?: boolean
   /** Ends the work as long as it has not been accepted: nobody waits for it any more. */
   caller?: AbortSignal
-  /** Calls `accept` when the answer may be given; what follows goes on behind it. */
-  work: (signal: AbortSignal, accept: (value: T) => void) => Promise<void>
+  /** Everything that is done to a subject is done in its turn. */
+  work: (task: OperationTask<T>) => Promise<void>
+}
+
+/** What the work of an operation is given. */
+export interface OperationTask<T> {
+  /** Aborts when the whole operation has to end. */
+  readonly signal: AbortSignal
+  /** Says that the answer may be given; what follows goes on behind it. */
+  readonly accept: (value: T) => void
+  /** What it is told is kept and logged. */
+  readonly progress: (line: string) => void
+  /**
+   * Does something to one subject, once, when earlier operations are done with it. Its signal
+   * also aborts when a later operation interrupts this one there; other subjects go on.
+   */
+  readonly inTurn: (subject: string, action: (signal: AbortSignal) => Promise<void>) => Promise<void>
+}
+
+/** What happened to an operation: it began, said how far it is, or ended. */
+export interface OperationChange {
+  readonly change: 'begun' | 'progress' | 'ended'
+  readonly operation: Operation
+  /** What it said. */
+  readonly line?: string
 }
 
 /** A begun operation. */
@@ -40,14 +46,27 @@ export interface BegunOperation<T> {
 
 interface Entry {
   shown: Operation
-  abort: AbortController
+  readonly abort: AbortController
+  /** By subject. */
+  readonly turns: ReadonlyMap<string, Turn>
   isAccepted: boolean
   done: Promise<void>
 }
 
+interface Turn {
+  readonly abort: AbortController
+  readonly earlier: readonly Turn[]
+  readonly over: Promise<void>
+  readonly end: () => void
+}
+
+/** A kind interrupts the lower ones at their common subjects, and waits for its equals: what ends something must not wait for its start. */
+const ranks: Readonly<Record<OperationKind, number>> = { create: 0, edit: 0, restart: 0, stop: 1, delete: 2 }
+
 /** The operations of one server: bounded, one at a time for each subject. */
 export class Operations {
   readonly #entries = new Map<string, Entry>()
+  readonly #listeners = new Set<(change: OperationChange) => void>()
   readonly #log: ApiLog
   #isClosing = false
 
@@ -64,12 +83,34 @@ export class Operations {
     return this.#entries.get(id)?.shown
   }
 
+  /** Tells of every change from now on, until the returned function is called. */
+  watch(listener: (change: OperationChange) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Waits until an operation has ended or the signal aborts, and tells how it stands then; undefined for one nobody knows. */
+  async wait(id: string, signal: AbortSignal): Promise<Operation | undefined> {
+    if (this.get(id)?.state === 'running' && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        const settle = (): void => {
+          unwatch()
+          signal.removeEventListener('abort', settle)
+          resolve()
+        }
+        const unwatch = this.watch(({ change, operation }) => {
+          if (change === 'ended' && operation.id === id) settle()
+        })
+        signal.addEventListener('abort', settle, { once: true })
+      })
+    }
+    return this.get(id)
+  }
+
   /** Begins an operation. Throws `server-busy` when too many are running, or the server is ending. */
   begin<T>(order: OperationOrder<T>): BegunOperation<T> {
-    const running = [...this.#entries.values()].filter(({ shown }) => shown.state === 'running')
-    if (this.#isClosing || running.length >= apiLimits.runningOperations) throw busy(this.#isClosing)
-    const earlier = running.filter(({ shown }) => shown.subjects.some((subject) => order.subjects.includes(subject)))
-    if (order.interrupts === true) for (const { abort } of earlier) abort.abort(interrupted(order.kind))
+    if (this.#isClosing || this.#running().length >= apiLimits.runningOperations) throw busy(this.#isClosing)
+    const turns = new Map(order.subjects.map((subject) => [subject, this.#takeTurn(order.kind, subject)]))
     const abort = new AbortController()
     const shown: Operation = {
       id: randomUUID(),
@@ -77,9 +118,11 @@ export class Operations {
       subjects: order.subjects,
       state: 'running',
       started: new Date().toISOString(),
+      progress: [],
     }
-    const entry: Entry = { shown, abort, isAccepted: false, done: Promise.resolve() }
+    const entry: Entry = { shown, abort, turns, isAccepted: false, done: Promise.resolve() }
     this.#entries.set(shown.id, entry)
+    this.#tell({ change: 'begun', operation: shown })
     const accepted = new Promise<T>((resolve, reject) => {
       const leave = (): void => abort.abort(order.caller?.reason)
       order.caller?.addEventListener('abort', leave, { once: true })
@@ -89,11 +132,11 @@ export class Operations {
         order.caller?.removeEventListener('abort', leave)
         resolve(value)
       }
-      const before = Promise.all(earlier.map(async ({ done }) => await done))
+      const progress = (line: string): void => this.#note(entry, line)
       entry.done = this.#run(entry, async (signal) => {
-        await before
-        signal.throwIfAborted()
-        await order.work(signal, accept)
+        const inTurn = async (subject: string, action: (signal: AbortSignal) => Promise<void>): Promise<void> =>
+          await doInTurn(turns.get(subject), action, signal)
+        await order.work({ signal, accept, progress, inTurn })
       }).then(reject, reject)
       void entry.done.finally(() => order.caller?.removeEventListener('abort', leave))
     })
@@ -115,7 +158,7 @@ export class Operations {
 
   /** Resolves to the error when it failed; never rejects. */
   async #run(entry: Entry, work: (signal: AbortSignal) => Promise<void>): Promise<unknown> {
-    const signal = AbortSignal.any([entry.abort.signal, AbortSignal.timeout(apiLimits.operationMs)])
+    const signal = withTimeLimit(entry.abort.signal, apiLimits.operationMs)
     try {
       await work(signal)
       this.#end(entry, { state: 'succeeded' })
@@ -123,7 +166,34 @@ export class Operations {
     } catch (error) {
       this.#end(entry, { state: 'failed', error: errorOf(error) })
       return error
+    } finally {
+      for (const { end } of entry.turns.values()) end()
     }
+  }
+
+  /** A turn behind all that are taken at a subject. */
+  #takeTurn(kind: OperationKind, subject: string): Turn {
+    const earlier: Turn[] = []
+    for (const { shown, turns } of this.#running()) {
+      const turn = turns.get(subject)
+      if (turn === undefined) continue
+      earlier.push(turn)
+      if (ranks[shown.kind] < ranks[kind]) turn.abort.abort(interrupted(kind))
+    }
+    let end = (): void => {}
+    const over = new Promise<void>((resolve) => {
+      end = resolve
+    })
+    return { abort: new AbortController(), earlier, over, end }
+  }
+
+  #note(entry: Entry, text: string): void {
+    const line = text.slice(0, apiLimits.progressLineLength)
+    const progress = [...entry.shown.progress, line].slice(-apiLimits.progressLines)
+    entry.shown = { ...entry.shown, progress }
+    const { id: operation, subjects } = entry.shown
+    this.#log('info', line, { operation, subjects })
+    this.#tell({ change: 'progress', operation: entry.shown, line })
   }
 
   #end(entry: Entry, outcome: Pick<Operation, 'state' | 'error'>): void {
@@ -140,6 +210,11 @@ export class Operations {
     for (const { shown } of ended.slice(0, Math.max(0, ended.length - apiLimits.endedOperations))) {
       this.#entries.delete(shown.id)
     }
+    this.#tell({ change: 'ended', operation: entry.shown })
+  }
+
+  #tell(change: OperationChange): void {
+    for (const listener of this.#listeners) listener(change)
   }
 
   #running(): Entry[] {
@@ -148,6 +223,22 @@ export class Operations {
 
   async #allDone(withinMs: number): Promise<boolean> {
     return await within(Promise.all(this.#running().map(async ({ done }) => await done)), withinMs)
+  }
+}
+
+async function doInTurn(
+  turn: Turn | undefined,
+  action: (signal: AbortSignal) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  if (turn === undefined) throw new TypeError('the operation has not named this subject')
+  await Promise.all(turn.earlier.map(async ({ over }) => await over))
+  try {
+    const ending = AbortSignal.any([signal, turn.abort.signal])
+    ending.throwIfAborted()
+    await action(ending)
+  } finally {
+    turn.end()
   }
 }
 

@@ -15,12 +15,13 @@ export function textParameter(description: string) {
   return read.optional().meta({ description })
 }
 
-/** A query parameter that is a whole number from 1 on. */
-export function countParameter(description: string, { max }: { max: number }) {
+/** A query parameter that is a whole number from 1 (or `min`) to `max`. */
+export function countParameter(description: string, { min = 1, max }: { min?: number; max: number }) {
+  const error = `is not a whole number from ${min} to ${max}`
   const read = z
     .string()
-    .regex(/^\d{1,16}$/, { error: 'is not a whole number' })
+    .regex(/^\d{1,16}$/, { error })
     .transform(Number)
-    .pipe(z.int().min(1).max(max))
+    .pipe(z.int({ error }).min(min, { error }).max(max, { error }))
   return read.optional().meta({ description, type: 'integer', pattern: undefined })
 }

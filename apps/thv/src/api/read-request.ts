@@ -1,4 +1,4 @@
-import { messageOf, ThvError } from '@thv/core'
+import { isThvError, messageOf, ThvError } from '@thv/core'
 import type { z } from 'zod'
 import type { ApiRoute } from './route.ts'
 
@@ -28,10 +28,16 @@ export function assertSize(bytes: number, maxBytes: number): void {
 async function readText(request: Request, maxBytes: number): Promise<string> {
   const chunks: Uint8Array[] = []
   let length = 0
-  for await (const chunk of request.body ?? []) {
-    length += chunk.length
-    assertSize(length, maxBytes)
-    chunks.push(chunk)
+  try {
+    for await (const chunk of request.body ?? []) {
+      length += chunk.length
+      assertSize(length, maxBytes)
+      chunks.push(chunk)
+    }
+  } catch (error) {
+    if (isThvError(error)) throw error
+    // The client has left, or never meant to send it all: no fault of the server.
+    throw invalid(`the body broke off: ${messageOf(error)}`, error)
   }
   return Buffer.concat(chunks).toString('utf8')
 }
@@ -41,7 +47,8 @@ function parseJson(text: string): unknown {
     // To encoders of other languages a member that is null says nothing.
     return JSON.parse(text, (_key, value: unknown) => (value === null ? undefined : value))
   } catch (error) {
-    throw invalid(`the body is not JSON: ${messageOf(error)}`, error)
+    // Not the parser's words: they repeat a piece of the body, which may be a secret.
+    throw invalid(error instanceof RangeError ? 'the body is nested too deeply' : 'the body is not JSON', error)
   }
 }
 

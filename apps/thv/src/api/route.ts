@@ -12,6 +12,8 @@ export interface ApiRoute {
   readonly tag: string
   /** An object of optional texts; more than that is refused. */
   readonly query?: z.ZodObject
+  /** Headers that it reads, with what they say. */
+  readonly headers?: Readonly<Record<string, string>>
   readonly body?: z.ZodType
   /** A body that is not sent counts as `{}`. */
   readonly bodyIsOptional?: boolean
@@ -36,12 +38,15 @@ export interface AnswerSpec {
   contentType?: string
   /** Something goes on behind it, and a header says what. */
   isOperation?: boolean
+  /** Further headers, with what they say. */
+  headers?: Readonly<Record<string, string>>
 }
 
 /** A request whose parts were found good. */
 export interface ApiRequest<Query, Body> {
   readonly params: Readonly<Record<string, string>>
   readonly query: Query
+  readonly headers: Headers
   readonly body: Body
   /** Aborts when the client goes, when time is up, and when the grace of an ending server is over. */
   readonly signal: AbortSignal
@@ -70,8 +75,8 @@ export function defineRoute<Query = Record<string, never>, Body = undefined>(rou
   return {
     ...route,
     // The server parses with these very schemas before it calls.
-    handle: async (deps, { params, query, body, signal, closing }) =>
+    handle: async (deps, request) =>
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the schemas of this route have made both
-      await route.handle(deps, { params, query: query as Query, body: body as Body, signal, closing }),
+      await route.handle(deps, { ...request, query: request.query as Query, body: request.body as Body }),
   }
 }

@@ -1,14 +1,17 @@
 import type { ApiRoute } from './route.ts'
 import { clientRoutes } from './routes/clients.ts'
 import { documentRoutes } from './routes/document.ts'
+import { eventRoutes } from './routes/events.ts'
 import { groupRoutes } from './routes/groups.ts'
 import { healthRoutes } from './routes/health.ts'
+import { operationRoutes } from './routes/operations.ts'
 import { registryPageRoutes } from './routes/registry-pages.ts'
 import { registryRoutes } from './routes/registry.ts'
 import { secretRoutes } from './routes/secrets.ts'
 import { skillRoutes } from './routes/skills.ts'
 import { versionRoutes } from './routes/version.ts'
 import { workloadActionRoutes } from './routes/workload-actions.ts'
+import { workloadLogRoutes } from './routes/workload-logs.ts'
 import { workloadRoutes } from './routes/workloads.ts'
 
 /** Every operation of the API. One line for each resource. */
@@ -17,7 +20,10 @@ export const apiRoutes: readonly ApiRoute[] = [
   ...versionRoutes,
   ...workloadRoutes,
   ...workloadActionRoutes,
+  ...workloadLogRoutes,
   ...groupRoutes,
+  ...operationRoutes,
+  ...eventRoutes,
   ...clientRoutes,
   ...registryRoutes,
   ...registryPageRoutes,

@@ -1,11 +1,13 @@
-import { messageOf } from '@thv/core'
+import { messageOf, type WatchWorkloadsDeps } from '@thv/core'
 import { buildInfo } from '../build-info.ts'
 import type { CommandContext } from '../command.ts'
+import { addRunDefaults } from '../run-defaults.ts'
 import { createNonce, openAnnouncement, type Announcement } from '../server-announcement.ts'
 import { slogLine } from '../slog-line.ts'
 import type { ApiDeps } from './api-deps.ts'
 import { apiLimits } from './api-limits.ts'
 import type { ApiLog } from './api-log.ts'
+import { EventHub } from './events/event-hub.ts'
 import type { ListenTarget } from './listener.ts'
 import { Operations } from './operations.ts'
 import { buildOpenApi } from './openapi.ts'
@@ -52,20 +54,33 @@ function createLog(debug: boolean): ApiLog {
 }
 
 function buildDeps({ container }: CommandContext, log: ApiLog): ApiDeps {
+  const nonce = createNonce()
+  const operations = new Operations(log)
+  // A package runs as a process, and processes there are always.
+  const findTrouble = async (): Promise<undefined> => undefined
+  const watching = async (): Promise<WatchWorkloadsDeps> => ({
+    ...(await container.reading()),
+    statusWatch: await container.statusWatch(),
+  })
   return {
     version: buildInfo.version === 'dev' ? 'dev' : `v${buildInfo.version}`,
-    nonce: createNonce(),
-    operations: new Operations(log),
+    nonce,
+    operations,
+    events: new EventHub({ run: nonce.slice(0, 8), operations, watching, findTrouble, log }),
     document: () => buildOpenApi(documentedRoutes),
     log,
-    // A package runs as a process, and processes there are always.
-    findTrouble: async () => undefined,
+    findTrouble,
     reading: container.reading,
     logs: container.logs,
+    addDefaults: async (request, signal) =>
+      await addRunDefaults(container, { request, note: (line) => log('warn', line) }, signal),
     workloads: async () => {
       const all = await container.workloads()
       const self: typeof all.processes.self = async () => ({ ...(await all.processes.self()), shared: true })
-      const planConfinement = await container.confinementPlanner((message) => log('warn', message))
+      const planConfinement = await container.confinementPlanner({
+        warn: (message) => log('warn', message),
+        note: (message) => log('info', message),
+      })
       return { ...all, planConfinement, processes: { ...all.processes, self } }
     },
   }

@@ -1,10 +1,13 @@
 import { once } from 'node:events'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { errorKinds, ThvError, type ErrorKind } from '@thv/core'
 import { afterEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import type { ApiDeps } from './api-deps.ts'
-import { Operations } from './operations.ts'
+import { createTestDeps } from './fixtures/api-deps.ts'
 import { kindStatuses, problemAnswer } from './problem.ts'
 import { defineRoute, type ApiRoute } from './route.ts'
 import { createApiServer, type ApiServer, type ApiServerOptions } from './server.ts'
@@ -17,18 +20,8 @@ afterEach(async () => {
   logged = []
 })
 
-const unused = async (): Promise<never> => await Promise.reject(new Error('not used here'))
-
 function depsOf(): ApiDeps {
-  const log: ApiDeps['log'] = (level, _message, fields) => void logged.push({ level, fields })
-  const rest = {
-    document: () => ({}),
-    findTrouble: async () => undefined,
-    reading: unused,
-    workloads: unused,
-    logs: unused,
-  }
-  return { version: 'dev', nonce: 'n', operations: new Operations(log), log, ...rest }
+  return createTestDeps({ log: (level, _message, fields) => void logged.push({ level, fields }) })
 }
 
 function routeTo(handle: ApiRoute['handle'], more: Partial<ApiRoute> = {}): ApiRoute {
@@ -73,6 +66,21 @@ describe('a request', () => {
     expect([answer.status, await answer.text()]).toEqual([500, 'Internal Server Error\n'])
     const [entry] = logged.filter(({ level }) => level === 'error')
     expect(entry?.fields).toMatchObject({ error: 'secret', request: answer.headers.get('x-request-id') })
+  })
+
+  it('of a method that its path does not have is refused before it is handled, HEAD too', async () => {
+    let handled = 0
+    const url = await serve([
+      routeTo(async () => {
+        handled += 1
+        return { status: 200, stream: new ReadableStream() }
+      }),
+    ])
+    for (const method of ['HEAD', 'PUT', 'OPTIONS']) {
+      const answer = await fetch(`${url}/a/b`, { method })
+      expect([method, answer.status, answer.headers.get('allow')]).toEqual([method, 405, 'GET'])
+    }
+    expect(handled).toBe(0)
   })
 
   it('that takes too long is answered, and its signal aborts', async () => {
@@ -235,4 +243,13 @@ describe('the server', () => {
     await closing
     await expect(fetch(url)).rejects.toThrow('fetch failed')
   })
+})
+
+it('a socket path that systems would cut is refused, and nothing is bound', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'thv-socket-'))
+  const socket = join(directory, `${'a'.repeat(110)}.sock`)
+  const server = createApiServer({ targets: [{ socket }], routes: [], deps: depsOf() })
+  await expect(server.start()).rejects.toMatchObject({ code: 'invalid-argument' })
+  expect(await readdir(directory)).toEqual([])
+  await rm(directory, { recursive: true })
 })

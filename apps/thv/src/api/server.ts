@@ -10,8 +10,8 @@ export interface ApiServerOptions extends Omit<ApiAppOptions, 'closing' | 'endin
   /** At least one. */
   targets: readonly ListenTarget[]
   /**
-   * Called once every target is bound, and before any request is answered; what it throws
-   * ends the start. It gets the URLs by which the targets can be reached.
+   * Called once every target is bound, and before any request but `/health` is answered; what it
+   * throws ends the start. It gets the URLs by which the targets can be reached.
    */
   beforeServing?: (urls: readonly string[]) => Promise<void>
   /** Times that {@link ApiServer.close} gives what is under way, and then what was aborted; default `apiLimits`. */
@@ -46,7 +46,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     try {
       const open = async (target: ListenTarget): Promise<BoundListener> => {
         const listener = await createListener(target, async (request, refusal) => {
-          await serving
+          if (!isHealthRequest(request)) await serving
           return await app.fetch(request, { refusal })
         })
         listeners.push(listener)
@@ -83,6 +83,11 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       await closing
     },
   }
+}
+
+/** A record left on this very port leads back here while the start still judges it: no answer would look like a hung server. */
+function isHealthRequest(request: Request): boolean {
+  return new URL(request.url).pathname === '/health'
 }
 
 function ended(): ThvError {

@@ -7,13 +7,20 @@ import { messageOf, systemCodeOf, ThvError } from '@thv/core'
 const connectMs = 1_000
 const directoryMode = 0o750
 const socketMode = 0o660
+/** What the smallest of the systems takes (macOS, 104 with its end); a longer one would be cut, and another file made. */
+const pathBytes = 103
 
 /**
  * Binds a server to a path: its directory is made 0750 when it is missing, the socket is 0660.
  * What a dead server left there is removed; `address-in-use` for a socket that answers, and for
- * anything that is no socket of this user.
+ * anything that is no socket of this user; `invalid-argument` for a path of more than 103 bytes.
  */
 export async function bindSocket(server: Server, path: string): Promise<void> {
+  if (Buffer.byteLength(path) > pathBytes) {
+    throw new ThvError('invalid-argument', `the socket '${path}' has more than ${pathBytes} bytes`, {
+      hint: 'choose a shorter --socket: systems cut what is longer',
+    })
+  }
   await mkdir(dirname(path), { recursive: true, mode: directoryMode })
   await removeDead(path)
   await new Promise<void>((resolve, reject) => {

@@ -22,6 +22,8 @@ export async function addPermissions(context: CommandContext, request: RunReques
   const isolateNetwork = switchOption(input, 'isolateNetwork')
   if (isolateNetwork !== undefined) request.isolateNetwork = isolateNetwork
   if (switchOption(input, 'ignoreGlobally') === false) request.ignoreGlobally = false
+  if (flagOption(input, 'printResolvedOverlays')) request.printOverlays = true
+  if (flagOption(input, 'allowDockerGateway')) request.allowDockerGateway = true
   if (flagOption(input, 'learn')) learn(request, flagOption(input, 'foreground'))
   await noteUnseenPaths(context, request)
 }

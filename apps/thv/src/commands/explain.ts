@@ -1,4 +1,5 @@
 import { explainWorkload, type Explanation } from '@thv/core'
+import { tellIsLocal } from '../actions/open-actions.ts'
 import type { CommandContext, CommandInput } from '../command.ts'
 import { textOption } from '../options.ts'
 import { decorateStatus } from '../output/decorate-status.ts'
@@ -7,6 +8,7 @@ import { printable } from '../output/style.ts'
 
 /** `thv explain NAME`: the chain of causes, what probes found, and what to do. Reads only. */
 export async function explainCommand(context: CommandContext, input: CommandInput): Promise<void> {
+  tellIsLocal(context, 'explain')
   const explanation = await explainWorkload(await context.container.reading(), input.args[0] ?? '')
   if (textOption(input, 'format') === 'json') context.output.json(explanation)
   else for (const line of textOf(explanation)) context.output.line(printable(line))

@@ -1,4 +1,5 @@
-import { listWorkloads, type ListFilter, type Workload, type WorkloadStatus } from '@thv/core'
+import type { ListFilter, Workload, WorkloadStatus } from '@thv/core'
+import { openActions } from '../actions/open-actions.ts'
 import type { CommandContext, CommandInput } from '../command.ts'
 import { flagOption, listOption, textOption } from '../options.ts'
 import { goTime } from '../output/go-time.ts'
@@ -9,11 +10,11 @@ import { parseLabels } from './parse-labels.ts'
 
 /** `thv list`: reads, never writes. */
 export async function listCommand(context: CommandContext, input: CommandInput): Promise<void> {
-  const { container, output } = context
+  const { output, signal } = context
   const group = textOption(input, 'group')
   const filter: ListFilter = { all: flagOption(input, 'all'), labels: parseLabels(listOption(input, 'label')) }
   if (group !== undefined) filter.group = group
-  const { workloads, problems } = await listWorkloads(await container.reading(), filter)
+  const { workloads, problems } = await (await openActions(context, input)).list(filter, signal)
   for (const problem of problems)
     output.note(`note: ${printable(problem.file)} was passed over: ${printable(problem.reason)}`)
   const format = textOption(input, 'format')
@@ -36,7 +37,7 @@ function troubleOf({ name, status, since, reason_message: why }: Workload): stri
 async function renderText(workloads: readonly Workload[]): Promise<string> {
   const rows = workloads.map((workload) => [
     workload.name,
-    printable(workload.package),
+    workload.package,
     decorateStatus(workload.status),
     workload.url,
     String(workload.port),

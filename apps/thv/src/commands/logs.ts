@@ -1,4 +1,5 @@
 import { ThvError, listWorkloads, workloadNotFound } from '@thv/core'
+import { tellIsLocal } from '../actions/open-actions.ts'
 import type { CommandContext, CommandInput } from '../command.ts'
 import { followFile, printFile } from '../follow-file.ts'
 import { flagOption } from '../options.ts'
@@ -6,6 +7,7 @@ import { flagOption } from '../options.ts'
 /** `thv logs NAME` and `thv logs prune`. */
 export async function logsCommand(context: CommandContext, input: CommandInput): Promise<void> {
   const name = input.args[0] ?? ''
+  tellIsLocal(context, 'logs')
   const listing = await listWorkloads(await context.container.reading(), { all: true })
   const known = new Set(listing.workloads.map((workload) => workload.name))
   // A workload may be called 'prune'; then its logs are what is asked for.
@@ -22,7 +24,7 @@ export async function logsCommand(context: CommandContext, input: CommandInput):
   const found = flagOption(input, 'follow')
     ? await followFile(path, write, {
         waitForFile: known.has(name),
-        isOver: async () => await isRemoved(context, name),
+        isOver: async (isMissing) => isMissing && (await isRemoved(context, name)),
         signal: context.signal,
       })
     : await printFile(path, write)

@@ -1,19 +1,12 @@
-import {
-  isEra,
-  isProxyMode,
-  isTransportType,
-  messageOf,
-  parseServerArgument,
-  runtimeWishes,
-  ThvError,
-  type RunRequest,
-} from '@thv/core'
+import { resolve } from 'node:path'
+import { isEra, isProxyMode, isTransportType, parseServerArgument, ThvError, type RunRequest } from '@thv/core'
 import type { CommandContext, CommandInput } from '../command.ts'
 import { flagOption, listOption, portOption, textOption } from '../options.ts'
 import { parseLabels } from './parse-labels.ts'
 import { readEnvironment } from './read-environment.ts'
 import { addPermissions } from './add-permissions.ts'
 import { addRemoteFlags } from './add-remote-flags.ts'
+import { addRuntime } from './add-runtime.ts'
 import { readToolsOverride } from './read-tools-override.ts'
 
 /** What the flags of `thv run` ask for. Reads the files that they name; throws `invalid-argument` and the like. */
@@ -39,54 +32,15 @@ export async function readRunRequest(context: CommandContext, input: CommandInpu
     strictProtocolValidation: flagOption(input, 'strictProtocolValidation'),
     debug: context.debug,
   }
-  if (source !== undefined) Object.assign(request, parseServerArgument(source))
+  if (source !== undefined) Object.assign(request, parseServerArgument(source, resolve))
   await addRemoteFlags(context, request, input)
-  addRuntime(request, input)
-  await addBuild(request, context, input)
+  await addRuntime(context, request, input)
   addTexts(request, input)
   if (flagOption(input, 'sharedServer')) request.sharedServer = true
   await addChain(context, request, input)
   addPorts(request, input)
   await addPermissions(context, request, input)
   return request
-}
-
-function addRuntime(request: RunRequest, input: CommandInput): void {
-  const wish = runtimeWishes.find((known) => known === textOption(input, 'runtime'))
-  if (wish !== undefined) request.runtime = wish
-  if (textOption(input, 'imageVerification') !== 'enabled' || request.image === undefined) return
-  throw new ThvError('image-denied', `the image '${request.image}' cannot be verified: nothing says who made it`, {
-    hint: 'leave --image-verification out to run it all the same',
-  })
-}
-
-async function addBuild(request: RunRequest, context: CommandContext, input: CommandInput): Promise<void> {
-  const builderImage = textOption(input, 'runtimeImage')
-  const additionalPackages = listOption(input, 'runtimeAddPackage')
-  const buildWith = listOption(input, 'buildWith')
-  const certificate = textOption(input, 'caCert')
-  const build = {
-    ...(builderImage === undefined ? {} : { builderImage }),
-    ...(additionalPackages.length === 0 ? {} : { additionalPackages }),
-    ...(buildWith.length === 0 ? {} : { buildWith }),
-    ...(certificate === undefined ? {} : { caCertificate: await readCertificate(context, certificate) }),
-  }
-  if (Object.keys(build).length > 0) request.build = build
-}
-
-async function readCertificate({ container, signal }: CommandContext, file: string): Promise<string> {
-  const text = await container.files.readText(file, { signal }).catch((error: unknown) => {
-    throw notCertificate(file, messageOf(error), error)
-  })
-  if (!text.includes('-----BEGIN CERTIFICATE-----')) throw notCertificate(file, 'it is not in PEM', undefined)
-  return text
-}
-
-function notCertificate(file: string, why: string, cause: unknown): ThvError {
-  return new ThvError('invalid-argument', `'${file}' cannot be used as a certificate: ${why}`, {
-    hint: 'give a file with one or more certificates in PEM',
-    cause,
-  })
 }
 
 function addTexts(request: RunRequest, input: CommandInput): void {

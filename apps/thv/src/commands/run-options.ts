@@ -1,6 +1,6 @@
 import type { OptionSpec } from '../command.ts'
 
-/** The flags of `thv run`. */
+/** Every flag of `thv run`. */
 export const runOptions: readonly OptionSpec[] = [
   { flags: '--name <name>', summary: 'workload name (default: made from the package or command)' },
   { flags: '--group <name>', summary: 'group the workload belongs to', default: 'default', completes: 'groups' },
@@ -67,13 +67,18 @@ export const runOptions: readonly OptionSpec[] = [
     summary: "obey the user's own ignore patterns (default: true)",
     choices: ['true', 'false'],
   },
+  { flags: '--print-resolved-overlays', summary: 'say which entries of volumes the ignore patterns hide' },
+  {
+    flags: '--allow-docker-gateway',
+    summary: 'with a filtered network: this machine is host.docker.internal',
+  },
   {
     flags: '--learn',
     summary: 'with --foreground: let every connection through, print the smallest profile at the end',
   },
   {
     flags: '--runtime <runtime>',
-    summary: 'container, process, or auto: an image in a container, all else as a process (default: auto)',
+    summary: 'container, process, or auto: a package in a container when an engine answers (default: auto)',
     choices: ['auto', 'container', 'process'],
   },
   { flags: '--runtime-image <image>', summary: 'base image in which the image of a package is built' },
@@ -82,7 +87,7 @@ export const runOptions: readonly OptionSpec[] = [
   { flags: '--ca-cert <file>', summary: 'certificate that such an image trusts', completes: 'files' },
   {
     flags: '--image-verification <mode>',
-    summary: 'enabled refuses an image that nobody vouches for (default: warn)',
+    summary: 'enabled refuses every image: signatures cannot be checked yet (default: warn)',
     choices: ['disabled', 'warn', 'enabled'],
   },
   {

@@ -14,6 +14,7 @@ import {
   type RunConfig,
   type RunInput,
 } from '@thv/core'
+import { tellIsLocal } from '../actions/open-actions.ts'
 import type { CommandContext, CommandInput } from '../command.ts'
 import { flagOption, textOption } from '../options.ts'
 import { readLimitVariables } from '../limit-variables.ts'
@@ -24,6 +25,7 @@ import { readRunRequest } from './read-run-request.ts'
 /** `thv run`: create a workload and serve it, detached or here. */
 export async function runCommand(context: CommandContext, input: CommandInput): Promise<number> {
   const { container, output, signal } = context
+  tellIsLocal(context, 'run')
   const run = await readInput(context, input)
   // The supervisor reads them again; a mistake is better told to whoever typed it.
   await readLimitVariables(container.environment)

@@ -1,5 +1,6 @@
-import { listWorkloads, requireGroup, ThvError, type Workload } from '@thv/core'
-import type { CommandContext, CommandInput } from '../command.ts'
+import { ThvError, type Workload } from '@thv/core'
+import type { WorkloadActions } from '../actions/workload-actions.ts'
+import type { CommandInput } from '../command.ts'
 import { flagOption, textOption } from '../options.ts'
 
 /** What a bulk command works on: names as given, or everything that `--all` or `--group` finds. */
@@ -7,7 +8,7 @@ export type Selection = { names: string[]; group: string | undefined; explicit: 
 
 /** Reads NAMES, `--all` and `--group`, which exclude each other. */
 export async function selectWorkloads(
-  context: CommandContext,
+  { actions, signal }: { actions: WorkloadActions; signal: AbortSignal },
   input: CommandInput,
   wanted: (workload: Workload) => boolean,
 ): Promise<Selection> {
@@ -25,9 +26,8 @@ export async function selectWorkloads(
     })
   }
   if (input.args.length > 0) return { names: [...new Set(input.args)], group: undefined, explicit: true }
-  const reading = await context.container.reading()
-  if (group !== undefined) await requireGroup(await context.container.groups(), group)
-  const listing = await listWorkloads(reading, group === undefined ? { all: true } : { all: true, group })
+  if (group !== undefined) await actions.requireGroup(group, signal)
+  const listing = await actions.list(group === undefined ? { all: true } : { all: true, group }, signal)
   return { names: listing.workloads.filter(wanted).map((workload) => workload.name), group, explicit: false }
 }
 

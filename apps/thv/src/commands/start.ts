@@ -1,4 +1,15 @@
-import { forEachWorkload, limits, messageOf, restartWorkload, startWorkload, ThvError } from '@thv/core'
+import {
+  forEachWorkload,
+  limits,
+  messageOf,
+  restartWorkload,
+  startWorkload,
+  ThvError,
+  whileUncontested,
+  type StartWorkloadDeps,
+} from '@thv/core'
+import { createLocalActions } from '../actions/local-actions.ts'
+import { tellIsLocal } from '../actions/open-actions.ts'
 import type { CommandContext, CommandInput } from '../command.ts'
 import { readLimitVariables } from '../limit-variables.ts'
 import { flagOption, numberOption, textOption } from '../options.ts'
@@ -8,27 +19,27 @@ import { isSupervised, selectWorkloads } from './select-workloads.ts'
 
 /** `thv start`: nothing to do for what runs. */
 export async function startCommand(context: CommandContext, input: CommandInput): Promise<number> {
+  tellIsLocal(context, 'start')
   await readLimitVariables(context.container.environment)
   if (flagOption(input, 'foreground')) return await startHere(context, input)
-  const deps = await context.container.workloads()
-  const { progress } = context.output
+  const options = { debug: context.debug, progress: context.output.progress }
   return await bulk(context, input, {
     wanted: 'inactive',
-    action: async (name) => await startWorkload(deps, name, { debug: context.debug, progress }, context.signal),
+    action: async (deps, name, signal) => await startWorkload(deps, name, options, signal),
   })
 }
 
 /** `thv restart`: a running workload is stopped first. */
 export async function restartCommand(context: CommandContext, input: CommandInput): Promise<number> {
+  tellIsLocal(context, 'restart')
   await readLimitVariables(context.container.environment)
-  const deps = await context.container.workloads()
   const { progress } = context.output
   const seconds =
     numberOption(input, 'timeout', { flag: '--timeout', min: 0, max: limits.maxStopMs / 1000 }) ?? limits.stopMs / 1000
   const options = { debug: context.debug, progress, timeoutMs: seconds * 1000 }
   return await bulk(context, input, {
     wanted: 'all',
-    action: async (name) => await restartWorkload(deps, name, options, context.signal),
+    action: async (deps, name, signal) => await restartWorkload(deps, name, options, signal),
   })
 }
 
@@ -44,14 +55,16 @@ async function startHere(context: CommandContext, input: CommandInput): Promise<
   return 0
 }
 
+type StartAction = (deps: StartWorkloadDeps, name: string, signal: AbortSignal) => Promise<void>
+
 async function bulk(
   context: CommandContext,
   input: CommandInput,
-  work: { wanted: 'inactive' | 'all'; action: (name: string) => Promise<void> },
+  work: { wanted: 'inactive' | 'all'; action: StartAction },
 ): Promise<number> {
-  const { output } = context
+  const { output, signal } = context
   const selection = await selectWorkloads(
-    context,
+    { actions: createLocalActions(context.container), signal },
     input,
     (workload) => work.wanted === 'all' || !isSupervised(workload),
   )
@@ -63,7 +76,7 @@ async function bulk(
     )
     return 0
   }
-  const failures = await forEachWorkload(selection.names, work.action, context.signal)
+  const failures = await startEach(context, selection.names, work.action)
   const [only] = failures.values()
   if (selection.names.length === 1 && only instanceof Error) throw only
   if (selection.explicit && failures.size === 0) {
@@ -74,7 +87,25 @@ async function bulk(
   if (failures.size === 0) return 0
   output.line('Failed restarts:')
   for (const [name, error] of failures) output.line(`  - ${name}: ${messageOf(error)}`)
+  // Then the interruption is what happened, and the exit code says so.
+  signal.throwIfAborted()
   throw new ThvError('server-exited', `${failures.size} workload(s) failed to restart`, {
     hint: "look at each with 'thv status NAME' and 'thv logs NAME'",
   })
+}
+
+/** Whoever stops one of several asks this command to let go of it; who stops the only one ends the command. */
+async function startEach(
+  { container, signal }: CommandContext,
+  names: readonly string[],
+  action: StartAction,
+): Promise<Map<string, unknown>> {
+  const deps = await container.workloads()
+  if (names.length === 1) return await forEachWorkload(names, async (name) => await action(deps, name, signal), signal)
+  const self: typeof deps.processes.self = async () => ({ ...(await deps.processes.self()), shared: true })
+  const asOneOfMany = { ...deps, processes: { ...deps.processes, self } }
+  const start = async (name: string): Promise<void> => {
+    await whileUncontested(asOneOfMany, name, async (ending) => await action(asOneOfMany, name, ending), signal)
+  }
+  return await forEachWorkload(names, start, signal)
 }

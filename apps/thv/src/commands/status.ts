@@ -1,4 +1,5 @@
-import { getWorkload, zeroTime, type Workload } from '@thv/core'
+import { zeroTime, type Workload } from '@thv/core'
+import { openActions } from '../actions/open-actions.ts'
 import type { CommandContext, CommandInput } from '../command.ts'
 import { textOption } from '../options.ts'
 import { decorateStatus } from '../output/decorate-status.ts'
@@ -7,7 +8,8 @@ import { printable } from '../output/style.ts'
 
 /** `thv status NAME`: one workload with its reason, isolation and last words. */
 export async function statusCommand(context: CommandContext, input: CommandInput): Promise<void> {
-  const workload = await getWorkload(await context.container.reading(), input.args[0] ?? '')
+  const actions = await openActions(context, input)
+  const workload = await actions.get(input.args[0] ?? '', context.signal)
   const uptime = uptimeOf(workload)
   if (textOption(input, 'format') === 'json') {
     context.output.json(toJson(workload, uptime))

@@ -1,4 +1,5 @@
-import { forEachWorkload, limits, stopWorkload } from '@thv/core'
+import { forEachWorkload, limits } from '@thv/core'
+import { openActions } from '../actions/open-actions.ts'
 import type { CommandContext, CommandInput } from '../command.ts'
 import { numberOption } from '../options.ts'
 import { reportFailures } from './report-failures.ts'
@@ -8,7 +9,9 @@ import { isActive, selectWorkloads } from './select-workloads.ts'
 export async function stopCommand(context: CommandContext, input: CommandInput): Promise<number> {
   const seconds =
     numberOption(input, 'timeout', { flag: '--timeout', min: 0, max: limits.maxStopMs / 1000 }) ?? limits.stopMs / 1000
-  const selection = await selectWorkloads(context, input, isActive)
+  const actions = await openActions(context, input)
+  const { signal } = context
+  const selection = await selectWorkloads({ actions, signal }, input, isActive)
   if (selection.names.length === 0) {
     context.output.line(
       selection.group === undefined
@@ -17,11 +20,10 @@ export async function stopCommand(context: CommandContext, input: CommandInput):
     )
     return 0
   }
-  const deps = await context.container.workloads()
   const failures = await forEachWorkload(
     selection.names,
-    async (name) => await stopWorkload(deps, name, { timeoutMs: seconds * 1000 }, context.signal),
-    context.signal,
+    async (name) => await actions.stop(name, { timeoutMs: seconds * 1000 }, signal),
+    signal,
   )
   return reportFailures(context, failures)
 }

@@ -13,6 +13,10 @@ const timeout: OptionSpec = {
   summary: 'time for a polite end before the firm one',
   default: '30',
 }
+const autoStart: OptionSpec = {
+  flags: '--auto-start',
+  summary: 'start the API server in the background, unless it runs',
+}
 const workloads = { name: '[names...]', summary: 'workload names', completes: 'workloads' } as const
 const workload = { name: '<name>', summary: 'workload name', completes: 'workloads' } as const
 
@@ -26,6 +30,13 @@ const mcpOptions: readonly OptionSpec[] = [
     choices: ['auto', 'streamable-http', 'sse'],
     default: 'auto',
   },
+]
+
+const serveOptions: readonly OptionSpec[] = [
+  { flags: '--host <address>', summary: 'address to listen on (default: 127.0.0.1)' },
+  { flags: '--port <port>', summary: 'port to listen on; 0 for any free one (default: 8080)' },
+  { flags: '--socket <path>', summary: 'unix socket to listen on, in the place of the port if that is not given' },
+  { flags: '--openapi', summary: 'also serve the OpenAPI document and its page at /api/doc' },
 ]
 
 /** Every command of thv. Data only: nothing here loads what a command needs. */
@@ -73,14 +84,14 @@ export const commands: readonly CommandSpec[] = [
     name: 'stop',
     summary: 'stop workloads',
     arguments: [workloads],
-    options: [{ flags: '-a, --all', summary: 'every running workload' }, group, timeout],
+    options: [{ flags: '-a, --all', summary: 'every running workload' }, group, timeout, autoStart],
     load: async () => (await import('./stop.ts')).stopCommand,
   },
   {
     name: 'rm',
     summary: 'stop and remove workloads; logs and cached packages stay',
     arguments: [workloads],
-    options: [{ flags: '--all', summary: 'every workload' }, group],
+    options: [{ flags: '--all', summary: 'every workload' }, group, autoStart],
     load: async () => (await import('./rm.ts')).rmCommand,
   },
   {
@@ -92,6 +103,7 @@ export const commands: readonly CommandSpec[] = [
       { ...format, choices: ['text', 'json', 'mcpservers'] },
       { flags: '--group <name>', summary: 'only this group', completes: 'groups' },
       { flags: '-l, --label <key=value>', summary: 'only with this label', repeat: true },
+      autoStart,
     ],
     load: async () => (await import('./list.ts')).listCommand,
   },
@@ -99,7 +111,7 @@ export const commands: readonly CommandSpec[] = [
     name: 'status',
     summary: 'show one workload',
     arguments: [workload],
-    options: [format],
+    options: [format, autoStart],
     load: async () => (await import('./status.ts')).statusCommand,
   },
   {
@@ -123,19 +135,37 @@ export const commands: readonly CommandSpec[] = [
     name: 'export',
     summary: 'write the run config of a workload to a file',
     arguments: [workload, { name: '<path>', summary: 'file to write', completes: 'files' }],
-    options: [{ flags: '--format <format>', summary: 'output format', choices: ['json'], default: 'json' }],
+    options: [{ flags: '--format <format>', summary: 'output format', choices: ['json'], default: 'json' }, autoStart],
     load: async () => (await import('./export.ts')).exportCommand,
   },
   {
     name: 'serve',
     summary: 'serve the REST API until Ctrl-C',
-    options: [
-      { flags: '--host <address>', summary: 'address to listen on (default: 127.0.0.1)' },
-      { flags: '--port <port>', summary: 'port to listen on; 0 for any free one (default: 8080)' },
-      { flags: '--socket <path>', summary: 'unix socket to listen on, in the place of the port if that is not given' },
-      { flags: '--openapi', summary: 'also serve the OpenAPI document and its page at /api/doc' },
-    ],
+    options: serveOptions,
     load: async () => (await import('./serve.ts')).serveCommand,
+  },
+  {
+    name: 'server',
+    summary: 'the REST API in the background',
+    subcommands: [
+      {
+        name: 'start',
+        summary: 'start it, unless it runs',
+        options: serveOptions,
+        load: async () => (await import('./server.ts')).serverStartCommand,
+      },
+      {
+        name: 'stop',
+        summary: 'stop it; workloads go on',
+        load: async () => (await import('./server.ts')).serverStopCommand,
+      },
+      {
+        name: 'status',
+        summary: 'tell where it is and whether it answers; exits with 1 unless it runs',
+        options: [format],
+        load: async () => (await import('./server.ts')).serverStatusCommand,
+      },
+    ],
   },
   {
     name: 'mcp',

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { ThvError } from '@thv/core'
 import { formatUptime, goTime } from './go-time.ts'
 import { renderError } from './render-error.ts'
+import { createOutput } from './output.ts'
 import { printable, wantsColor } from './style.ts'
 import { renderTable } from './table.ts'
 
@@ -36,6 +37,20 @@ describe('output', () => {
 
   it('makes control characters visible', () => {
     expect(printable('a\u001b[2Jb\u0007\r')).toBe('a\\x1b[2Jb\\x07\\x0d')
+  })
+
+  it('lets no cell of a table act on the terminal', async () => {
+    expect(await renderTable(['NAME', 'URL'], [['a\u001b]0;x\u0007', 'b\nc\u009b1m']])).toBe(
+      'NAME            URL\na\\x1b]0;x\\x07   b\\x0ac\\x9b1m',
+    )
+  })
+
+  it('escapes in JSON what JSON lets stand and terminals obey', () => {
+    const written: string[] = []
+    const stdout = Object.assign(Object.create(process.stdout), { write: (text: string) => written.push(text) })
+    createOutput({ stdout, stderr: process.stderr }, {}).json(['\u009b31mü\u007f'])
+    expect(written.join('')).toBe('[\n  "\\u009b31mü\\u007f"\n]\n')
+    expect(JSON.parse(written.join(''))).toEqual(['\u009b31mü\u007f'])
   })
 
   it('says what happened, the captured lines and what to do', () => {

@@ -48,7 +48,9 @@ export function createOutput(
     },
     json: (value) => {
       settle()
-      stdout.write(`${JSON.stringify(value, null, 2)}\n`)
+      // JSON lets these control characters stand, and terminals obey them.
+      const text = JSON.stringify(value, null, 2).replace(/[\u007f-\u009f]/g, escapeCharacter)
+      stdout.write(`${text}\n`)
     },
     note: (text) => {
       settle()
@@ -66,4 +68,8 @@ export function createOutput(
     settle,
     paint: (text, tone) => paint(text, tone, color),
   }
+}
+
+function escapeCharacter(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
 }

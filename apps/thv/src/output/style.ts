@@ -23,7 +23,7 @@ export function paint(text: string, tone: Tone, color: boolean): string {
 
 /**
  * A text from outside made safe for a terminal: control characters (escape
- * sequences of a hostile server, line breaks) become visible instead of acting.
+ * sequences of a hostile server, carriage returns) become visible instead of acting. Tabs and line feeds stay.
  */
 export function printable(text: string): string {
   // oxlint-disable-next-line no-control-regex -- control characters are what is looked for

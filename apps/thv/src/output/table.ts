@@ -1,15 +1,24 @@
+import { printable } from './style.ts'
+
 /** Three blanks between columns, as kubectl and ToolHive have it; the last column is never padded. */
 const gap = '   '
 
 /** Columns a text takes on a terminal. */
 type MeasureWidth = (text: string) => number
 
-/** Renders rows as aligned columns without borders. Widths count what a terminal shows, not code units. */
+/**
+ * Renders rows as aligned columns without borders. Widths count what a terminal shows, not code units. Control characters
+ * and line breaks of a cell become visible.
+ */
 export async function renderTable(header: readonly string[], rows: readonly (readonly string[])[]): Promise<string> {
-  const all = [header, ...rows]
+  const all = [header, ...rows].map((row) => row.map(visible))
   const measure = await chooseMeasure(all)
   const widths = header.map((_, column) => Math.max(...all.map((row) => measure(row[column] ?? ''))))
   return all.map((row) => renderRow(row, widths, measure)).join('\n')
+}
+
+function visible(cell: string): string {
+  return printable(cell).replaceAll('\t', '\\x09').replaceAll('\n', '\\x0a')
 }
 
 /**

@@ -1,5 +1,7 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
+import { basename } from 'node:path'
 import {
+  builtImagePrefix,
   formatPackage,
   isThvError,
   limits,
@@ -12,10 +14,11 @@ import {
   type ProgressListener,
 } from '@thv/core'
 import { containerLimits } from './container-limits.ts'
-import { buildDockerfile, certificateFile } from './dockerfile.ts'
+import { createBuildLeftovers } from './build-leftovers.ts'
+import { buildArgument, buildDockerfile, certificateFile } from './dockerfile.ts'
 import type { EngineClient } from './engine-client.ts'
+import { readLocalSource } from './local-source.ts'
 import { readJsonStream } from './json-stream.ts'
-import { localPrefix } from './pull-image.ts'
 import { textIn } from './read-json.ts'
 import { encodeAuth, registryAuth, type DockerConfigPlace } from './registry-auth.ts'
 import { writeArchive, type ArchiveEntry } from './ustar.ts'
@@ -24,8 +27,8 @@ import { writeArchive, type ArchiveEntry } from './ustar.ts'
 const buildLabel = 'thv-build'
 
 /**
- * Builds the image of a package; see `ImageStore.build`. An image from the same Dockerfile
- * and certificate is taken again: for ever when the version is exact, for a day when it is the newest.
+ * Builds the image of a package; see `ImageStore.build`. An image from the same files
+ * and variables is taken again: for ever when the version is exact, for a day when it moves.
  */
 export async function buildImage(
   context: { engine: EngineClient; place: DockerConfigPlace; now: () => Date },
@@ -34,42 +37,78 @@ export async function buildImage(
   signal: AbortSignal,
 ): Promise<string> {
   const { engine } = context
-  const dockerfile = buildDockerfile(wanted)
-  const files = { Dockerfile: dockerfile, ...certificateOf(wanted) }
-  const hash = createHash('sha256').update(JSON.stringify(files)).digest('hex')
-  const [known] = await engine.listImages({ [buildLabel]: hash }, signal)
+  const source = wanted.localPath === undefined ? undefined : await readLocalSource(wanted.localPath)
+  const dockerfile = buildDockerfile(wanted, source?.target)
+  const entries = [...entriesOf({ Dockerfile: dockerfile, ...certificateOf(wanted) }), ...(source?.entries ?? [])]
+  const variables = wanted.buildEnvironment ?? {}
+  const hash = hashOf(entries, variables)
+  // A program of this machine is known by the hash of its files.
+  const isFixed = source !== undefined || isExact(wanted)
+  const labelled = await engine.listImages({ [buildLabel]: hash }, signal)
+  // An image that somebody else made out of ours has inherited its label.
+  const known = labelled.find((image) => image.name.replace(/^localhost\//, '').startsWith(builtImagePrefix))
   const ageMs = context.now().getTime() - (known?.createdMs ?? 0)
-  if (known !== undefined && (wanted.version !== undefined || ageMs < limits.packageTagMs)) {
+  if (known !== undefined && (isFixed || ageMs < limits.packageTagMs)) {
     progress(`using ${known.name}, built from the same before`)
     return known.name
   }
-  const name = imageName(wanted, context.now())
+  // Two builds in one second must not take each other's name.
+  const name = `${imageName(wanted, context.now())}-${hash.slice(0, 8)}`
   progress(`building ${name} for ${formatPackage(wanted)}`)
   const options = {
     t: name,
     dockerfile: 'Dockerfile',
     rm: '1',
     forcerm: '1',
+    // The engine keeps a layer by the text of its line, and that of a moving version does not change.
+    ...(isFixed ? {} : { nocache: '1' }),
     labels: JSON.stringify({ [buildLabel]: hash }),
+    // Another number each time, so that no two builds share what one of them removes.
+    buildargs: JSON.stringify({ ...variables, [buildArgument]: randomBytes(8).toString('hex') }),
   }
   const headers = { 'X-Registry-Config': await registryConfig(context.place, dockerfile, signal) }
+  const leftovers = createBuildLeftovers()
   try {
-    await follow(await engine.buildImage(options, writeArchive(entriesOf(files)), headers, signal), progress)
+    const seeing: ProgressListener = (line) => {
+      leftovers.see(line)
+      progress(line)
+    }
+    await follow(await engine.buildImage(options, writeArchive(entries), headers, signal), seeing)
+    // A stream that was cut between two lines looks like one that has ended.
+    if ((await engine.findImage(name, signal)) === undefined) throw new Error('the engine does not have it afterwards')
   } catch (error) {
     signal.throwIfAborted()
     throw error instanceof BuildFailure || !isThvError(error) ? buildFailed(wanted, error) : error
+  } finally {
+    await leftovers.remove(engine)
   }
   return name
 }
 
-/** `toolhivelocal/<kind>-<name>:<YYYYMMDDhhmmss>`, local time: spec/local 3.3. */
-export function imageName(wanted: Pick<ImageBuild, 'kind' | 'name'>, now: Date): string {
-  const name = packageWorkloadName({ ...wanted, version: undefined }).toLowerCase()
+/** Of everything that goes into a build, so that any change makes another image. */
+function hashOf(entries: readonly ArchiveEntry[], variables: Readonly<Record<string, string>>): string {
+  const hash = createHash('sha256').update(JSON.stringify(variables))
+  for (const { path, mode, content } of entries) {
+    hash.update(JSON.stringify([path, mode, content.kind === 'symlink' ? content.target : '']))
+    if (content.kind === 'file') hash.update(`${content.bytes.length}:`).update(content.bytes)
+  }
+  return hash.digest('hex')
+}
+
+/** Whether a version never means anything else; tags, ranges and shortened versions move. */
+function isExact({ kind, version = '' }: ImageBuild): boolean {
+  return (kind === 'uvx' ? /^\d[\w.+!-]*$/ : /^v?\d+\.\d+\.\d+(?:[-+][\w.+-]*)?$/).test(version)
+}
+
+/** `toolhivelocal/<kind>-<name>:<YYYYMMDDhhmmss>`, local time: spec/local 3.3. Pure. */
+export function imageName(wanted: Pick<ImageBuild, 'kind' | 'name' | 'localPath'>, now: Date): string {
+  const base = wanted.localPath === undefined ? wanted.name : basename(wanted.localPath)
+  const name = packageWorkloadName({ kind: wanted.kind, name: base, version: undefined }).toLowerCase()
   // Separators of an image's name stand alone and inside.
   const clean = name.replace(/[^a-z0-9]+/g, '-').replace(/^-|-$/g, '')
   const parts = [now.getMonth() + 1, now.getDate(), now.getHours(), now.getMinutes(), now.getSeconds()]
   const stamp = `${now.getFullYear()}${parts.map((part) => String(part).padStart(2, '0')).join('')}`
-  return `${localPrefix}${wanted.kind}-${clean}:${stamp}`
+  return `${builtImagePrefix}${wanted.kind}-${clean}:${stamp}`
 }
 
 /** What the engine said went wrong, with what it printed before. */
@@ -106,7 +145,11 @@ function buildFailed(wanted: ImageBuild, error: unknown): ThvError {
   return new ThvError(
     'image-build-failed',
     `the image of ${formatPackage(wanted)} could not be built: ${messageOf(error)}`,
-    { hint: 'look at the output of the build above, and at free disk space', detail: lines, cause: error },
+    {
+      hint: 'look at the output of the build above and at free disk space, or run the package with --runtime process',
+      detail: lines,
+      cause: error,
+    },
   )
 }
 

@@ -45,6 +45,11 @@ describe('the container of a confined server', () => {
     ])
   })
 
+  it('gets no swap beside its memory', () => {
+    const { Memory, MemorySwap } = hostConfig({})
+    expect(MemorySwap).toBe(Memory)
+  })
+
   it('is on the usual network, on one by name, or on none', () => {
     expect(hostConfig({})).not.toHaveProperty('NetworkMode')
     expect(hostConfig({ network: { kind: 'joined', network: 'team' } })['NetworkMode']).toBe('team')

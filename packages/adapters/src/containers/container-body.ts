@@ -20,6 +20,8 @@ export interface ContainerPlace {
   instance: string
   /** Id of the container whose network it shares; its own without. */
   networkOf?: string
+  /** Whether the engine can bound processor time; true without. */
+  boundsCpu?: boolean
 }
 
 /**
@@ -30,7 +32,7 @@ export interface ContainerPlace {
  * another machine.
  */
 export function buildContainerBody(spec: DeploySpec, image: ImageSpec, place: ContainerPlace): JsonObject {
-  const { instance, networkOf } = place
+  const { instance, networkOf, boundsCpu = true } = place
   const { confinement } = spec
   const isStdio = spec.transport === 'stdio'
   const isPublished = !isStdio && image.targetPort !== undefined && networkOf === undefined
@@ -62,11 +64,18 @@ export function buildContainerBody(spec: DeploySpec, image: ImageSpec, place: Co
       AutoRemove: false,
       PidsLimit: containerLimits.containerProcesses,
       Memory: containerLimits.containerMemoryBytes,
+      // With swap; without this the engine adds as much again.
+      MemorySwap: containerLimits.containerMemoryBytes,
+      // Unlike NanoCpus, this is no error on a machine with fewer processors.
+      ...(boundsCpu ? { CpuPeriod: cpuPeriodUs, CpuQuota: containerLimits.containerCpus * cpuPeriodUs } : {}),
       LogConfig: logConfigOf(isStdio),
       ...(port === undefined ? {} : { PortBindings: { [port]: [{ HostIp: '127.0.0.1', HostPort: '' }] } }),
     },
   }
 }
+
+/** The kernel's usual period, in microseconds. */
+const cpuPeriodUs = 100_000
 
 function powersOf(isPrivileged: boolean): JsonObject {
   if (isPrivileged) return { Privileged: true, SecurityOpt: ['label:disable'] }

@@ -83,9 +83,13 @@ async function explain({ engine, id }: AwaitedContainer, code: number): Promise<
   const exit = { code, signal: null }
   // 128 + SIGKILL: the kernel's, ours or somebody else's.
   if (code !== 137) return exit
-  const seen = engine.inspectContainer(id, AbortSignal.timeout(containerLimits.removeMs))
-  const { outOfMemory } = await seen.catch(() => ({ outOfMemory: false }))
-  return outOfMemory ? { ...exit, reason: 'the server was killed: it used more memory than it may' } : exit
+  try {
+    const seen = await engine.inspectContainer(id, AbortSignal.timeout(containerLimits.removeMs))
+    if (seen.outOfMemory) return { ...exit, reason: 'the server was killed: it used more memory than it may' }
+    return seen.removing ? gone(removed) : exit
+  } catch (error) {
+    return isRefusal(error, 404) ? gone(removed) : exit
+  }
 }
 
 function gone(reason: string): ServerExit & { reason: string } {

@@ -16,6 +16,11 @@ export const containerLimits = {
   errorBytes: 64 * 1024,
   /** One line of a progress stream; the last line of a build may carry a whole command's output. */
   progressLineBytes: 1024 * 1024,
+  /** Source code of a Go program, which is held in memory while it is sent. */
+  localSourceBytes: 64 * 1024 * 1024,
+  localSourceFiles: 20_000,
+  /** Steps of a build whose images are remembered for removal; our Dockerfiles have about 20. */
+  buildSteps: 256,
   /** Last lines of a failed build that are shown. */
   buildLines: 20,
   /** After the end of a container: how long its remaining output may take to arrive. */
@@ -24,18 +29,30 @@ export const containerLimits = {
   engineBackMs: 1_000,
   /** The last step of a stop: SIGKILL and removal. */
   removeMs: 10_000,
+  /** Until a container that nobody wants any more is created and removed; within the time that a removal gives a supervisor. */
+  unwantedMs: 6_000,
+  /** How long somebody else's removal of the same container may take, and how often it is looked at. */
+  removalMs: 5_000,
+  removalPollMs: 50,
+  /** Tries of a removal while the container ends of itself, and the pause between them; it takes some milliseconds. */
+  removeTries: 5,
+  removePauseMs: 100,
   /** Of the time for a stop, what is kept for the removal. */
   removeReserveMs: 1_000,
   /** Log of a server that speaks HTTP, kept by the engine. */
   engineLogSize: '10m',
   /** A credential helper of the Docker config; it may ask a keychain. */
   credentialMs: 20_000,
+  /** What such a helper may say; a token has a few kilobytes. */
+  credentialBytes: 64 * 1024,
   /** Docker's config file. */
   dockerConfigBytes: 1024 * 1024,
   /** Processes and threads of a container, as in the sandbox: a Node program has about 12, a browser some hundred. */
   containerProcesses: 512,
   /** Memory of a container, as in the sandbox. */
   containerMemoryBytes: 4 * 1024 * 1024 * 1024,
+  /** Processors of a container, as in the sandbox. */
+  containerCpus: 2,
   /** Size of the empty directory that covers an ignored one; nobody can write to it. */
   coverBytes: 4096,
   /** Until a forwarder listens, on a machine that is busy. */

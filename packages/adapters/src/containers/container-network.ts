@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { createServer, type Socket } from 'node:net'
 import { userInfo } from 'node:os'
 import { dirname, basename } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -65,6 +67,7 @@ export async function openContainerNetwork(
     const publish = listen === undefined ? undefined : { host: '127.0.0.1', port: 0 }
     const wanted = { network, listen, publish, directory: directory.path }
     const { order, inboundPort } = (await openForwardedNetwork(options, wanted, opened)) ?? { order: {} }
+    opened.push(await openLife(`${directory.path}/life.sock`))
     const body = forwarderBody(options, { spec, instance, order, directory: directory.path })
     const id = await create({ engine, options, name: `${spec.name}-network` }, body, signal)
     opened.push(async () => await remove(id))
@@ -78,6 +81,23 @@ export async function openContainerNetwork(
   } catch (error) {
     await close()
     throw error
+  }
+}
+
+/** What the forwarder holds on to: when this process is killed, the kernel lets go of it. Resolves to what closes it. */
+async function openLife(socketPath: string): Promise<() => Promise<void>> {
+  const held = new Set<Socket>()
+  const server = createServer((socket) => {
+    held.add(socket.on('error', () => {}).resume())
+  })
+  server.maxConnections = 1
+  server.listen(socketPath)
+  await once(server, 'listening')
+  return async () => {
+    const closed = once(server, 'close')
+    server.close()
+    for (const socket of held) socket.destroy()
+    await closed
   }
 }
 
@@ -101,7 +121,7 @@ function forwarderBody(
   given: { spec: DeploySpec; instance: string; order: object; directory: string },
 ): JsonObject {
   const { uid, gid } = userInfo()
-  const order = JSON.stringify({ directory: sockets, ...given.order })
+  const order = JSON.stringify({ directory: sockets, life: true, ...given.order })
   return {
     Image: forwarder.image,
     Entrypoint: ['node', `${program}/${basename(forwarder.script)}`, order],
@@ -124,6 +144,8 @@ function forwarderBody(
       SecurityOpt: ['label:disable', 'no-new-privileges'],
       ReadonlyRootfs: true,
       RestartPolicy: { Name: 'no' },
+      // It ends with this process, and nobody else would know of it.
+      AutoRemove: true,
       PidsLimit: containerLimits.containerProcesses,
       LogConfig: { Type: 'none' },
       Mounts: [

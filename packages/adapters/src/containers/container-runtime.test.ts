@@ -12,6 +12,7 @@ import { dockerdMissing, startDockerd, type Dockerd } from '../../../../test/fix
 import { createContainerRuntime } from './container-runtime.ts'
 import { createContainerTable } from './container-table.ts'
 import { EngineClient } from './engine-client.ts'
+import { removeContainer } from './remove-container.ts'
 
 const never = new AbortController().signal
 const image = 'thv-test-node:1'
@@ -21,7 +22,10 @@ const echo = 'process.stdin.pipe(process.stdout)'
 const web = `import { createServer } from 'node:http'
 createServer((_, answer) => answer.end('hello')).listen(${targetPort}, () => console.log('up'))`
 
-describe('Docker', { timeout: 60_000 }, () => {
+/** For what an engine does in its own time, which is long on a busy machine. */
+const patience = { timeout: 60_000 }
+
+describe('Docker', { timeout: 240_000 }, () => {
   let dockerd: Dockerd
   let engine: EngineClient
   let instance: string
@@ -32,7 +36,7 @@ describe('Docker', { timeout: 60_000 }, () => {
     dockerd = await startDockerd()
     await importNodeImage(dockerd.socketPath, image)
     engine = new EngineClient(dockerd.socketPath)
-  }, 120_000)
+  }, 240_000)
   afterAll(async () => await dockerd?.stop(), 60_000)
 
   beforeEach((context) => {
@@ -178,26 +182,25 @@ describe('Docker', { timeout: 60_000 }, () => {
     it('removed by somebody else has ended', async () => {
       const deployment = await deploy(echo)
       docker('rm', '-f', idOf(deployment))
-      const exit = await deployment.exited
-      expect(exit.code === 137 || exit.reason?.includes('removed by somebody else')).toBe(true)
+      expect((await deployment.exited).reason).toBe('the container was removed by somebody else')
     })
 
     it('whose supervisor was killed is found by its labels and removed', async () => {
       await killSupervisor(web, 'sse')
       expect(await mine()).toEqual(['doomed'])
       const findSocket = async (): Promise<string> => dockerd.socketPath
-      expect(await createContainerTable({ findSocket, instance: 'another' }).reap('doomed', never)).toBe(0)
+      expect(await createContainerTable({ findSocket, instance: 'another' }).reap('doomed', [], never)).toBe(0)
       const table = createContainerTable({ findSocket, instance })
-      expect(await table.reap('somebody', never)).toBe(0)
-      expect(await table.reap('doomed', never)).toBe(1)
+      expect(await table.reap('somebody', [], never)).toBe(0)
+      expect(await table.reap('doomed', [dockerd.socketPath], never)).toBe(1)
       expect(await mine()).toEqual([])
     })
 
     it('of a stdio server that obeys the protocol ends when its supervisor is killed', async () => {
       const id = await killSupervisor(`process.stdin.on('end', () => process.exit(0)).resume()`, 'stdio')
       const isRunning = async (): Promise<boolean> => (await engine.inspectContainer(id, never)).running
-      await expect.poll(isRunning, { timeout: 10_000 }).toBe(false)
-      await engine.removeContainer(id, never)
+      await expect.poll(isRunning, patience).toBe(false)
+      await removeContainer(engine, id, never)
     })
   })
 
@@ -224,17 +227,17 @@ describe('Docker', { timeout: 60_000 }, () => {
       expect(await outputOf(next)).toBe('again')
       await next.exited
       const findSocket = async (): Promise<string> => dockerd.socketPath
-      await createContainerTable({ findSocket, instance }).reap('server', never)
+      await createContainerTable({ findSocket, instance }).reap('server', [], never)
       expect(await mine()).toEqual([])
     })
 
     it('is waited for while a server that speaks HTTP runs', async () => {
       const lines: string[] = []
       const deployment = await deploy(web, { transport: 'sse', onOutput: (line) => void lines.push(line) })
-      await expect.poll(() => lines).toContain('up')
+      await expect.poll(() => lines, patience).toContain('up')
       await dockerd.kill()
       await expect
-        .poll(() => lines, { timeout: 5_000 })
+        .poll(() => lines, patience)
         .toContain('thv: the container engine went away; the server may still run')
       await dockerd.start()
       // A daemon that was killed ends the containers it finds; with live restore they would go on.
@@ -270,27 +273,25 @@ it('a server that speaks HTTP outlives an engine that takes its containers up ag
       const url = `http://127.0.0.1:${deployment.address?.port}`
       // The forwarder of a killed engine may take the call and never answer it.
       const headers = { connection: 'close' }
-      const answer = await fetch(url, { headers, signal: AbortSignal.timeout(2_000) }).catch(() => undefined)
+      const answer = await fetch(url, { headers, signal: AbortSignal.timeout(10_000) }).catch(() => undefined)
       return (await answer?.text().catch(() => '')) ?? ''
     }
-    await expect.poll(call, { timeout: 10_000 }).toMatch(/^[12]$/)
+    await expect.poll(call, patience).toMatch(/^[12]$/)
     await dockerd.kill()
-    await expect
-      .poll(() => lines, { timeout: 10_000 })
-      .toContain('thv: the container engine went away; the server may still run')
+    await expect.poll(() => lines, patience).toContain('thv: the container engine went away; the server may still run')
     await dockerd.start()
-    await expect.poll(() => lines, { timeout: 20_000 }).toContain('thv: the container engine is back')
+    await expect.poll(() => lines, patience).toContain('thv: the container engine is back')
     // The same process as before, with its memory, and its log goes on.
-    await expect.poll(async () => Number(await call()), { timeout: 20_000 }).toBeGreaterThan(1)
+    await expect.poll(async () => Number(await call()), patience).toBeGreaterThan(1)
     const last = await call()
-    await expect.poll(() => lines, { timeout: 10_000 }).toContain(`call ${last}`)
+    await expect.poll(() => lines, patience).toContain(`call ${last}`)
     await deployment.stop(2_000)
     await deployment.exited
     expect(await new EngineClient(dockerd.socketPath).listContainers({}, never)).toEqual([])
   } finally {
     await dockerd.stop()
   }
-}, 120_000)
+}, 360_000)
 
 async function outputOf(deployment: Deployment): Promise<string> {
   const chunks: Buffer[] = []

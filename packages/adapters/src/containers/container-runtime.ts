@@ -1,4 +1,5 @@
 import {
+  isThvError,
   ThvError,
   type Deployment,
   type DeploySpec,
@@ -10,10 +11,12 @@ import { createAttachment, type Attachment } from './attachment.ts'
 import { buildContainerBody } from './container-body.ts'
 import { createContainerDeployment } from './container-deployment.ts'
 import { openContainerNetwork, type ContainerNetwork, type ContainerNetworkOptions } from './container-network.ts'
+import { waitAtMost } from '../wait-at-most.ts'
 import { createNamed } from './create-named.ts'
 import { containerLimits } from './container-limits.ts'
 import { EngineClient } from './engine-client.ts'
 import { EngineRefusal, isRefusal } from './engine-error.ts'
+import { removeContainer } from './remove-container.ts'
 
 /** How the container runtime is wired. */
 export interface ContainerRuntimeOptions {
@@ -34,10 +37,11 @@ export function createContainerRuntime(options: ContainerRuntimeOptions): Worklo
   const { socketPath, instance } = options
   const engine = new EngineClient(socketPath)
   const leftovers = new Set<string>()
+  let boundsCpu = true
 
   async function remove(id: string): Promise<void> {
     try {
-      await engine.removeContainer(id, AbortSignal.timeout(containerLimits.removeMs))
+      await removeContainer(engine, id, AbortSignal.timeout(containerLimits.removeMs))
       leftovers.delete(id)
     } catch (error) {
       if (leftovers.size < containerLimits.leftovers) leftovers.add(id)
@@ -48,32 +52,46 @@ export function createContainerRuntime(options: ContainerRuntimeOptions): Worklo
   return {
     kind: 'container',
     async deploy(spec, signal) {
-      signal.throwIfAborted()
       const { image } = spec
       if (image === undefined) throw new ThvError('internal', 'the container runtime was given no image')
-      // What still cannot be removed does not keep the next server from running.
-      await Promise.allSettled([...leftovers].map(remove))
-      const opening = openContainerNetwork({ engine, instance, remove, options: options.network }, spec, signal)
-      const network = await orAbort(opening, signal).catch((error: unknown) => {
-        void opening.then(async (late) => await late?.close()).catch(() => {})
-        throw error
-      })
-      const creating = create(engine, { spec, image, network }, instance)
-      const id = await orAbort(creating, signal).catch(async (error: unknown) => {
-        // A container that the engine is still busy with comes to be without anybody wanting it.
-        void creating.then(remove).catch(() => {})
-        await network?.close()
-        throw error
-      })
-      const removeAll = async (): Promise<void> => {
-        try {
-          await remove(id)
-        } finally {
-          await network?.close()
-        }
+      try {
+        return await deploy(spec, image, signal)
+      } catch (error) {
+        if (!boundsCpu || !lacksCpuControl(error)) throw error
+        boundsCpu = false
+        return await deploy(spec, image, signal)
       }
-      return await start({ engine, id, remove: removeAll, network }, { spec, image }, signal)
     },
+  }
+
+  async function deploy(spec: DeploySpec, image: ImageSpec, signal: AbortSignal): Promise<Deployment> {
+    signal.throwIfAborted()
+    // What still cannot be removed does not keep the next server from running.
+    await Promise.allSettled([...leftovers].map(remove))
+    // What the engine is still busy with comes to be without anybody wanting it, and nobody finds it any more when
+    // this process ends before: so whoever gives up waits for that, for a while.
+    const opening = openContainerNetwork({ engine, instance, remove, options: options.network }, spec, signal)
+    const network = await orAbort(opening, signal).catch(async (error: unknown) => {
+      await waitAtMost(
+        opening.then(async (late) => await late?.close()),
+        containerLimits.unwantedMs,
+      )
+      throw error
+    })
+    const creating = create(engine, { spec, image, network, boundsCpu }, instance)
+    const id = await orAbort(creating, signal).catch(async (error: unknown) => {
+      await waitAtMost(creating.then(remove), containerLimits.unwantedMs)
+      await network?.close()
+      throw error
+    })
+    const removeAll = async (): Promise<void> => {
+      try {
+        await remove(id)
+      } finally {
+        await network?.close()
+      }
+    }
+    return await start({ engine, id, remove: removeAll, network }, { spec, image }, signal)
   }
 }
 
@@ -82,17 +100,28 @@ interface Wanted {
   spec: DeploySpec
   image: ImageSpec
   network: ContainerNetwork | undefined
+  boundsCpu: boolean
 }
 
-async function create(engine: EngineClient, { spec, image, network }: Wanted, instance: string): Promise<string> {
+async function create(
+  engine: EngineClient,
+  { spec, image, network, boundsCpu }: Wanted,
+  instance: string,
+): Promise<string> {
   const environment = { ...spec.environment, ...network?.environment }
-  const place = network === undefined ? { instance } : { instance, networkOf: network.id }
+  const place = { instance, boundsCpu, ...(network === undefined ? {} : { networkOf: network.id }) }
   try {
     return await createNamed(engine, spec.name, buildContainerBody({ ...spec, environment }, image, place))
   } catch (error) {
     if (isRefusal(error, 404)) throw imageNotFound(image.reference, error)
     throw error
   }
+}
+
+/** What a rootless engine says whose user was not given the processor's control group. */
+function lacksCpuControl(error: unknown): boolean {
+  const cause = isThvError(error) ? error.cause : error
+  return cause instanceof EngineRefusal && /\bcpu\b.*not available/i.test(cause.reason)
 }
 
 /** The error for an image that is not on this machine. */

@@ -5,6 +5,8 @@ export interface InspectedContainer {
   id: string
   running: boolean
   exitCode: number
+  /** Somebody is just removing it. */
+  removing: boolean
   /** The kernel killed it because it used more memory than it may. */
   outOfMemory: boolean
   /** Ports of this machine by port of the container (`8080/tcp`). */
@@ -18,6 +20,7 @@ export function readInspection(found: unknown, id: string): InspectedContainer {
     id: textIn(found, 'Id') ?? id,
     running: state['Running'] === true,
     exitCode: Number(state['ExitCode'] ?? 0),
+    removing: state['Status'] === 'removing',
     outOfMemory: state['OOMKilled'] === true,
     ports: portsOf(recordIn(recordIn(found, 'NetworkSettings'), 'Ports')),
   }

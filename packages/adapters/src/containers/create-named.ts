@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { isRefusal } from './engine-error.ts'
+import { EngineRefusal, isRefusal } from './engine-error.ts'
 import type { EngineClient } from './engine-client.ts'
 import type { JsonObject } from './read-json.ts'
 
@@ -16,7 +16,13 @@ export async function createNamed(engine: EngineClient, wanted: string, body: Js
   try {
     return await engine.createContainer(name, body, never)
   } catch (error) {
-    if (!isRefusal(error, 409)) throw error
+    if (!isTaken(error)) throw error
   }
   return await engine.createContainer(`${name}-${randomBytes(4).toString('hex')}`, body, never)
+}
+
+/** Docker says 409; Podman 4 says 500 and why. */
+function isTaken(error: unknown): boolean {
+  if (isRefusal(error, 409)) return true
+  return error instanceof EngineRefusal && /\bname\b.*\bis already in use\b/.test(error.reason)
 }

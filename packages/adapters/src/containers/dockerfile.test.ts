@@ -20,6 +20,10 @@ describe('the Dockerfile', () => {
   it('of the newest version of a Go module', () => {
     expect(buildDockerfile({ kind: 'go', name: 'github.com/owner/server' })).toMatchSnapshot()
   })
+  it('of a Go program of this machine, with variables for its build', () => {
+    const wanted = { kind: 'go' as const, name: '/home/me/it', localPath: '/home/me/it/cmd/server' }
+    expect(buildDockerfile({ ...wanted, buildEnvironment: { GOPROXY: 'direct' } }, './cmd/server')).toMatchSnapshot()
+  })
 
   const safe = { kind: 'npx' as const, name: 'server' }
   it.each([
@@ -33,6 +37,8 @@ describe('the Dockerfile', () => {
     [{ ...safe, args: ['a\nb'] }],
     [{ ...safe, buildWith: ['mcp'] }],
     [{ ...safe, kind: 'uvx' as const, buildWith: ["mcp'"] }],
+    [{ ...safe, buildEnvironment: { PATH: 'x' } }],
+    [{ ...safe, buildEnvironment: { A: '$(evil)' } }],
     [{ ...safe, runtimeEnvironment: { path: 'x' } }],
     [{ ...safe, runtimeEnvironment: { PATH: 'x' } }],
     [{ ...safe, runtimeEnvironment: { LD_PRELOAD: 'x' } }],

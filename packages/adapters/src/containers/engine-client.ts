@@ -110,15 +110,10 @@ export class EngineClient {
     await this.#tolerate(404, { what: 'stop the container', method: 'POST', path, timeoutMs }, signal)
   }
 
-  /** Kills and removes a container with its anonymous volumes. One that is gone, or going, is fine. */
-  async removeContainer(id: string, signal: AbortSignal): Promise<void> {
+  /** Kills and removes a container with its anonymous volumes. One that is gone is fine; see `removeContainer`. */
+  async deleteContainer(id: string, signal: AbortSignal): Promise<void> {
     const path = `/containers/${id}?${query({ force: '1', v: '1' })}`
-    try {
-      await this.#tolerate(404, { what: 'remove the container', method: 'DELETE', path }, signal)
-    } catch (error) {
-      // Somebody else is just removing it.
-      if (!isRefusal(error, 409)) throw error
-    }
+    await this.#tolerate(404, { what: 'remove the container', method: 'DELETE', path }, signal)
   }
 
   async inspectContainer(id: string, signal: AbortSignal): Promise<InspectedContainer> {
@@ -171,6 +166,23 @@ export class EngineClient {
       return textsIn(one, 'RepoTags').map((name) => ({ name, createdMs }))
     })
     return images.sort((left, right) => right.createdMs - left.createdMs)
+  }
+
+  /** Ids of the images that have no name and are no part of another one. */
+  async listUnnamedImages(signal: AbortSignal): Promise<string[]> {
+    const path = `/images/json?${query({ filters: JSON.stringify({ dangling: ['true'] }) })}`
+    const found = await this.#json({ what: 'list images', method: 'GET', path }, signal)
+    return (Array.isArray(found) ? found : []).flatMap((one) => textIn(one, 'Id') ?? [])
+  }
+
+  /** With the nameless ones that it alone is made of. One that is gone or in use is fine. */
+  async removeImage(id: string, signal: AbortSignal): Promise<void> {
+    const request = { what: 'remove the image', method: 'DELETE', path: `/images/${id}` } as const
+    try {
+      await this.#tolerate(404, request, signal)
+    } catch (error) {
+      if (!isRefusal(error, 409)) throw error
+    }
   }
 
   /** Pulls an image; the stream tells how, also that it failed. */

@@ -1,6 +1,5 @@
 import { request, type ClientRequest, type IncomingMessage } from 'node:http'
-import type { Readable } from 'node:stream'
-import type { Duplex } from 'node:stream'
+import type { Duplex, Readable } from 'node:stream'
 import { containerLimits } from './container-limits.ts'
 import { EngineRefusal, engineUnreachable } from './engine-error.ts'
 
@@ -42,46 +41,80 @@ export function createEngineHttp(socketPath: string): EngineHttp {
   return {
     socketPath,
     async send(wanted, signal) {
-      const timeoutMs = wanted.timeoutMs ?? containerLimits.requestMs
-      const timeout = AbortSignal.timeout(timeoutMs)
-      const either = AbortSignal.any([signal, timeout])
+      const deadline = createDeadline(signal, wanted.timeoutMs)
       try {
-        const { body } = await agreed(await answerTo(socketPath, wanted, either), wanted)
+        const { body } = await agreed(await answerTo(socketPath, wanted, deadline.signal), wanted)
         return await readAtMost(body, containerLimits.answerBytes)
       } catch (error) {
         throw explain(error, signal, socketPath)
+      } finally {
+        deadline.clear()
       }
     },
     async stream(wanted, signal) {
-      const over = new AbortController()
-      const timer = setTimeout(() => over.abort(), wanted.timeoutMs ?? containerLimits.requestMs)
-      const timeout = wanted.timeoutMs === undefined ? [] : [AbortSignal.timeout(wanted.timeoutMs)]
+      const deadline = createDeadline(signal, wanted.timeoutMs)
       try {
-        const either = AbortSignal.any([signal, over.signal, ...timeout])
-        return await agreed(await answerTo(socketPath, wanted, either), wanted)
+        const answer = await agreed(await answerTo(socketPath, wanted, deadline.signal), wanted)
+        if (wanted.timeoutMs === undefined) deadline.lift()
+        answer.body.once('close', () => deadline.clear())
+        return answer
       } catch (error) {
+        deadline.clear()
         throw explain(error, signal, socketPath)
-      } finally {
-        clearTimeout(timer)
       }
     },
     async upgrade(wanted, signal) {
-      const timeout = AbortSignal.timeout(wanted.timeoutMs ?? containerLimits.requestMs)
+      const deadline = createDeadline(signal, wanted.timeoutMs)
       try {
-        return await upgraded(socketPath, wanted, AbortSignal.any([signal, timeout]))
+        return await upgraded(socketPath, wanted, deadline.signal)
       } catch (error) {
         throw explain(error, signal, socketPath)
+      } finally {
+        deadline.clear()
       }
+    },
+  }
+}
+
+interface Deadline {
+  signal: AbortSignal
+  /** The time does not count any more, the caller's signal still does. */
+  lift(): void
+  clear(): void
+}
+
+/**
+ * Aborts with the caller's signal or when the time is over. Not `AbortSignal.any` of a signal and an
+ * `AbortSignal.timeout`: nothing keeps that one alive, and one that was collected never fires.
+ */
+function createDeadline(signal: AbortSignal, timeoutMs: number = containerLimits.requestMs): Deadline {
+  const over = new AbortController()
+  const timer = setTimeout(() => over.abort(new Error('its time is over')), timeoutMs)
+  function abort(): void {
+    over.abort(signal.reason)
+  }
+  if (signal.aborted) abort()
+  else signal.addEventListener('abort', abort, { once: true })
+  return {
+    signal: over.signal,
+    lift() {
+      clearTimeout(timer)
+    },
+    clear() {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', abort)
     },
   }
 }
 
 async function answerTo(socketPath: string, wanted: EngineRequest, signal: AbortSignal): Promise<IncomingMessage> {
   return await new Promise((resolve, reject) => {
-    const outgoing = open(socketPath, wanted, { signal })
+    const outgoing = open(socketPath, wanted, signal)
     outgoing.once('response', resolve)
     // Stays for the life of the request: an error after the answer is told by the answer's own stream.
     outgoing.on('error', reject)
+    // An answer that wants another protocol (101) is neither a response nor an error to Node.
+    outgoing.once('close', () => reject(new Error('the connection ended without an answer')))
     sendBody(outgoing, wanted)
   })
 }
@@ -89,42 +122,35 @@ async function answerTo(socketPath: string, wanted: EngineRequest, signal: Abort
 async function upgraded(socketPath: string, wanted: EngineRequest, signal: AbortSignal): Promise<Duplex> {
   return await new Promise((resolve, reject) => {
     const headers = { ...wanted.headers, Connection: 'Upgrade', Upgrade: 'tcp' }
-    const outgoing = open(socketPath, { ...wanted, headers }, {})
-    function abort(): void {
-      outgoing.destroy(asError(signal.reason))
-    }
-    function settle(): void {
-      signal.removeEventListener('abort', abort)
-    }
+    const outgoing = open(socketPath, { ...wanted, headers }, signal)
     outgoing.once('upgrade', (_answer, socket, head) => {
-      settle()
       if (head.length > 0) socket.unshift(head)
       resolve(socket)
     })
-    outgoing.once('response', (answer: IncomingMessage) => {
-      settle()
-      const refused = agreed(answer, wanted)
-      refused.then(
-        () => reject(new EngineRefusal(answer.statusCode ?? 0, wanted.what, 'it does not hand out the connection')),
-        reject,
-      )
-    })
-    outgoing.on('error', (error) => {
-      settle()
-      reject(error)
-    })
-    if (signal.aborted) abort()
-    else signal.addEventListener('abort', abort, { once: true })
+    outgoing.once('response', (answer: IncomingMessage) => void refusalOf(answer, wanted).then(reject))
+    outgoing.on('error', reject)
     sendBody(outgoing, wanted)
   })
 }
 
-function open(socketPath: string, wanted: EngineRequest, more: { signal?: AbortSignal }): ClientRequest {
+/** Why there is an answer in the place of a connection. Never rejects. */
+async function refusalOf(answer: IncomingMessage, wanted: EngineRequest): Promise<unknown> {
+  try {
+    await agreed(answer, wanted)
+    return new EngineRefusal(answer.statusCode ?? 0, wanted.what, 'it does not hand out the connection')
+  } catch (error) {
+    return error
+  } finally {
+    answer.destroy()
+  }
+}
+
+function open(socketPath: string, wanted: EngineRequest, signal: AbortSignal): ClientRequest {
   const { method, path } = wanted
   const headers: Record<string, string> = { Host: 'engine', ...wanted.headers }
   if (Buffer.isBuffer(wanted.body)) headers['Content-Length'] = String(wanted.body.length)
   else if (wanted.body === undefined && method === 'POST') headers['Content-Length'] = '0'
-  return request({ socketPath, method, path, headers, agent: false, ...more })
+  return request({ socketPath, method, path, headers, agent: false, signal })
 }
 
 function sendBody(outgoing: ClientRequest, { body }: EngineRequest): void {

@@ -1,8 +1,11 @@
 import { ThvError } from '@thv/core'
 import { engineUnreachable } from './engine-error.ts'
 
-/** The versions of the engine's API that this client speaks; the newest that both know is used. */
-const apiVersions = { oldest: [1, 40], newest: [1, 43] } as const
+/**
+ * The versions of the engine's API that this client speaks; the newest that both know is used.
+ * Docker 29 refuses everything before 1.44.
+ */
+const apiVersions = { oldest: [1, 40], newest: [1, 44] } as const
 
 /** The newest version that both sides know, by the header of a ping's answer. `engine-unreachable`, `engine-failed`. */
 export function negotiateVersion(socketPath: string, header: string | string[] | undefined): string {

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ImageStore } from '@thv/core'
@@ -27,6 +27,7 @@ describe('images', { timeout: 120_000 }, () => {
   let home: string
   let digest: string
   let said: string[]
+  let now: Date
 
   beforeAll(async () => {
     if (missing !== undefined) return
@@ -47,6 +48,7 @@ describe('images', { timeout: 120_000 }, () => {
   beforeEach((context) => {
     if (missing !== undefined) context.skip(missing)
     said = []
+    now = new Date()
     for (const name of names()) docker('rmi', '--force', name)
     docker('rmi', '--force', 'small:1')
   })
@@ -58,7 +60,7 @@ describe('images', { timeout: 120_000 }, () => {
   function store(): ImageStore {
     return createImageStore({
       findSocket: async () => dockerd.socketPath,
-      now: () => new Date(),
+      now: () => now,
       environment: { PATH: process.env['PATH'], DOCKER_CONFIG: home },
       home,
     })
@@ -171,15 +173,21 @@ describe('images', { timeout: 120_000 }, () => {
       return await store().build({ ...wanted, ...more }, (line) => void said.push(line), never)
     }
 
+    /** Images without a name: the steps of a build. */
+    async function unnamed(): Promise<string[]> {
+      return await engine.listUnnamedImages(never)
+    }
+
     it('makes an image that runs as nobody in particular, and is taken again while nothing changed', async () => {
       await importBuilder('mkdir -p node_modules; echo "$*" > node_modules/installed')
       const name = await build()
-      expect(name).toMatch(/^toolhivelocal\/npx-scope-server:\d{14}$/)
+      expect(name).toMatch(/^toolhivelocal\/npx-scope-server:\d{14}-[0-9a-f]{8}$/)
       expect(said).toContainEqual(expect.stringMatching(/^Successfully built [0-9a-f]+$/))
       const run = (...args: string[]): string =>
         spawnSync('docker', ['-H', `unix://${dockerd.socketPath}`, 'run', '--rm', ...args], { encoding: 'utf8' }).stdout
       expect(run(name, 'and', 'more')).toBe('/usr/local/bin/npx @scope/server and more\n')
       expect(run('--entrypoint', 'cat', name, 'node_modules/installed')).toContain('@scope/server@1.2.3')
+      expect(await unnamed()).toEqual([])
       said = []
       expect(await build()).toBe(name)
       expect(said).toEqual([expect.stringContaining('built from the same')])
@@ -188,14 +196,74 @@ describe('images', { timeout: 120_000 }, () => {
       expect(run(other)).toBe('/usr/local/bin/npx @scope/server --flag\n')
     })
 
+    it('is not taken for one by its label: an image made out of it carries that too', async () => {
+      await importBuilder('mkdir -p node_modules; echo "$*" > node_modules/installed')
+      const name = await build({ version: '3.0.0' })
+      const host = `unix://${dockerd.socketPath}`
+      const made = spawnSync('docker', ['-H', host, 'build', '-t', 'impostor:1', '-'], {
+        input: `FROM ${name}\nENTRYPOINT ["evil"]`,
+        env: { ...process.env, DOCKER_BUILDKIT: '0' },
+      })
+      expect(made.status).toBe(0)
+      docker('rmi', name)
+      expect(await build({ version: '3.0.0' })).toMatch(/^toolhivelocal/)
+    })
+
+    it.each([undefined, 'latest', '^1'])(
+      'of the version %s is made anew after a day, out of nothing that was kept',
+      async (version) => {
+        await importBuilder(
+          'mkdir -p node_modules; read id < /proc/sys/kernel/random/uuid; echo $id > node_modules/installed',
+        )
+        const first = await build({ version })
+        expect(await build({ version })).toBe(first)
+        now = new Date(Date.now() + 2 * 24 * 60 * 60 * 1000)
+        const second = await build({ version })
+        const idOf = async (name: string): Promise<unknown> => (await engine.findImage(name, never))?.id
+        expect(second).not.toBe(first)
+        expect(await idOf(second)).not.toBe(await idOf(first))
+      },
+    )
+
     it('that fails says what the failing command said, and leaves no container', async () => {
       await importBuilder('echo "no space left on device"; exit 28')
+      const before = await unnamed()
       await expect(build({ version: '2.0.0' })).rejects.toMatchObject({
         code: 'image-build-failed',
         message: expect.stringContaining('returned a non-zero code: 28'),
         detail: expect.arrayContaining(['no space left on device']),
       })
       expect(await engine.listContainers({}, never)).toEqual([])
+      expect(await unnamed()).toEqual(before)
+    })
+
+    it('uses variables that neither its output nor its image shows', async () => {
+      await importBuilder('mkdir -p node_modules; echo "got $REGISTRY_TOKEN"> node_modules/installed')
+      const name = await build({ version: '3.0.0', buildEnvironment: { REGISTRY_TOKEN: 'hush' } })
+      const { stdout } = spawnSync('docker', ['-H', `unix://${dockerd.socketPath}`, 'history', '--no-trunc', name])
+      expect(`${String(stdout)}${said.join()}`).not.toContain('hush')
+      expect(await build({ version: '3.0.0', buildEnvironment: { REGISTRY_TOKEN: 'other' } })).not.toBe(name)
+    })
+
+    it('of a Go program takes its source from here, and another image once that changed', async () => {
+      await importBuilder('')
+      const before = await unnamed()
+      const place = await mkdtemp(join(tmpdir(), 'thv-module-'))
+      try {
+        await mkdir(join(place, 'cmd/server'), { recursive: true })
+        await writeFile(join(place, 'go.mod'), 'module example.com/server')
+        await writeFile(join(place, 'cmd/server/main.go'), 'package main')
+        const local = { kind: 'go' as const, name: 'server', localPath: join(place, 'cmd/server') }
+        const failed: unknown = await store()
+          .build({ ...local, builderImage: 'builder:1' }, (line) => void said.push(line), never)
+          .catch((error: unknown) => error)
+        // The base image of this test has no compiler: how far it got is what counts.
+        expect(failed).toMatchObject({ detail: expect.arrayContaining([expect.stringContaining('go: not found')]) })
+        expect(said.join('\n')).toContain("go build -o /app/mcp-server './cmd/server'")
+        expect(await unnamed()).toEqual(before)
+      } finally {
+        await rm(place, { recursive: true })
+      }
     })
 
     it('on a base image that is nowhere fails with its name', async () => {

@@ -15,6 +15,15 @@ export interface ImageStoreOptions extends DockerConfigPlace {
 export function createImageStore(options: ImageStoreOptions): ImageStore {
   const { findSocket, now, ...place } = options
   return {
+    async isReachable(signal) {
+      try {
+        await findSocket(signal)
+        return true
+      } catch {
+        signal.throwIfAborted()
+        return false
+      }
+    },
     async pull(reference, progress, signal) {
       const engine = new EngineClient(await findSocket(signal))
       await pullImage({ engine, place }, reference, progress, signal)

@@ -1,4 +1,5 @@
 import {
+  builtImagePrefix,
   isMovingReference,
   isThvError,
   messageOf,
@@ -13,9 +14,6 @@ import { readJsonStream } from './json-stream.ts'
 import { textIn } from './read-json.ts'
 import { encodeAuth, registryAuth, type DockerConfigPlace } from './registry-auth.ts'
 
-/** Images that thv has built; no registry has them. */
-export const localPrefix = 'toolhivelocal/'
-
 /** Makes sure that an image is on the engine; see `ImageStore.pull`. */
 export async function pullImage(
   context: { engine: EngineClient; place: DockerConfigPlace },
@@ -26,8 +24,8 @@ export async function pullImage(
   const { engine } = context
   const reference = parseImageReference(text)
   const isThere = (await engine.findImage(text, signal)) !== undefined
-  if (isThere && (!isMovingReference(reference) || text.startsWith(localPrefix))) return
-  if (text.startsWith(localPrefix)) throw gone(text)
+  if (isThere && (!isMovingReference(reference) || text.startsWith(builtImagePrefix))) return
+  if (text.startsWith(builtImagePrefix)) throw gone(text)
   try {
     const auth = encodeAuth(await registryAuth(context.place, registryOf(reference), signal))
     const what = reference.digest ?? reference.tag ?? 'latest'

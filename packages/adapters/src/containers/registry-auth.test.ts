@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
@@ -62,9 +63,15 @@ describe('the credentials of a registry', () => {
     ['fails', 'echo "credentials not found"; exit 1'],
     ['answers nonsense', 'echo hello'],
     ['does not listen', 'exec <&-; exit 0'],
+    ['says more than it may, and does not end', `trap '' TERM; head -c 100000 /dev/zero; while :; do sleep 0.1; done`],
   ])('are none when the helper %s', async (_what, script) => {
     await helper('all', script)
     await configure({ credsStore: 'all' })
+    expect(await auth(hub)).toEqual(anonymous(hub))
+  })
+
+  it.runIf(process.platform !== 'win32')('are none when the config is no file', async () => {
+    expect(spawnSync('mkfifo', [join(home, '.docker/config.json')]).status).toBe(0)
     expect(await auth(hub)).toEqual(anonymous(hub))
   })
 

@@ -42,7 +42,8 @@ async function readConfig({ environment, home }: DockerConfigPlace): Promise<Jso
   const directory = environment['DOCKER_CONFIG'] ?? ''
   const path = join(directory === '' ? join(home, '.docker') : directory, 'config.json')
   try {
-    if ((await stat(path)).size > containerLimits.dockerConfigBytes) return {}
+    const about = await stat(path)
+    if (!about.isFile() || about.size > containerLimits.dockerConfigBytes) return {}
     const parsed: unknown = JSON.parse(await readFile(path, 'utf8'))
     return isRecord(parsed) ? parsed : {}
   } catch {
@@ -77,7 +78,14 @@ async function askHelper(
   // A name, never a path: the config must not choose any program of this machine.
   if (!/^[\w.-]+$/.test(helper)) return undefined
   const said = await new Promise<string>((resolve) => {
-    const options = { env: { ...environment }, timeout: containerLimits.credentialMs, signal, maxBuffer: 64 * 1024 }
+    const options = {
+      env: { ...environment },
+      timeout: containerLimits.credentialMs,
+      maxBuffer: containerLimits.credentialBytes,
+      // A helper that is deaf to SIGTERM would be waited for without end.
+      killSignal: 'SIGKILL',
+      signal,
+    } as const
     const child = execFile(`docker-credential-${helper}`, ['get'], options, (error, stdout) => {
       resolve(error === null ? stdout : '')
     })

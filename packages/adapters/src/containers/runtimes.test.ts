@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chown, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -54,6 +54,19 @@ describe('the search for an engine', () => {
     }
     const found = await findEngine({ environment, home: directory }, never)
     expect(found).toEqual({ kind: 'docker', socketPath: engine.socketPath })
+  })
+
+  it.runIf(process.getuid?.() === 0)('passes over a socket that another user has put at a usual place', async () => {
+    const home = join(directory, 'home')
+    const socketPath = join(home, '.docker/run/docker.sock')
+    await mkdir(join(home, '.docker/run'), { recursive: true })
+    await symlink(engine.socketPath, socketPath)
+    await chown(engine.socketPath, 12_345, 12_345)
+    const found: unknown = await findEngine({ environment: {}, home }, never).catch((error: unknown) => error)
+    expect(found).not.toMatchObject({ socketPath })
+    // Named, it is the user's word.
+    const environment = { TOOLHIVE_DOCKER_SOCKET: socketPath }
+    expect(await findEngine({ environment, home }, never)).toEqual({ kind: 'docker', socketPath })
   })
 
   it('passes over a file that is no socket, and an engine that is too old', async () => {

@@ -1,7 +1,9 @@
-import { readdir } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
+import { userInfo } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 import { isThvError, messageOf, systemCodeOf, ThvError } from '@thv/core'
 import { EngineClient } from './engine-client.ts'
+import { engineUnreachable } from './engine-error.ts'
 
 /** The engines that thv looks for, in this order: spec/local 3.10. Rancher Desktop and OrbStack offer Docker's API. */
 export const engineKinds = ['podman', 'docker', 'colima'] as const
@@ -22,12 +24,14 @@ export interface EngineSearch {
 /**
  * The first engine that answers. A socket named by the environment
  * (`TOOLHIVE_PODMAN_SOCKET`, `TOOLHIVE_DOCKER_SOCKET`, `TOOLHIVE_COLIMA_SOCKET`) is the
- * user's word: when one is set, no other place is looked at. `engine-unreachable` when none answers.
+ * user's word: when one is set, no other place is looked at. At the usual places, some of which everybody
+ * may write to, only sockets of this user and of root count. `engine-unreachable` when none answers.
  */
 export async function findEngine(search: EngineSearch, signal: AbortSignal): Promise<FoundEngine> {
   const problems: string[] = []
   for (const candidate of await engineCandidates(search)) {
     try {
+      if (!isNamed(search)) await assertOurs(candidate.socketPath)
       await new EngineClient(candidate.socketPath).ping(signal)
       return candidate
     } catch (error) {
@@ -40,6 +44,17 @@ export async function findEngine(search: EngineSearch, signal: AbortSignal): Pro
   throw new ThvError('engine-unreachable', 'no container runtime available: no Docker, Podman or Colima answers', {
     hint: 'start one of them, or name its socket with TOOLHIVE_DOCKER_SOCKET',
     detail: problems,
+  })
+}
+
+/** Whoever owns the engine sees variables and files of every server: never any other user but root. */
+async function assertOurs(socketPath: string): Promise<void> {
+  const { uid } = await stat(socketPath).catch((error: unknown) => {
+    throw engineUnreachable(socketPath, error)
+  })
+  if (uid === 0 || uid === userInfo().uid) return
+  throw new ThvError('engine-unreachable', `the container engine at ${socketPath} belongs to another user`, {
+    hint: 'name its socket with TOOLHIVE_DOCKER_SOCKET if you trust that user',
   })
 }
 

@@ -9,6 +9,7 @@ import { startScriptedEngine, type ScriptedEngine } from '../../../../test/fixtu
 import { createContainerRuntime } from './container-runtime.ts'
 import { EngineClient } from './engine-client.ts'
 import { findEngine } from './runtimes.ts'
+import { removeContainer } from './remove-container.ts'
 
 const never = new AbortController().signal
 const image = 'node'
@@ -117,6 +118,16 @@ describe('an engine that misbehaves', { timeout: 30_000 }, () => {
     expect(await deployment.exited).toEqual({ code: 5, signal: null })
   })
 
+  it.each(['stdio', 'sse'] as const)(
+    'because somebody removes the container is said by a %s server',
+    async (transport) => {
+      const deployment = await deploy(`${echo}; setInterval(() => {}, 1000)`, { transport })
+      const id = 'container' in deployment.server ? deployment.server.container : ''
+      await removeContainer(new EngineClient(engine.socketPath), id, never)
+      expect((await deployment.exited).reason).toBe('the container was removed by somebody else')
+    },
+  )
+
   it('and breaks everything off ends a stdio server with a reason', async () => {
     const deployment = await deploy(`${echo}; console.log('up')`)
     await once(deployment.stdio!.output, 'data')
@@ -155,6 +166,29 @@ describe('an engine that misbehaves', { timeout: 30_000 }, () => {
     expect(await living()).toBe(0)
   })
 
+  it('and may not bound processor time is asked again without, once and for all', async () => {
+    const words = 'crun: the requested cgroup controller `cpu` is not available: OCI runtime error'
+    const quotas: unknown[] = []
+    engine.script = {
+      fault(what, _request, answer) {
+        if (!/^POST .containers.[0-9a-f]+.start$/.test(what)) return false
+        quotas.push(engine.bodies.at(-1)?.HostConfig['CpuQuota'])
+        if (quotas.length > 1) return false
+        answer.writeHead(500, { 'Content-Type': 'application/json' }).end(JSON.stringify({ message: words }))
+        return true
+      },
+    }
+    const runtime = createContainerRuntime({ socketPath: engine.socketPath, instance })
+    const { port: _port, ...parts } = nodeSpec(echo)
+    const spec = { name: 'server', transport: 'stdio' as const, onOutput() {}, ...parts }
+    for (let turn = 0; turn < 2; turn++) {
+      const deployment = await runtime.deploy(spec, never)
+      await deployment.stop(1_000)
+    }
+    expect(quotas).toEqual([200_000, undefined, undefined])
+    expect(await living()).toBe(0)
+  })
+
   it('and breaks a start off is unreachable; what it could not remove goes before the next deploy', async () => {
     const runtime = createContainerRuntime({ socketPath: engine.socketPath, instance })
     const { port: _port, ...parts } = nodeSpec(echo)
@@ -170,6 +204,27 @@ describe('an engine that misbehaves', { timeout: 30_000 }, () => {
     expect(await living()).toBe(1)
     const deployment = await runtime.deploy(spec, never)
     expect(await living()).toBe(1)
+    await deployment.stop(1_000)
+    expect(await living()).toBe(0)
+  })
+
+  it('and is removing it for somebody else is waited for', async () => {
+    const deployment = await deploy(echo)
+    const id = 'container' in deployment.server ? deployment.server.container : ''
+    engine.script = { fault: refusing('DELETE /containers/ID', 409) }
+    const client = new EngineClient(engine.socketPath)
+    const removing = removeContainer(client, id, never).then(() => 'gone')
+    expect(await Promise.race([removing, delay(300, 'waits')])).toBe('waits')
+    engine.script = {}
+    await removeContainer(client, id, never)
+    expect(await removing).toBe('gone')
+  })
+
+  it('and says that it is removed, when it is not, is not believed', async () => {
+    const deployment = await deploy(echo)
+    engine.script = { fault: refusing('DELETE /containers/ID', 409) }
+    await expect(deployment.stop(1_000)).rejects.toMatchObject({ code: 'engine-failed' })
+    engine.script = {}
     await deployment.stop(1_000)
     expect(await living()).toBe(0)
   })
@@ -225,13 +280,10 @@ describe('an engine that misbehaves', { timeout: 30_000 }, () => {
     const begun = new Promise<void>((resolve) => {
       begin = resolve
     })
-    let remove = (): void => {}
-    const removed = new Promise<void>((resolve) => {
-      remove = resolve
-    })
+    let isRemoved = false
     engine.script = {
       async fault(what) {
-        if (what.startsWith('DELETE ')) remove()
+        isRemoved ||= what.startsWith('DELETE ')
         if (what !== 'POST /containers/create') return false
         begin()
         await delay(300)
@@ -248,8 +300,9 @@ describe('an engine that misbehaves', { timeout: 30_000 }, () => {
     await begun
     controller.abort(new Error('given up'))
     await expect(deploying).rejects.toThrow('given up')
-    await removed
-    await expect.poll(living).toBe(0)
+    // Not later: the process of whoever gives up may end at once.
+    expect(isRemoved).toBe(true)
+    expect(await living()).toBe(0)
   })
 
   it('and answers without end is cut short', async () => {
@@ -282,11 +335,11 @@ describe('an engine that misbehaves', { timeout: 30_000 }, () => {
 })
 
 /** Refuses one kind of request, with an id of any container in it. */
-function refusing(wanted: string): NonNullable<ScriptedEngine['script']['fault']> {
+function refusing(wanted: string, status = 500): NonNullable<ScriptedEngine['script']['fault']> {
   const pattern = new RegExp(`^${wanted.replace('ID', '[0-9a-f]+')}$`)
   return (what, _request, answer) => {
     if (!pattern.test(what)) return false
-    answer.writeHead(500, { 'Content-Type': 'application/json' }).end('{"message":"disk full"}')
+    answer.writeHead(status, { 'Content-Type': 'application/json' }).end('{"message":"disk full"}')
     return true
   }
 }

@@ -2,6 +2,7 @@ import { lookup } from 'node:dns/promises'
 import { connect, type Socket } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import {
+  canonicalAddress,
   decideAddress,
   decideEgress,
   type EgressDecision,
@@ -25,6 +26,8 @@ export class EgressRefused extends Error {
 /** What decides and how the world is reached. */
 export interface DialOptions {
   outbound: OutboundPermissions
+  /** Whether this machine is reached by the names that Docker gives it, whatever the rules say; default false. */
+  gateway?: boolean
   upstream?: UpstreamProxy
   /** Default: the system's resolver. */
   resolve?: (host: string) => Promise<string[]>
@@ -36,7 +39,9 @@ export interface DialOptions {
  */
 export async function dial(options: DialOptions, target: EgressTarget): Promise<Socket> {
   const { outbound, upstream } = options
-  require(decideEgress(outbound, target))
+  if (options.gateway === true && gatewayNames.has(target.host.toLowerCase()))
+    return await connectTo('127.0.0.1', target.port)
+  assertAllowed(decideEgress(outbound, target))
   if (upstream !== undefined && goesThrough(upstream, target.host)) return await connectThrough(upstream, target)
   const resolved = await withTimeout((options.resolve ?? systemResolver)(target.host), target.host)
   const own = ownAddresses()
@@ -44,7 +49,7 @@ export async function dial(options: DialOptions, target: EgressTarget): Promise<
   const usable = decisions.filter(({ decision }) => decision.allowed).slice(0, networkLimits.addresses)
   const [first] = decisions
   if (first === undefined) throw new Error(`${target.host} has no address`)
-  if (usable.length === 0) require(first.decision)
+  if (usable.length === 0) assertAllowed(first.decision)
   let failure = new Error(`${target.host} cannot be reached`)
   for (const { address } of usable) {
     try {
@@ -56,7 +61,10 @@ export async function dial(options: DialOptions, target: EgressTarget): Promise<
   throw failure
 }
 
-function require(decision: EgressDecision): void {
+/** Spec/local 3.7. */
+const gatewayNames = new Set(['host.docker.internal', 'gateway.docker.internal'])
+
+function assertAllowed(decision: EgressDecision): void {
   if (!decision.allowed) throw new EgressRefused(decision)
 }
 
@@ -66,7 +74,8 @@ async function systemResolver(host: string): Promise<string[]> {
 
 /** What listens on all addresses of this machine is reached by each of them. */
 function ownAddresses(): Set<string> {
-  return new Set(Object.values(networkInterfaces()).flatMap((entries) => (entries ?? []).map(({ address }) => address)))
+  const entries = Object.values(networkInterfaces()).flatMap((found) => found ?? [])
+  return new Set(entries.map(({ address }) => canonicalAddress(address)))
 }
 
 async function withTimeout<T>(work: Promise<T>, host: string): Promise<T> {

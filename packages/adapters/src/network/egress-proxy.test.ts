@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, request, type Server } from 'node:http'
 import {
@@ -15,6 +15,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { DialOptions } from './dial.ts'
 import { openEgressProxy, type EgressAttempt, type EgressProxy } from './egress-proxy.ts'
 import { createEgressRecord } from './egress-record.ts'
+import { networkLimits } from './network-limits.ts'
 import { goesThrough, readUpstreamProxy } from './upstream-proxy.ts'
 
 let directory: string
@@ -32,7 +33,9 @@ beforeEach(async () => {
   others = []
   web = createServer((incoming, response) => {
     const { host, 'x-kept': kept, 'proxy-authorization': secret } = incoming.headers
-    response.end(JSON.stringify({ host, kept, secret, url: incoming.url }))
+    let length = 0
+    incoming.on('data', (chunk: Buffer) => (length += chunk.length))
+    incoming.on('end', () => response.end(JSON.stringify({ host, kept, secret, url: incoming.url, length })))
   })
   port = await listen(web)
 })
@@ -105,6 +108,17 @@ describe('an egress proxy', () => {
     expect(attempts.map(({ refused }) => refused !== undefined)).toEqual([true, true])
   })
 
+  it('leads to this machine under the names of the Docker gateway only where that was asked for', async () => {
+    await open({ allow_host: ['example.com'] }, { gateway: true })
+    expect(await tunnelTo(`host.docker.internal:${port}`)).toMatch(/^HTTP\/1.1 200 /)
+    expect(await tunnelTo(`gateway.docker.internal:${port}`)).toMatch(/^HTTP\/1.1 200 /)
+    expect(await tunnelTo(`127.0.0.1:${port}`)).toMatch(/^HTTP\/1.1 403 /)
+    await proxy?.close()
+    const resolve = async (): Promise<string[]> => ['127.0.0.1']
+    await open({ allow_host: ['host.docker.internal'] }, { resolve })
+    expect(await tunnelTo(`host.docker.internal:${port}`)).toMatch(/^HTTP\/1.1 403 /)
+  })
+
   it.each(['127.0.0.1', '::1', '169.254.169.254', '10.1.1.1', '::ffff:127.0.0.1', '0.0.0.0'])(
     'an allowed name that resolves to %s is refused',
     async (address) => {
@@ -129,7 +143,7 @@ describe('an egress proxy', () => {
     const headers = { 'x-kept': 'yes', 'proxy-authorization': 'Basic c2VjcmV0' }
     const { status, text } = await get(`http://localhost:${port}/path?q=1`, headers)
     expect(status).toBe(200)
-    expect(JSON.parse(text)).toEqual({ host: `localhost:${port}`, kept: 'yes', url: '/path?q=1' })
+    expect(JSON.parse(text)).toEqual({ host: `localhost:${port}`, kept: 'yes', url: '/path?q=1', length: 0 })
   })
 
   it('refuses a Host that is not the target, for tunnels and for plain HTTP', async () => {
@@ -146,6 +160,8 @@ describe('an egress proxy', () => {
     'CONNECT localhost HTTP/1.1',
     'CONNECT /x:1 HTTP/1.1',
     'CONNECT a*b:1 HTTP/1.1',
+    'CONNECT .com:443 HTTP/1.1',
+    'CONNECT a..b:443 HTTP/1.1',
   ])('refuses what is no request to a proxy: %s', async (line) => {
     await open({ insecure_allow_all: true })
     const { socket, heard } = await say(`${line}\r\nHost: localhost\r\n\r\n`)
@@ -157,6 +173,71 @@ describe('an egress proxy', () => {
     await open({ allow_host: ['localhost'] })
     expect(await tunnelTo('localhost:1')).toMatch(/^HTTP\/1.1 502 /)
     expect(attempts).toEqual([{ host: 'localhost', port: 1, failed: expect.stringContaining('ECONNREFUSED') }])
+  })
+
+  it.each([
+    'HTTP/1.1 000 Odd',
+    'HTTP/1.1 099 Odd',
+    'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade',
+  ])('outlives a web server that answers %j', async (head) => {
+    const odd = await listen(remember(createTcpServer((socket) => void socket.end(`${head}\r\n\r\n`).resume())))
+    await open({ allow_host: ['localhost'] })
+    expect((await get(`http://localhost:${odd}/`)).status).toBe(502)
+    expect((await get(`http://localhost:${port}/`)).status).toBe(200)
+  })
+
+  it('a body without a length arrives as one, whatever the method', async () => {
+    await open({ allow_host: ['localhost'] })
+    const { socket, heard } = await say(
+      `DELETE http://localhost:${port}/ HTTP/1.1\r\nHost: localhost:${port}\r\nTransfer-Encoding: chunked\r\n\r\n` +
+        '1a\r\nGET /second HTTP/1.1\r\n\r\nxx\r\n0\r\n\r\n',
+      '"length"',
+    )
+    socket.destroy()
+    expect(heard).toContain('"length":26')
+    expect(heard).toContain('"url":"/"')
+  })
+
+  it('lets go of a host that nobody waits for any more', async () => {
+    const server = remember(createTcpServer((socket) => socket.on('close', () => events.emit('gone')).resume()))
+    const slow = await listen(server)
+    const events = new EventEmitter()
+    const resolve = async (): Promise<string[]> => {
+      events.emit('asked')
+      await once(events, 'found')
+      return ['127.0.0.1']
+    }
+    const asked = once(events, 'asked')
+    const gone = once(events, 'gone')
+    await open({ allow_host: ['localhost'] }, { resolve })
+    const socket = connect(socketPath)
+    socket.write(`GET http://localhost:${slow}/ HTTP/1.1\r\nHost: localhost:${slow}\r\n\r\n`)
+    await asked
+    socket.destroy()
+    await once(socket, 'close')
+    // By the time of another answer the proxy has heard of it.
+    await tunnelTo('.:1')
+    events.emit('found')
+    await gone
+  })
+
+  it('looks for no more hosts at once than it may, and says so', async () => {
+    const looking = new EventEmitter()
+    let count = 0
+    const resolve = async (): Promise<string[]> => {
+      count += 1
+      if (count === networkLimits.dials) looking.emit('full')
+      return await new Promise<string[]>(() => {})
+    }
+    await open({ insecure_allow_all: true }, { resolve })
+    const waiting = Array.from({ length: networkLimits.dials }, (_none, index) => {
+      const socket = connect(socketPath)
+      socket.write(`CONNECT h${index}.example:443 HTTP/1.1\r\nHost: h${index}.example:443\r\n\r\n`)
+      return socket
+    })
+    await once(looking, 'full')
+    expect(await tunnelTo('one.example:443')).toMatch(/^HTTP\/1.1 503 [\s\S]*too many/)
+    for (const socket of waiting) socket.destroy()
   })
 
   it('its end closes open tunnels', async () => {
@@ -225,6 +306,15 @@ describe('an egress record', () => {
       'blocked a connection of the server to b:1: why; to allow it, do',
       'the server could not reach c:1: nobody is there',
     ])
+  })
+
+  it('says when it says no more, whatever a server does to flood it', () => {
+    const logged: string[] = []
+    const record = createEgressRecord((message) => void logged.push(message))
+    const refused = { reason: 'why', remedy: 'do' }
+    for (let port = 1; port < 2000; port += 1) record.add({ host: 'a', port, refused })
+    expect(logged).toHaveLength(networkLimits.refusals + 1)
+    expect(logged.at(-1)).toContain('more are not')
   })
 
   it('makes the smallest profile of what was reached', () => {

@@ -43,10 +43,17 @@ export async function openEgressProxy(options: EgressProxyOptions): Promise<Egre
     open.add(socket)
     socket.once('close', () => open.delete(socket))
   }
+  let dials = 0
   const dialOf = async (target: EgressTarget): Promise<Socket> => {
-    const socket = await dialAndTell(options, target)
-    track(socket)
-    return socket
+    if (dials >= networkLimits.dials) throw new Busy('too many hosts are waited for')
+    dials += 1
+    try {
+      const socket = await dialAndTell(options, target)
+      track(socket)
+      return socket
+    } finally {
+      dials -= 1
+    }
   }
   server.on('connection', track)
   server.on('connect', (request, socket, head) => void tunnel(dialOf, request, { socket, head }))
@@ -93,7 +100,6 @@ async function tunnel(
     // The target decides; a Host that says something else is an attempt to confuse somebody.
     if (host !== undefined && !sameAuthority(host, target, 443)) throw new BadRequest('Host and target differ')
     const remote = await dialOf(target)
-    if (socket.destroyed) return void remote.destroy()
     socket.write('HTTP/1.1 200 Connection Established\r\n\r\n')
     if (head.length > 0) remote.write(head)
     joinSockets(socket, remote)
@@ -113,24 +119,44 @@ async function forward(dialOf: Dial, request: IncomingMessage, response: ServerR
   try {
     const { url, target } = absoluteTarget(request)
     const remote = await dialOf(target)
+    if (request.socket.destroyed) return void remote.destroy()
     const named = new Set((request.headers.connection ?? '').toLowerCase().split(/[\s,]+/))
     const headers = Object.entries(request.headers).filter(([name]) => !hopHeaders.test(name) && !named.has(name))
+    // Node sends a body without a length as it is for some methods: the rest of it would be a second request.
+    const isChunked = request.headers['transfer-encoding'] !== undefined
     const outgoing = httpRequest({
       createConnection: () => remote,
       method: request.method ?? 'GET',
       path: `${url.pathname}${url.search}`,
-      headers: { ...Object.fromEntries(headers), host: url.host, connection: 'close' },
+      headers: {
+        ...Object.fromEntries(headers),
+        ...(isChunked ? { 'transfer-encoding': 'chunked' } : {}),
+        host: url.host,
+        connection: 'close',
+      },
     })
     outgoing.on('error', (error) => fail(response, error))
-    outgoing.on('response', (incoming) => {
-      const kept = Object.entries(incoming.headers).filter(([name]) => !hopHeaders.test(name))
-      response.writeHead(incoming.statusCode ?? 502, Object.fromEntries(kept))
-      incoming.pipe(response)
-      incoming.on('error', () => response.destroy())
+    outgoing.on('response', (incoming) => hand(incoming, response))
+    outgoing.on('upgrade', (_incoming, socket) => {
+      socket.destroy()
+      fail(response, new Error('the host wants another protocol'))
     })
     response.on('close', () => outgoing.destroy())
     request.pipe(outgoing)
   } catch (error) {
+    fail(response, error)
+  }
+}
+
+function hand(incoming: IncomingMessage, response: ServerResponse): void {
+  const kept = Object.entries(incoming.headers).filter(([name]) => !hopHeaders.test(name))
+  incoming.on('error', () => response.destroy())
+  try {
+    response.writeHead(incoming.statusCode ?? 0, Object.fromEntries(kept))
+    incoming.pipe(response)
+  } catch (error) {
+    // Whoever answers is a stranger: Node reads a status that it refuses to write.
+    incoming.destroy()
     fail(response, error)
   }
 }
@@ -162,8 +188,14 @@ class BadRequest extends Error {
   override readonly name = 'BadRequest'
 }
 
+/** More is wanted at once than there may be. */
+class Busy extends Error {
+  override readonly name = 'Busy'
+}
+
 function answerOf(error: unknown): { status: string; text: string } {
   if (error instanceof BadRequest) return { status: '400 Bad Request', text: `thv: ${error.message}` }
+  if (error instanceof Busy) return { status: '503 Service Unavailable', text: `thv: ${error.message}` }
   if (!(error instanceof EgressRefused)) return { status: '502 Bad Gateway', text: `thv: ${messageOf(error)}` }
   return { status: '403 Forbidden', text: `thv: refused, ${error.message}. To allow it, ${error.remedy}.` }
 }

@@ -15,9 +15,10 @@ export function createEgressRecord(log: (message: string) => void): EgressRecord
   const told = new Set<string>()
   const wanted = new Map<string, EgressAttempt>()
   const tellOnce = (message: string): void => {
-    if (told.has(message) || told.size >= networkLimits.refusals) return
+    if (told.has(message) || told.size > networkLimits.refusals) return
     told.add(message)
-    log(message)
+    const isLast = told.size > networkLimits.refusals
+    log(isLast ? `${networkLimits.refusals} different refusals and failures are logged; more are not` : message)
   }
   return {
     add(attempt) {
@@ -28,7 +29,11 @@ export function createEgressRecord(log: (message: string) => void): EgressRecord
         return
       }
       if (failed !== undefined) tellOnce(`the server could not reach ${key}: ${failed}`)
-      if (wanted.size < networkLimits.learned) wanted.set(key, attempt)
+      if (wanted.size < networkLimits.learned || wanted.has(key)) wanted.set(key, attempt)
+      else
+        tellOnce(
+          `${networkLimits.learned} different hosts and ports are remembered; more are not, also not in a learned profile`,
+        )
     },
     smallestProfile(name, mounts) {
       const attempts = [...wanted.values()]

@@ -31,6 +31,7 @@ async function runForwarder(order: ForwarderOrder): Promise<void> {
     })
     await listen(server, { path: join(order.directory, 'inbound.sock') })
   }
+  if (order.life === true) await endWithSocket(join(order.directory, 'life.sock'))
   process.stdout.write('ready\n')
 }
 
@@ -106,24 +107,41 @@ async function listen(server: Server, where: { host: string; port: number } | { 
   await once(server, 'listening')
 }
 
-/** The second wall behind the reaper: who started it is gone, so is what it was for. */
-function endWith(parent: number): void {
-  setInterval(() => {
-    if (process.ppid !== parent && !isAlive(parent)) process.exit()
-  }, networkLimits.parentCheckMs)
+/** The kernel closes what a killed process had open, also towards a container. */
+async function endWithSocket(path: string): Promise<void> {
+  const life = connect({ path })
+  await once(life, 'connect')
+  life.on('error', () => {})
+  life.once('close', () => process.exit())
+  life.resume()
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
-  }
+/**
+ * The order comes by the first line of input for whoever starts this before knowing it; then the end
+ * of that input is the end of this program: whoever held it is gone.
+ */
+function readOrder(): void {
+  let text = ''
+  let isRead = false
+  process.stdin.setEncoding('utf8').on('data', (chunk: string) => {
+    if (isRead) return
+    text += chunk
+    const end = text.indexOf('\n')
+    if (end < 0) return
+    isRead = true
+    start(text.slice(0, end))
+  })
+  process.stdin.on('close', () => process.exit())
+  process.stdin.on('error', () => process.exit())
 }
 
-// Whoever starts it is the runtime, with an order of its own making.
-const [order = '', parent = ''] = process.argv.slice(2)
-endWith(Number(parent))
-const given: ForwarderOrder = JSON.parse(order)
-// Not awaited: a chunk that is shared must never wait for its entry.
-void runForwarder(given)
+/** Not awaited: a chunk that is shared must never wait for its entry. */
+function start(text: string): void {
+  // Whoever starts it is a runtime, with an order of its own making.
+  const order: ForwarderOrder = JSON.parse(text)
+  void runForwarder(order)
+}
+
+const [argument] = process.argv.slice(2)
+if (argument === undefined) readOrder()
+else start(argument)

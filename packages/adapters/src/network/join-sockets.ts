@@ -1,11 +1,15 @@
 import type { Duplex } from 'node:stream'
 
-/** Lets two connections speak to each other until both have ended; a failure of one ends the other. */
+/**
+ * Lets two connections speak to each other until both have ended; a failure of one ends the
+ * other, also one from before.
+ */
 export function joinSockets(left: Duplex, right: Duplex): void {
   const end = (): void => {
     left.destroy()
     right.destroy()
   }
+  if (left.destroyed || right.destroyed) return end()
   for (const socket of [left, right]) {
     socket.on('error', end)
     socket.on('close', () => {

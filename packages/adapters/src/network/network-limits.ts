@@ -2,6 +2,8 @@
 export const networkLimits = {
   /** Connections of one server at the same time; a browser opens some hundred. */
   connections: 512,
+  /** Hosts that are looked up and connected to at the same time; whoever gives up leaves one behind until it is late. */
+  dials: 256,
   /** Looking up a name: the system's resolver tries each name server for five seconds. */
   lookupMs: 15_000,
   /** One address that does not answer; a name may have several. */
@@ -20,6 +22,4 @@ export const networkLimits = {
   learned: 2_000,
   /** Names that stand for an address inside; each takes one of 127.77.0.0/16. */
   names: 60_000,
-  /** How often a forwarder looks whether its sandbox still lives. */
-  parentCheckMs: 1_000,
 } as const

@@ -6,7 +6,7 @@ import { hasTool } from './fixtures/required-tool.ts'
 import { removeTemporaryDirectories, temporaryDirectory } from './fixtures/temporary.ts'
 import { createPackageCache } from './package-cache.ts'
 import { parseEntryPoints } from './python-metadata.ts'
-import { choosePythonScript, createUvInstaller, isExactPythonVersion, requirement } from './uv-installer.ts'
+import { choosePythonScript, createUvInstaller, isExactPythonVersion } from './uv-installer.ts'
 import { uvFailure } from './uv-failure.ts'
 
 removeTemporaryDirectories()
@@ -80,16 +80,6 @@ describe('uv', () => {
       environment: { PATH: '/nowhere' },
     })
     await expect(installer.resolve(source('x'), never)).rejects.toMatchObject({ code: 'package-tool-missing' })
-  })
-
-  it.each([
-    [undefined, 'n'],
-    ['latest', 'n'],
-    ['1.2.3', 'n==1.2.3'],
-    ['>=1.2', 'n>=1.2'],
-    ['~=1.2', 'n~=1.2'],
-  ])('is asked for version %s as %s', (version, expected) => {
-    expect(requirement(source('n', version))).toBe(expected)
   })
 
   it.each([

@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { platform } from 'node:os'
 import { join } from 'node:path'
-import { limits, ThvError, type PackageInstaller, type PackageSource } from '@thv/core'
+import { formatPythonRequirement, limits, ThvError, type PackageInstaller } from '@thv/core'
 import { packagesDirectory } from './cache-layout.ts'
 import type { Ecosystem, InstallerOptions } from './ecosystem.ts'
 import { findTool } from './find-tool.ts'
@@ -55,7 +55,7 @@ function uvEcosystem(cacheDirectory: string, run: RunUv): Ecosystem {
     async ask(source, signal) {
       const args = ['pip', 'compile', '-', '--no-deps', '--no-header', '--no-annotate', '--quiet']
       const place = { directory: packagesDirectory(cacheDirectory), withinMs: limits.packageResolveMs }
-      const result = await run(args, { ...place, input: `${requirement(source)}\n` }, signal)
+      const result = await run(args, { ...place, input: `${formatPythonRequirement(source)}\n` }, signal)
       const version = /^[^\s#=]+==([\w.+!-]+)/m.exec(result.output)?.[1]
       if (result.code !== 0 || version === undefined) throw uvFailure(source, result)
       // PyPI states one checksum per file, and which file fits is known only to uv: none is recorded.
@@ -79,13 +79,6 @@ function uvEcosystem(cacheDirectory: string, run: RunUv): Ecosystem {
       return { command: [`./venv/bin/python`, `./venv/bin/${script}`] }
     },
   }
-}
-
-/** `name@1.2.3` as uv wants it. Pure. */
-export function requirement(source: PackageSource): string {
-  const { name, version } = source
-  if (version === undefined || version === 'latest') return name
-  return /^[<>=~!]/.test(version) ? `${name}${version}` : `${name}==${version}`
 }
 
 /** A release of PEP 440 without wildcard. */

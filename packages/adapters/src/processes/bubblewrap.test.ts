@@ -24,7 +24,7 @@ it('the command line of a sandbox', () => {
   const args = bubblewrapArguments(plan)
   expect(args.slice(0, args.indexOf('--ro-bind')).join(' ')).toBe(
     '--unshare-user --unshare-ipc --unshare-pid --unshare-uts --unshare-cgroup-try --uid 1000 --gid 1000 ' +
-      '--die-with-parent --cap-drop ALL',
+      '--die-with-parent --cap-drop ALL --seccomp 9',
   )
   const node = '/home/me/.nvm/versions/node/v22'
   expect(args.slice(args.indexOf('--proc')).join(' ')).toBe(
@@ -32,7 +32,7 @@ it('the command line of a sandbox', () => {
       `--ro-bind ${node} ${node} --ro-bind /cache/npx/a@1.0.0 /cache/npx/a@1.0.0 ` +
       '--ro-bind /home/me/data /data --bind /home/me/out /out ' +
       '--ro-bind /tmp/x/empty /data/.env --ro-bind /tmp/x/empty.d /data/vault ' +
-      '--remount-ro /proc --remount-ro / --chdir /home/me -- /usr/bin/node /cache/npx/a@1.0.0/index.js',
+      '--dir /home/me --remount-ro /proc --remount-ro / --chdir /home/me -- /usr/bin/node /cache/npx/a@1.0.0/index.js',
   )
 })
 
@@ -41,7 +41,7 @@ it('shows no more of the system than programs need', () => {
   expect(systemPaths.whereThere.filter((path) => !path.startsWith('/etc/')).join(' ')).toBe(
     '/bin /sbin /lib /lib32 /lib64 /libx32 /opt /nix/store /home/linuxbrew/.linuxbrew',
   )
-  for (const secret of ['/etc/shadow', '/etc/ssh', '/etc/hostname', '/etc']) {
+  for (const secret of ['/etc/shadow', '/etc/ssh', '/etc/hostname', '/etc', '/etc/ssl', '/etc/pki', '/etc/pki/tls']) {
     expect(systemPaths.whereThere).not.toContain(secret)
   }
 })

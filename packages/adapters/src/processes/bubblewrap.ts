@@ -1,4 +1,5 @@
 import type { Mount } from '@thv/core'
+import { filterDescriptor } from './keyring-filter.ts'
 import { isWithin, systemPaths } from './sandbox-layout.ts'
 
 /** Numbers of a user and its group. */
@@ -57,6 +58,9 @@ export function bubblewrapArguments(plan: SandboxPlan): string[] {
     ...plan.covered.flatMap(({ target, isDirectory }) =>
       bind('--ro-bind', isDirectory ? plan.empty.directory : plan.empty.file, target),
     ),
+    // One that is not shown, because it holds more than the program, is empty.
+    '--dir',
+    plan.workingDirectory,
     ...sealed,
     '--chdir',
     plan.workingDirectory,
@@ -67,8 +71,8 @@ export function bubblewrapArguments(plan: SandboxPlan): string[] {
 
 const namespaces = '--unshare-user --unshare-ipc --unshare-pid --unshare-uts --unshare-cgroup-try'.split(' ')
 
-/** Ends with whoever started it, and has no power over anything, whoever that was. */
-const leash = '--die-with-parent --cap-drop ALL'.split(' ')
+/** Ends with whoever started it, and has no power over anything and no keys of it, whoever that was. */
+const leash = `--die-with-parent --cap-drop ALL --seccomp ${filterDescriptor}`.split(' ')
 
 /** Made for this server. */
 const fresh = '--proc /proc --dev /dev --tmpfs /tmp --symlink ../tmp /var/tmp --dir /run'.split(' ')

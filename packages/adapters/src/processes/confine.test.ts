@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, realpath, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -39,6 +39,8 @@ interface Order {
   wish?: Confinement['wish']
   command?: DeploySpec['command']
   environment?: Record<string, string>
+  workingDirectory?: string
+  mounts?: Confinement['mounts']
 }
 
 async function deploy({
@@ -47,6 +49,8 @@ async function deploy({
   wish = 'auto',
   command,
   environment = {},
+  workingDirectory = directory,
+  mounts = [],
 }: Order): Promise<ProcessDeployment> {
   await writeFile(script, program)
   const runtime = createProcessRuntime({
@@ -66,15 +70,23 @@ async function deploy({
       name: 'server',
       command: command ?? [process.execPath, script],
       environment: { PATH: process.env['PATH'] ?? '', ...environment },
-      workingDirectory: directory,
+      workingDirectory,
       transport: 'stdio',
       onOutput() {},
-      confinement: { wish, programPaths: 'discover', mounts: [], covered: [], network: { kind: 'none' } },
+      confinement: { wish, programPaths: 'discover', mounts, covered: [], network: { kind: 'none' } },
     },
     never,
   )
   deployed.push(deployment)
   return deployment
+}
+
+/** `/proc/self/status` of a server. */
+async function statusOf(order: Partial<Order>): Promise<string> {
+  const program = `import { readFileSync } from 'node:fs'
+console.log(JSON.stringify(readFileSync('/proc/self/status', 'utf8')))
+setInterval(() => {}, 1000)`
+  return String(JSON.parse(await firstLine(await deploy({ program, ...order }))))
 }
 
 async function firstLine(deployment: ProcessDeployment): Promise<string> {
@@ -171,9 +183,27 @@ console.log('up')`
     expect(text).toMatch(/^Max core file size +0 +0/m)
   })
 
-  it('has none of the capabilities of whoever started it', async () => {
-    const program =
-      'import { readFileSync } from "node:fs"; console.log(/CapEff.*/.exec(readFileSync("/proc/self/status", "utf8"))[0]); setInterval(() => {}, 1000)'
-    expect(await firstLine(await deploy({ program }))).toBe('CapEff:\t0000000000000000')
+  it('has none of the capabilities of whoever started it, and a filter of system calls', async () => {
+    const text = await statusOf({})
+    expect(text).toMatch(/^CapEff:\s+0000000000000000$/m)
+    expect(text).toMatch(/^Seccomp:\s+2$/m)
+  })
+
+  it('starts where nothing may be shown, with an empty directory', async () => {
+    expect(await statusOf({ workingDirectory: '/srv' })).toContain('Name:')
+  })
+
+  it('a mount that was replaced by a link is refused', async () => {
+    await mkdir(join(directory, 'outside'))
+    await symlink('outside', join(directory, 'data'))
+    const mounts = [{ source: join(directory, 'data'), target: '/data', writable: true }]
+    await expect(statusOf({ mounts })).rejects.toMatchObject({ code: 'mount-invalid' })
+  })
+
+  it('variables of the server that a loader or a shell obeys mean nothing outside of it', async () => {
+    const environment = { LD_DEBUG: 'statistics', LD_DEBUG_OUTPUT: join(directory, 'trace'), PATH: directory }
+    const program = 'console.log([process.env.LD_DEBUG_OUTPUT, process.env.PATH].join()); setInterval(() => {}, 1000)'
+    expect(await firstLine(await deploy({ program, environment }))).toBe(`${directory}/trace,${directory}`)
+    expect((await readdir(directory)).filter((name) => name.startsWith('trace'))).toEqual([])
   })
 })

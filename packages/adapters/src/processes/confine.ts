@@ -1,10 +1,10 @@
 import { stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import { ThvError, type Confinement, type DeploySpec } from '@thv/core'
 import { withNodePermissions } from './node-permissions.ts'
 import { findProgramPaths } from './program-paths.ts'
 import { createSandboxDirectory } from './sandbox-directory.ts'
-import { probeSandbox, type SandboxSupport } from './sandbox-probe.ts'
+import { openOwnNetwork, type OwnNetwork } from './own-network.ts'
+import { bubblewrapPath, currentUser, probeSandbox, type SandboxSupport } from './sandbox-probe.ts'
 import { confineInSandbox, type ConfinedCommand, type SandboxOptions } from './sandbox.ts'
 
 /** How servers are confined here. */
@@ -15,34 +15,80 @@ export interface ConfineOptions extends SandboxOptions {
   probe?: () => Promise<SandboxSupport>
 }
 
-/** Confines one command as far as its spec asks and this machine can. */
-export type Confine = (
-  spec: DeploySpec,
-  command: readonly [executable: string, ...args: string[]],
-) => Promise<ConfinedCommand>
+/** Confines servers as far as their specs ask and this machine can. */
+export interface Confiner {
+  /**
+   * Starts what confining a server will need, before its command is known: the trial, and when
+   * the server will have a forwarder that one. Returns at once; a failure shows when it is needed.
+   */
+  prepare(wish: Confinement['wish'], needs: { forwarder: boolean }): void
+  /** Confines one command. */
+  confine(spec: DeploySpec, command: ConfinedCommand['command']): Promise<ConfinedCommand>
+  /** Ends what was prepared and not needed. */
+  close(): Promise<void>
+}
 
 /**
  * The best confinement there is: the sandbox, else Node's permission model, else none
  * with a warning. `isolation-unavailable` when a sandbox is required and does not work.
  */
-export function createConfine(options: ConfineOptions): Confine {
+export function createConfiner(options: ConfineOptions): Confiner {
   let support: Promise<SandboxSupport> | undefined
-  return async (spec, command) => {
-    const { confinement } = spec
-    if (confinement === undefined || confinement.wish === 'none') return unconfined(spec, command)
-    support ??= (options.probe ?? probeSandbox)()
-    const found = await support
-    if (found.works) return await confineInSandbox(options, found.bubblewrap, { ...spec, confinement }, command)
-    if (confinement.wish === 'required') {
-      throw new ThvError('isolation-unavailable', `the server must be isolated, and cannot be: ${found.reason}`, {
-        hint: `${found.hint}; or run it with '--isolation none' if you trust it`,
-      })
-    }
-    const permitted = await underNode(options, { ...spec, confinement }, command)
-    const instead = permitted === undefined ? 'without isolation' : "under Node's permission model only"
-    options.warn(`the server runs ${instead}: ${found.reason}; ${found.hint}`)
-    return permitted ?? unconfined(spec, command)
+  let spare: Promise<OwnNetwork | undefined> | undefined
+  // Who comes first needs what was prepared; nobody would take what is prepared after that.
+  let hasBegun = false
+  const tryOnce = async (): Promise<SandboxSupport> => await (support ??= (options.probe ?? probeSandbox)())
+  const takeSpare = async (): Promise<OwnNetwork | undefined> => {
+    const taken = spare
+    spare = undefined
+    return await taken
   }
+  const close = async (): Promise<void> => await (await takeSpare())?.close()
+  return {
+    prepare(wish, needs) {
+      if (wish === 'none' || hasBegun) return
+      void tryOnce()
+      if (needs.forwarder) spare ??= openForwarder(options, bubblewrapPath).catch(() => undefined)
+    },
+    close,
+    async confine(spec, command) {
+      hasBegun = true
+      const { confinement } = spec
+      if (confinement === undefined || confinement.wish === 'none') return unconfined(spec, command)
+      try {
+        const found = await tryOnce()
+        if (!found.works) return await confineLess(options, found, { ...spec, confinement }, command)
+        const { bubblewrap } = found
+        const open = async (): Promise<OwnNetwork> => (await takeSpare()) ?? (await openForwarder(options, bubblewrap))
+        return await confineInSandbox(options, { bubblewrap, openOwnNetwork: open }, { ...spec, confinement }, command)
+      } finally {
+        // Prepared for something else than what came.
+        await close()
+      }
+    },
+  }
+}
+
+async function openForwarder({ forwarder }: SandboxOptions, bubblewrap: string): Promise<OwnNetwork> {
+  const { node, script } = forwarder
+  return await openOwnNetwork({ bubblewrap, user: currentUser(), holder: [node, '--', script] })
+}
+
+async function confineLess(
+  options: ConfineOptions,
+  found: SandboxSupport & { works: false },
+  spec: DeploySpec & { confinement: Confinement },
+  command: ConfinedCommand['command'],
+): Promise<ConfinedCommand> {
+  if (spec.confinement.wish === 'required') {
+    throw new ThvError('isolation-unavailable', `the server must be isolated, and cannot be: ${found.reason}`, {
+      hint: `${found.hint}; or run it with '--isolation none' if you trust it`,
+    })
+  }
+  const permitted = await underNode(options, spec, command)
+  const instead = permitted === undefined ? 'without isolation' : "under Node's permission model only"
+  options.warn(`the server runs ${instead}: ${found.reason}; ${found.hint}`)
+  return permitted ?? unconfined(spec, command)
 }
 
 /** The command as it is. */
@@ -62,13 +108,13 @@ async function underNode(
   const { programPaths } = confinement
   const { home } = options
   const paths = programPaths === 'discover' ? await findProgramPaths({ command, workingDirectory, home }) : programPaths
-  const places = await Promise.all(paths.map(async (path) => ((await stat(path)).isDirectory() ? path : dirname(path))))
+  const parts = paths.map(async (path) => ({ path, isDirectory: (await stat(path)).isDirectory() }))
   const own = await createSandboxDirectory(options.temporaryDirectory)
   const permitted = withNodePermissions({
     command,
     nodeVersion: process.version,
     confinement,
-    directories: places,
+    programPaths: await Promise.all(parts),
     temporaryDirectory: own.path,
   })
   if (permitted === undefined) {

@@ -1,11 +1,6 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { constants } from 'node:fs'
-import { open } from 'node:fs/promises'
-import { platform } from 'node:os'
 import { messageOf, ThvError, type SupervisorLauncher } from '@thv/core'
-import { markerVariable } from './marker.ts'
 import { createProcessList } from './process-list.ts'
+import { spawnDetached } from './spawn-detached.ts'
 
 /** How supervisors are started. */
 export interface DetachedSupervisorOptions {
@@ -29,16 +24,11 @@ export function createDetachedSupervisorLauncher(options: DetachedSupervisorOpti
     async launch(name, { debug }) {
       const [executable, ...leading] = options.command
       const args = [...leading, 'start', name, '--foreground', ...(debug ? ['--debug'] : [])]
-      const log = await openLog(options.logPath(name), name)
       try {
-        const child = spawn(executable, args, {
-          detached: true,
-          stdio: ['ignore', log.fd, log.fd],
-          env: supervisorEnvironment(options.environment),
-          windowsHide: true,
+        const { child } = await spawnDetached([executable, ...args], {
+          environment: options.environment,
+          logPath: options.logPath(name),
         })
-        await once(child, 'spawn')
-        child.on('error', () => {})
         child.unref()
         const pid = child.pid ?? 0
         const entry = await list.one(pid)
@@ -46,32 +36,8 @@ export function createDetachedSupervisorLauncher(options: DetachedSupervisorOpti
         return { pid, started: entry.started }
       } catch (error) {
         throw failed(name, error)
-      } finally {
-        await log.close()
       }
     },
-  }
-}
-
-function supervisorEnvironment(given: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  const environment: Record<string, string> = {}
-  for (const [key, value] of Object.entries(given)) {
-    // A thv called by a server under thv starts a workload of its own right: with the
-    // marker of that server, the end of one would kill the other.
-    if (value !== undefined && key !== markerVariable) environment[key] = value
-  }
-  // ToolHive's code tests for 1; its documents say true.
-  environment['TOOLHIVE_DETACHED'] = '1'
-  return environment
-}
-
-async function openLog(path: string, name: string) {
-  // Windows has no such flag; there the user's profile directory is private.
-  const noFollow = platform() === 'win32' ? 0 : constants.O_NOFOLLOW
-  try {
-    return await open(path, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | noFollow, 0o600)
-  } catch (error) {
-    throw failed(name, error)
   }
 }
 

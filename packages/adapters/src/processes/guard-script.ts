@@ -64,7 +64,7 @@ const parentDeath = '/usr/bin/setpriv --pdeathsig KILL'
  * no server ever existed.
  *
  * What thv opens itself is never inherited; descriptors that its own caller left open are
- * closed as far as a shell can name them.
+ * nothing by now (`inherited-descriptors.ts`), and closed as far as a shell can name them.
  *
  * Where the system's `setpriv` knows it (util-linux on Linux), the kernel is asked to
  * kill the server at the death of its parent: a second wall for the case that

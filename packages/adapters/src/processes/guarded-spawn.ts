@@ -1,9 +1,11 @@
-import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
+import { spawn, type ChildProcess, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
+import { closeSync, openSync } from 'node:fs'
 import { platform } from 'node:os'
 import { messageOf, ThvError, type ServerExit, type ServerProcess } from '@thv/core'
 import { startGuard, type Guard } from './guard.ts'
 import { serverScript } from './guard-script.ts'
+import { inheritedDescriptors } from './inherited-descriptors.ts'
 import { createMarker, markerVariable } from './marker.ts'
 import type { ProcessList } from './process-list.ts'
 
@@ -40,13 +42,7 @@ export async function spawnGuarded(request: SpawnRequest, signal: AbortSignal): 
   let child: ChildProcessWithoutNullStreams | undefined
   try {
     signal.throwIfAborted()
-    child = spawn('/bin/sh', ['-c', serverScript(request.environment), 'server', ...request.command], {
-      // A session of its own: the pid is also the number of the group.
-      detached: true,
-      cwd: request.workingDirectory,
-      env: { ...request.environment, [markerVariable]: marker },
-      stdio: 'pipe',
-    })
+    child = spawnShell(request, marker)
     const ends = followEnds(child)
     const identity = await identify(child, marker, request.list)
     await guard.watch(identity, signal)
@@ -59,6 +55,35 @@ export async function spawnGuarded(request: SpawnRequest, signal: AbortSignal): 
     guard.release()
     throw error
   }
+}
+
+/** In the place of what our own caller left open stands nothing: an open directory leads out of any sandbox. */
+function spawnShell(request: SpawnRequest, marker: string): ChildProcessWithoutNullStreams {
+  const nothing = openSync('/dev/null', 'r')
+  try {
+    const inherited = inheritedDescriptors()
+    const more = Array.from({ length: Math.max(2, ...inherited) - 2 }, (_none, index) =>
+      inherited.includes(index + 3) ? nothing : ('ignore' as const),
+    )
+    const args = ['-c', serverScript(request.environment), 'server', ...request.command]
+    const child = spawn('/bin/sh', args, {
+      // A session of its own: the pid is also the number of the group.
+      detached: true,
+      cwd: request.workingDirectory,
+      env: { ...request.environment, [markerVariable]: marker },
+      stdio: ['pipe', 'pipe', 'pipe', ...more],
+    })
+    if (isPiped(child)) return child
+    // Node makes no pipes when there is no descriptor left for them, and tells why by an event.
+    child.on('error', () => {})
+    throw new ThvError('server-exited', 'the server cannot be started: too many files are open')
+  } finally {
+    closeSync(nothing)
+  }
+}
+
+function isPiped(child: ChildProcess): child is ChildProcessWithoutNullStreams {
+  return Boolean(child.stdin) && Boolean(child.stdout) && Boolean(child.stderr)
 }
 
 /** Windows: libuv puts children into a job that ends with us; grandchildren may leave it. */

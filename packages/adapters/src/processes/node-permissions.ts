@@ -7,8 +7,8 @@ export interface NodePermissionPlan {
   /** Of the Node that runs the server, `v22.13.0`. */
   nodeVersion: string
   confinement: Confinement
-  /** Directories the program is made of. */
-  directories: readonly string[]
+  /** What the program is made of. */
+  programPaths: readonly { path: string; isDirectory: boolean }[]
   /** Its own. */
   temporaryDirectory: string
 }
@@ -25,11 +25,11 @@ export function withNodePermissions(plan: NodePermissionPlan): [executable: stri
   if (!/^node(?:\.exe)?$/.test(basename(executable)) || flag === undefined) return undefined
   // Who asks for mounts requires a sandbox; the model could not show them elsewhere than they are.
   if (plan.confinement.mounts.length > 0) return undefined
-  const { directories, temporaryDirectory } = plan
-  const allowed = [
-    ...[...new Set([...directories, temporaryDirectory])].map((path) => allow('read', path)),
-    allow('write', temporaryDirectory),
-  ]
+  // Both forms of one path end Node 20 with a failed assertion: each is there once.
+  const below = `${plan.temporaryDirectory}/*`
+  const readable = plan.programPaths.map(({ path, isDirectory }) => (isDirectory ? `${path}/*` : path))
+  const allowed = [...new Set([...readable, below])].map((path) => `--allow-fs-read=${path}`)
+  allowed.push(`--allow-fs-write=${below}`)
   return [executable, flag, ...allowed, '--allow-worker', ...args]
 }
 
@@ -39,9 +39,4 @@ function flagOf(version: string): string | undefined {
   if (major < 20) return undefined
   const isStable = major >= 24 || (major === 22 && minor >= 13) || (major === 23 && minor >= 5)
   return isStable ? '--permission' : '--experimental-permission'
-}
-
-/** Directories. Both forms of one path end Node 20 with a failed assertion. */
-function allow(what: 'read' | 'write', path: string): string {
-  return `--allow-fs-${what}=${path}/*`
 }

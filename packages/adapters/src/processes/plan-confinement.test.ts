@@ -1,4 +1,7 @@
+import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { runConfigSchemaVersion, type Confinement, type RunConfig } from '@thv/core'
@@ -7,10 +10,12 @@ import { loadPermissionProfile, planConfinement } from './plan-confinement.ts'
 
 let directory: string
 let warnings: string[]
+let notes: string[]
 
 beforeEach(async () => {
   directory = await realpath(await mkdtemp(join(tmpdir(), 'thv-plan-')))
   warnings = []
+  notes = []
 })
 
 afterEach(async () => {
@@ -18,7 +23,11 @@ afterEach(async () => {
 })
 
 async function plan(config: Partial<RunConfig> = {}): Promise<Confinement> {
-  const options = { globalIgnoreFile: join(directory, 'thvignore'), warn: (line: string) => void warnings.push(line) }
+  const options = {
+    globalIgnoreFile: join(directory, 'thvignore'),
+    warn: (line: string) => void warnings.push(line),
+    note: (line: string) => void notes.push(line),
+  }
   return await planConfinement(options, {
     schema_version: runConfigSchemaVersion,
     image: '',
@@ -68,6 +77,18 @@ describe('what a run config says about confinement', () => {
       outbound: { insecure_allow_all: true },
     })
   })
+
+  it.runIf(process.platform !== 'win32')(
+    'a socket among them is told: who reaches an engine owns the machine',
+    async () => {
+      const path = join(directory, 'docker.sock')
+      const server = createServer().listen(path)
+      await once(server, 'listening')
+      await plan({ volumes: [`${path}:/var/run/docker.sock:ro`] })
+      server.close()
+      expect(warnings).toEqual([expect.stringContaining(`${path} is a socket`)])
+    },
+  )
 
   it('volumes are read-only or not, links are followed, and a second one for a target is passed over', async () => {
     const [data, other] = [await fill('data', []), await fill('other', [])]
@@ -135,10 +156,60 @@ describe('ignore files', () => {
     expect((await plan({ volumes: [`${data}:/data`] })).covered).toEqual([{ target: '/data/real', isDirectory: false }])
   })
 
+  it('cannot be taken away by a server that may write beside them', async () => {
+    const data = await fill('data', ['.env', '.thvignore'])
+    const list = join(data, '.thvignore')
+    const guard = { source: list, target: '/data/.thvignore', writable: false }
+    expect((await plan({ volumes: [`${data}:/data`] })).mounts.slice(1)).toEqual([guard])
+    expect((await plan({ volumes: [`${data}:/data:ro`] })).mounts.slice(1)).toEqual([])
+    await rm(list)
+    await symlink(join(data, '.env'), list)
+    await expect(plan({ volumes: [`${data}:/data`] })).rejects.toMatchObject({ code: 'mount-invalid' })
+  })
+
+  it.each([
+    ['a directory', async (path: string) => await mkdir(path)],
+    ['a pipe', async (path: string) => spawnSync('mkfifo', [path])],
+    ['longer than anybody writes', async (path: string) => await writeFile(path, 'x\n'.repeat(200_000))],
+    ['in another encoding', async (path: string) => await writeFile(path, Buffer.from('.env\n', 'utf16le'))],
+  ])('that are %s let nothing start', async (_what, make) => {
+    const data = await fill('data', ['.env'])
+    await make(join(data, '.thvignore'))
+    await expect(plan({ volumes: [`${data}:/data:ro`] })).rejects.toMatchObject({
+      code: 'mount-invalid',
+      message: expect.stringContaining('would not be kept from the server'),
+    })
+  })
+
+  it('are printed, with what they hide, when that is wanted', async () => {
+    const data = await fill('data', ['.env', '.thvignore'])
+    await writeFile(join(data, '.thvignore'), '.env\n')
+    await plan({ volumes: [`${data}:/data`] })
+    expect(notes).toEqual([])
+    await plan({ volumes: [`${data}:/data`], ignore_config: { PrintOverlays: true } })
+    expect(notes).toEqual(['hidden from the server: /data/.env'])
+    await plan({ ignore_config: { PrintOverlays: true } })
+    expect(notes.at(-1)).toBe('nothing is hidden from the server')
+  })
+
   it('say what they cannot do', async () => {
     const data = await fill('data', [])
     await writeFile(join(data, '.thvignore'), '!kept\na/b\n')
     await plan({ volumes: [`${data}:/data`] })
     expect(warnings).toEqual([expect.stringContaining('no negation'), expect.stringContaining('at the root')])
   })
+})
+
+it('the Docker gateway is open in a filtered network only', async () => {
+  const gateway = { allow_docker_gateway: true }
+  expect(await plan(gateway)).toMatchObject({ wish: 'required', network: { kind: 'filtered', gateway: true } })
+  const container = { ...gateway, image: 'a', thv: { runtime: 'container' as const } }
+  expect(await plan({ ...container, isolate_network: true })).toMatchObject({ network: { gateway: true } })
+  for (const config of [
+    container,
+    { ...gateway, isolate_network: false },
+    { ...gateway, permission_profile_name_or_path: 'none' },
+  ]) {
+    await expect(plan(config)).rejects.toMatchObject({ code: 'isolation-contradiction' })
+  }
 })

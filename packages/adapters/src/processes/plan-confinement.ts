@@ -1,33 +1,29 @@
-import type { Dirent } from 'node:fs'
-import { readdir, readFile, realpath, stat } from 'node:fs/promises'
-import { join, relative } from 'node:path'
+import { readFile, realpath, stat } from 'node:fs/promises'
 import {
   assertConfinable,
   assertContainable,
   builtInProfile,
-  coveredEntries,
   defaultProfileName,
-  parseIgnoreFile,
   parseMount,
   parsePermissionProfile,
   parseVolume,
   resolveContainerNetwork,
   resolveNetwork,
   ThvError,
+  withGateway,
   type Confinement,
   type Mount,
+  type NetworkAccess,
   type PermissionProfile,
   type RunConfig,
 } from '@thv/core'
+import { ignoreCover, type IgnoreOptions } from './ignore-cover.ts'
 import { processLimits } from './process-limits.ts'
-import { isWithin } from './sandbox-layout.ts'
 
 /** What is looked up for a plan. */
-export interface PlanConfinementOptions {
-  /** The user's own ignore patterns, for every mount. */
-  globalIgnoreFile: string
-  /** Told of an ignore pattern that cannot be obeyed. */
-  warn: (message: string) => void
+export interface PlanConfinementOptions extends IgnoreOptions {
+  /** Told what is hidden, when the config wants that said. */
+  note: (message: string) => void
 }
 
 /**
@@ -45,13 +41,17 @@ export async function planConfinement(options: PlanConfinementOptions, config: R
   if (!isContainer) assertConfinable(wish, asked)
   const profile = await profileOf(config)
   const powers = isContainer ? containerPowers(profile, config) : processPowers(profile, config)
-  const mounts = await mountsOf(profile, volumes)
-  const isAsked = hasProfile || volumes.length > 0 || config.isolate_network === true
+  const asGiven = await mountsOf(profile, volumes)
+  await warnOfSockets(asGiven, options.warn)
+  const { covered, mounts } = await ignoreCover(options, asGiven, config.ignore_config?.LoadGlobal !== false)
+  const isAsked =
+    hasProfile || volumes.length > 0 || config.isolate_network === true || config.allow_docker_gateway === true
+  if (config.ignore_config?.PrintOverlays === true) noteCovered(covered, options.note)
   return {
     wish: wish === 'auto' && isAsked ? 'required' : wish,
     programPaths: 'discover',
     mounts,
-    covered: await coverOf(options, mounts, config.ignore_config?.LoadGlobal !== false),
+    covered,
     ...powers,
   }
 }
@@ -62,13 +62,17 @@ function processPowers(profile: PermissionProfile, config: RunConfig): Pick<Conf
       hint: "take 'privileged' out of the profile",
     })
   }
-  if (config.thv?.isolation === 'none') return { network: { kind: 'open' } }
-  return { network: resolveNetwork(profile, config.isolate_network) }
+  if (config.thv?.isolation === 'none') return { network: reachable({ kind: 'open' }, config) }
+  return { network: reachable(resolveNetwork(profile, config.isolate_network), config) }
+}
+
+function reachable(network: NetworkAccess, config: RunConfig): NetworkAccess {
+  return config.allow_docker_gateway === true ? withGateway(network) : network
 }
 
 function containerPowers(profile: PermissionProfile, config: RunConfig): Pick<Confinement, 'network' | 'privileged'> {
   const privileged = profile.privileged === true
-  const network = resolveContainerNetwork(profile, config.isolate_network)
+  const network = reachable(resolveContainerNetwork(profile, config.isolate_network), config)
   assertContainable(config.thv?.isolation ?? 'auto', { privileged, network })
   // Its port would be open to other machines: nothing but the server decides where it listens.
   if (network.kind === 'joined' && network.network === 'host' && config.transport !== 'stdio') {
@@ -136,43 +140,15 @@ async function mountsOf(profile: PermissionProfile, volumes: readonly string[]):
   return [...taken.values()]
 }
 
-/** What `.thvignore` files and the user's own list keep from the server: spec/local 3.7. */
-async function coverOf(
-  options: PlanConfinementOptions,
-  mounts: readonly Mount[],
-  useGlobal: boolean,
-): Promise<Confinement['covered']> {
-  const everywhere = useGlobal ? await readIgnore(options.globalIgnoreFile, options.warn) : []
-  const found = await Promise.all(
-    mounts.map(async ({ source, target }) => {
-      const entries = await readdir(source, { withFileTypes: true }).catch(() => [])
-      const patterns = [...everywhere, ...(await readIgnore(join(source, '.thvignore'), options.warn))]
-      const seen = await Promise.all(entries.map(async (entry) => await seenEntry(source, entry)))
-      return coveredEntries(
-        patterns,
-        seen.filter((entry) => entry !== undefined),
-      ).map((entry) => ({ target: join(target, relative(source, entry.path)), isDirectory: entry.isDirectory }))
-    }),
-  )
-  return found.flat()
+/** Read-only or not, whoever reaches a socket may ask for everything that its owner does. */
+async function warnOfSockets(mounts: readonly Mount[], warn: (message: string) => void): Promise<void> {
+  for (const { source } of mounts) {
+    if (!(await stat(source)).isSocket()) continue
+    warn(`${source} is a socket: the server gets the powers of whoever listens there, and an engine's are all of them`)
+  }
 }
 
-/** An entry by its name and, for a link, what it points to; undefined for one that leads out of the mount. */
-async function seenEntry(
-  source: string,
-  entry: Dirent,
-): Promise<{ name: string; path: string; isDirectory: boolean } | undefined> {
-  const { name } = entry
-  const path = join(source, name)
-  if (!entry.isSymbolicLink()) return { name, path, isDirectory: entry.isDirectory() }
-  const real = await realpath(path).catch(() => undefined)
-  if (real === undefined || !isWithin(real, source)) return undefined
-  return { name, path: real, isDirectory: (await stat(real)).isDirectory() }
-}
-
-async function readIgnore(path: string, warn: (message: string) => void): Promise<string[]> {
-  const text = await readFile(path, 'utf8').catch(() => '')
-  const { patterns, problems } = parseIgnoreFile(text.slice(0, processLimits.profileBytes))
-  for (const problem of problems) warn(`${path}: ${problem}`)
-  return patterns
+function noteCovered(covered: Confinement['covered'], note: (message: string) => void): void {
+  for (const { target, isDirectory } of covered) note(`hidden from the server: ${target}${isDirectory ? '/' : ''}`)
+  if (covered.length === 0) note('nothing is hidden from the server')
 }

@@ -20,6 +20,8 @@ export const processLimits = {
   sandboxProcesses: 512,
   /** Memory of a sandboxed server, for each process or, where control groups can be made, for all together. */
   sandboxMemoryBytes: 4 * 1024 * 1024 * 1024,
+  /** Processors that a sandboxed server may keep busy, all of it together; a server that waits for calls uses none. */
+  sandboxCpus: 2,
   /** A permission profile or a list of ignore patterns. */
   profileBytes: 256 * 1024,
   /** One call of `ps` or of PowerShell. */
@@ -28,6 +30,11 @@ export const processLimits = {
   listCommandBytes: 32 * 1024 * 1024,
   /** Environment of one process; the kernel's own limit for arguments and environment is a few MB. */
   environBytes: 8 * 1024 * 1024,
+  /** An API server that did not come up gets this long to end before it is killed; it has served nobody. */
+  serverEndMs: 5_000,
+  /** What is read of the log of such a server, and how much of that is shown. */
+  serverWordsBytes: 16 * 1024,
+  serverWordsLines: 20,
   /** Processes whose files are read at the same time. */
   parallelReads: 32,
   /** Random tries before a port scan: spec/local 3.4. */

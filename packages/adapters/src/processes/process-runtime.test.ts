@@ -181,31 +181,35 @@ describe.runIf(posix)('the death of a supervisor', { timeout: 40_000 }, () => {
     expect(await allGone(tree)).toEqual([])
   })
 
-  it.runIf(linux)('at any moment of a start leaves no server behind', async () => {
-    const mark = `moment-${process.pid}`
-    const order = {
-      reaperCommand,
-      command: nodeCommand(`setInterval(() => {}, 1000); /* ${mark} */ process.on('SIGTERM', () => {})`),
-      environment: { PATH: path },
-      workingDirectory: directory,
-    }
-    const [executable, ...args] = fixtureCommand('supervisor.ts')
-    for (let turn = 0; turn < 8; turn += 1) {
-      const supervisor = spawn(executable, [...args, JSON.stringify(order)], { stdio: ['ignore', 'pipe', 'ignore'] })
-      started.push(supervisor)
-      // The first sign of life of the start, then a little later in every turn.
-      for (let tries = 0; (await guards(supervisor.pid)).length === 0 && tries < 2_000; tries += 1) await delay(1)
-      await delay(turn)
-      supervisor.kill('SIGKILL')
-      await once(supervisor, 'exit')
-    }
-    const list = createProcessList()
-    const marked = []
-    for (const one of await list.all(undefined)) {
-      if (one.pid !== process.pid && (await list.commandLine(one.pid)).includes(mark)) marked.push(one.pid)
-    }
-    expect(await allGone(marked)).toEqual([])
-  })
+  it.runIf(linux)(
+    'at any moment of a start leaves no server behind',
+    async () => {
+      const mark = `moment-${process.pid}`
+      const order = {
+        reaperCommand,
+        command: nodeCommand(`setInterval(() => {}, 1000); /* ${mark} */ process.on('SIGTERM', () => {})`),
+        environment: { PATH: path },
+        workingDirectory: directory,
+      }
+      const [executable, ...args] = fixtureCommand('supervisor.ts')
+      for (let turn = 0; turn < 8; turn += 1) {
+        const supervisor = spawn(executable, [...args, JSON.stringify(order)], { stdio: ['ignore', 'pipe', 'ignore'] })
+        started.push(supervisor)
+        // The first sign of life of the start, then a little later in every turn.
+        for (let tries = 0; (await guards(supervisor.pid)).length === 0 && tries < 2_000; tries += 1) await delay(1)
+        await delay(turn)
+        supervisor.kill('SIGKILL')
+        await once(supervisor, 'exit')
+      }
+      const list = createProcessList()
+      const marked = []
+      for (const one of await list.all(undefined)) {
+        if (one.pid !== process.pid && (await list.commandLine(one.pid)).includes(mark)) marked.push(one.pid)
+      }
+      expect(await allGone(marked)).toEqual([])
+    },
+    120_000,
+  )
 })
 
 describe('stopping a server', () => {
@@ -222,9 +226,11 @@ describe('stopping a server', () => {
   it('that ignores end of input and SIGTERM ends its whole tree before the deadline', async () => {
     const deployment = await deploy(nodeCommand(stubbornTree))
     const tree: number[] = JSON.parse(await firstLine(deployment.stdio?.output))
+    // Long enough that what is kept for the kill counts in seconds: a busy machine needs them.
+    const givenMs = 6_000
     const begun = performance.now()
-    await deployment.stop(900)
-    expect(performance.now() - begun).toBeLessThan(900 + 300)
+    await deployment.stop(givenMs)
+    expect(performance.now() - begun).toBeLessThan((givenMs * 4) / 3)
     expect(await living(tree)).toEqual([])
     expect((await deployment.exited).signal).toBe('SIGKILL')
     expect(await allGone(await guards())).toEqual([])

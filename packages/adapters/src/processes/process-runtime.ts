@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { ThvError, type DeploySpec, type WorkloadRuntime } from '@thv/core'
-import { createConfine, unconfined, type ConfineOptions } from './confine.ts'
+import { createConfiner, unconfined, type ConfineOptions, type Confiner } from './confine.ts'
 import { findExecutable } from './executable.ts'
 import { spawnGuarded } from './guarded-spawn.ts'
 import { createProcessList } from './process-list.ts'
@@ -21,6 +21,10 @@ export interface ProcessRuntimeOptions {
 
 /** The process runtime, whose servers are processes. */
 export interface ProcessRuntime extends WorkloadRuntime {
+  /** Starts early what the isolation of the next server needs; see {@link Confiner}. */
+  prepare: Confiner['prepare']
+  /** Ends what was prepared and not needed. */
+  close(): Promise<void>
   deploy(spec: DeploySpec, signal: AbortSignal): Promise<ProcessDeployment>
 }
 
@@ -32,9 +36,11 @@ export interface ProcessRuntime extends WorkloadRuntime {
 export function createProcessRuntime(options: ProcessRuntimeOptions): ProcessRuntime {
   const systemRoot = options.systemRoot ?? 'C:\\Windows'
   const list = createProcessList({ systemRoot })
-  const confine = options.confine === undefined ? undefined : createConfine(options.confine)
+  const confiner = options.confine === undefined ? undefined : createConfiner(options.confine)
   return {
     kind: 'process',
+    prepare: (wish, needs) => confiner?.prepare(wish, needs),
+    close: async () => await confiner?.close(),
     async deploy(spec, signal) {
       signal.throwIfAborted()
       const [typed, ...args] = spec.command
@@ -48,7 +54,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): ProcessRun
         searchPath: environment['PATH'] ?? environment['Path'] ?? '',
       })
       const command = [executable, ...args] as const
-      const confined = confine === undefined ? unconfined(spec, command) : await confine(spec, command)
+      const confined = confiner === undefined ? unconfined(spec, command) : await confiner.confine(spec, command)
       try {
         const running = await spawnGuarded(
           {

@@ -51,6 +51,27 @@ it('the working directory is part of it, but not home, not above it, and no hidd
   expect(await pathsOf(['/usr/bin/true'], join(home, '.ssh'))).toEqual([])
 })
 
+it('home is known also when the way to it, or to the program, is a link', async () => {
+  await mkdir(join(home, 'me'))
+  await writeFile(join(home, 'me/a.js'), '')
+  await symlink(join(home, 'me'), join(home, 'link'))
+  const find = async (of: string, from: string): Promise<string[]> =>
+    await findProgramPaths({
+      command: ['/usr/bin/node', join(home, from, 'a.js')],
+      workingDirectory: join(home, from),
+      home: join(home, of),
+    })
+  expect(await find('link', 'me')).toEqual([join(home, 'me/a.js')])
+  expect(await find('me', 'link')).toEqual(['link/a.js', 'me/a.js'].map((path) => join(home, path)))
+})
+
+it.each(['/proc', '/proc/1/root', '/run/user', '/home/another', '/var/lib', '/dev'])(
+  '%s is never part of a program',
+  async (workingDirectory) => {
+    expect(await pathsOf(['/usr/bin/true'], workingDirectory)).toEqual([])
+  },
+)
+
 it('a project that is the home directory itself is not taken', async () => {
   await mkdir(join(home, '.git'))
   expect(await pathsOf(['/usr/bin/node', await file('projects/a.js')])).toEqual(['~/projects'])

@@ -21,7 +21,7 @@ export async function findProgramPaths(program: {
   const found = [
     ...(await installationOf(executable, home)),
     ...(script === undefined ? [] : await projectOf(script, home)),
-    ...(isBroad(workingDirectory, home) ? [] : [workingDirectory]),
+    ...((await isBroad(workingDirectory, home)) ? [] : [workingDirectory]),
   ]
   return found.filter((path) => !isSystemPath(path))
 }
@@ -32,11 +32,11 @@ export async function findProgramPaths(program: {
  */
 export async function installationOf(executable: string, home: string): Promise<string[]> {
   const real = await realpath(executable).catch(() => executable)
-  const places = [executable, real].flatMap((path) => {
+  const places = [executable, real].map(async (path) => {
     const prefix = dirname(dirname(path))
-    return dirname(path).endsWith('/bin') && !isBroad(prefix, home) ? [prefix] : [path]
+    return dirname(path).endsWith('/bin') && !(await isBroad(prefix, home)) ? prefix : path
   })
-  return [...new Set(places)].filter((path) => !isSystemPath(path))
+  return [...new Set(await Promise.all(places))].filter((path) => !isSystemPath(path))
 }
 
 async function projectOf(script: string, home: string): Promise<string[]> {
@@ -46,10 +46,10 @@ async function projectOf(script: string, home: string): Promise<string[]> {
 }
 
 async function nearestProject(directory: string, home: string): Promise<string | undefined> {
-  for (let at = directory; !isBroad(at, home); at = dirname(at)) {
+  for (let at = directory; !(await isBroad(at, home)); at = dirname(at)) {
     for (const file of projectFiles) if ((await statOf(join(at, file))) !== undefined) return at
   }
-  return isBroad(directory, home) ? undefined : directory
+  return (await isBroad(directory, home)) ? undefined : directory
 }
 
 async function firstFile(args: readonly string[], workingDirectory: string): Promise<string | undefined> {
@@ -64,14 +64,29 @@ async function firstFile(args: readonly string[], workingDirectory: string): Pro
 /**
  * A directory that holds more than one thing of the user: home, what is above it, one of
  * the system's, and hidden ones in home: `~/.local` has keys beside programs, and so has
- * `~/.cargo`.
+ * `~/.cargo`. Judged as typed and as it really is: on some systems the way to home is a link.
  */
-function isBroad(directory: string, home: string): boolean {
-  if (isWithin(home, directory) || shared.includes(directory)) return true
-  return dirname(directory) === home && basename(directory).startsWith('.')
+export async function isBroad(directory: string, home: string): Promise<boolean> {
+  const [directories, homes] = [await bothOf(directory), await bothOf(home)]
+  return directories.some((path) => isBroadPath(path, homes))
 }
 
-const shared = ['/', '/tmp', '/var/tmp', '/var', '/etc', '/home', '/srv', '/mnt', '/run', '/root']
+function isBroadPath(directory: string, homes: readonly string[]): boolean {
+  const parent = dirname(directory)
+  if (shared.includes(directory) || parentsOfHomes.includes(parent)) return true
+  if (kernels.some((path) => isWithin(directory, path))) return true
+  return homes.some((home) => isWithin(home, directory) || (parent === home && basename(directory).startsWith('.')))
+}
+
+const parentsOfHomes = ['/home', '/var/home', '/Users']
+const shared =
+  '/ /boot /etc /home /media /mnt /root /srv /tmp /Users /Volumes /var /var/home /var/lib /var/log /var/tmp'.split(' ')
+/** Of the kernel, or full of sockets. */
+const kernels = ['/dev', '/proc', '/run', '/sys', '/var/run']
+
+async function bothOf(path: string): Promise<string[]> {
+  return [path, await realpath(path).catch(() => path)]
+}
 
 async function statOf(path: string): Promise<Awaited<ReturnType<typeof stat>> | undefined> {
   return await stat(path).catch(() => undefined)

@@ -1,12 +1,14 @@
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { keyringFilter } from './keyring-filter.ts'
 import { createProcessList } from './process-list.ts'
 
-/** What one sandbox needs beside the server: sockets, and something empty to cover with. */
+/** What one sandbox needs beside the server: sockets, files for bubblewrap, and something empty to cover with. */
 export interface SandboxDirectory {
   path: string
   empty: { file: string; directory: string }
   resolvConf: string
+  keyringFilter: string
   remove(): Promise<void>
 }
 
@@ -22,15 +24,18 @@ export async function createSandboxDirectory(parent: string): Promise<SandboxDir
   const path = await mkdtemp(join(parent, `${prefix}${process.pid}-`))
   const empty = { file: join(path, 'empty'), directory: join(path, 'empty.d') }
   const resolvConf = join(path, 'resolv.conf')
+  const filter = join(path, 'keyring-filter')
   await mkdir(empty.directory)
   await Promise.all([
     writeFile(empty.file, '', { mode: 0o400 }),
     writeFile(resolvConf, 'nameserver 127.0.0.1\noptions timeout:5 attempts:1\n'),
+    writeFile(filter, keyringFilter()),
   ])
   return {
     path,
     empty,
     resolvConf,
+    keyringFilter: filter,
     remove: async () => await rm(path, { recursive: true, force: true }),
   }
 }

@@ -8,7 +8,10 @@ export const systemPaths = {
     ...'/bin /sbin /lib /lib32 /lib64 /libx32 /opt /nix/store /home/linuxbrew/.linuxbrew'.split(' '),
     ...['alternatives', 'ca-certificates', 'ca-certificates.conf', 'fonts', 'gai.conf', 'group', 'host.conf'].map(etc),
     ...['hosts', 'ld.so.cache', 'ld.so.conf', 'ld.so.conf.d', 'localtime', 'mime.types', 'nsswitch.conf'].map(etc),
-    ...['os-release', 'passwd', 'pki', 'protocols', 'resolv.conf', 'services', 'ssl', 'timezone'].map(etc),
+    ...['os-release', 'passwd', 'protocols', 'resolv.conf', 'services', 'timezone'].map(etc),
+    // Not `ssl` and `pki` as a whole: beside them stand private keys, which root may read.
+    ...['ssl/cert.pem', 'ssl/certs', 'ssl/openssl.cnf', 'pki/ca-trust', 'pki/tls/cert.pem'].map(etc),
+    ...['pki/tls/certs', 'pki/tls/openssl.cnf'].map(etc),
   ],
 } as const
 

@@ -1,7 +1,10 @@
 import { execFile } from 'node:child_process'
+import { access } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { messageOf } from '@thv/core'
-import { bubblewrapArguments, networkArguments, type User } from './bubblewrap.ts'
+import { bubblewrapArguments, type User } from './bubblewrap.ts'
+import { filterDescriptor, keyringFilter } from './keyring-filter.ts'
+import { openOwnNetwork, type OwnNetwork } from './own-network.ts'
 import { processLimits } from './process-limits.ts'
 
 const execute = promisify(execFile)
@@ -9,12 +12,15 @@ const execute = promisify(execFile)
 /** Whether servers can be sandboxed here, and if not, why. */
 export type SandboxSupport = { works: true; bubblewrap: string } | { works: false; reason: string; hint: string }
 
+/** Where distributions put it. */
+export const bubblewrapPath = '/usr/bin/bwrap'
+
 /**
  * Starts bubblewrap once, with everything a server would get: a kernel or a security
  * module may forbid what an installed program promises. Never rejects.
  */
 export async function probeSandbox(options: { platform?: string; bubblewrap?: string } = {}): Promise<SandboxSupport> {
-  const bubblewrap = options.bubblewrap ?? '/usr/bin/bwrap'
+  const bubblewrap = options.bubblewrap ?? bubblewrapPath
   const { platform = process.platform } = options
   if (platform !== 'linux') {
     return { works: false, reason: `there is no sandbox for ${platform} yet`, hint: 'run only servers you trust' }
@@ -31,13 +37,25 @@ export async function probeSandbox(options: { platform?: string; bubblewrap?: st
     empty: { file: '/dev/null', directory: '/' },
     network: 'own',
   })
+  let network: OwnNetwork | undefined
   try {
-    const outer = networkArguments(user, [...withoutPowers, bubblewrap, ...inner])
-    await execute(bubblewrap, outer, { timeout: processLimits.sandboxProbeMs, env: {} })
+    await access(bubblewrap)
+    network = await openOwnNetwork({ bubblewrap, user, holder: ['/bin/cat'] })
+    const filtered = ['-c', filterScript, octal(keyringFilter()), ...network.enter([bubblewrap, ...inner])]
+    await execute('/bin/sh', filtered, { timeout: processLimits.sandboxProbeMs, env: {} })
     return { works: true, bubblewrap }
   } catch (error) {
     return { works: false, ...explain(error) }
+  } finally {
+    await network?.close()
   }
+}
+
+/** Gives a command the filter without a file. Arguments: the filter in octal numbers, then the command. */
+const filterScript = `printf %b "$0" | "$@" ${filterDescriptor}<&0 </dev/null`
+
+function octal(bytes: Buffer): string {
+  return [...bytes].map((byte) => `\\0${byte.toString(8)}`).join('')
 }
 
 /** Whoever runs this process. */
@@ -45,16 +63,17 @@ export function currentUser(): User {
   return { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
 }
 
-/** Bubblewrap refuses to start with powers it did not ask for. */
-export const withoutPowers = ['/usr/bin/setpriv', '--ambient-caps=-all', '--inh-caps=-all', '--'] as const
-
 function explain(error: unknown): { reason: string; hint: string } {
-  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  if (code === 'ENOENT') {
     const hint = "install the package 'bubblewrap', for example with 'apt-get install bubblewrap'"
     return { reason: 'bubblewrap is not installed', hint }
   }
-  const said = error instanceof Error && 'stderr' in error ? String(error.stderr).trim().split('\n')[0] : undefined
-  const why = said === undefined || said === '' ? messageOf(error).slice(0, 200) : said
+  const [said = ''] = (error instanceof Error && 'stderr' in error ? String(error.stderr) : '').trim().split('\n')
+  // Not the message of a command that failed, which repeats its words.
+  const isCommand = error instanceof Error && 'cmd' in error
+  const silent = typeof code === 'number' ? `it ends with code ${code} and no word` : 'it does not answer'
   const hint = 'allow unprivileged user namespaces on this machine (sysctl, AppArmor, or the settings of the container)'
-  return { reason: `bubblewrap does not work here: ${why ?? ''}`, hint }
+  const why = said !== '' ? said : isCommand ? silent : messageOf(error)
+  return { reason: `bubblewrap does not work here: ${why.slice(0, 200)}`, hint }
 }

@@ -1,14 +1,15 @@
-import { stat } from 'node:fs/promises'
+import { realpath, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { ThvError, type Confinement, type DeploySpec, type Isolation } from '@thv/core'
 import { openForwardedNetwork, proxyEnvironment, type NetworkOpeners } from '../forwarded-network.ts'
-import { bubblewrapArguments, networkArguments } from './bubblewrap.ts'
+import { bubblewrapArguments } from './bubblewrap.ts'
 import { createControlGroups } from './control-groups.ts'
-import { findProgramPaths, installationOf } from './program-paths.ts'
+import type { OwnNetwork } from './own-network.ts'
+import { findProgramPaths, installationOf, isBroad } from './program-paths.ts'
 import { createSandboxDirectory, type SandboxDirectory } from './sandbox-directory.ts'
 import { isSystemPath } from './sandbox-layout.ts'
-import { currentUser, withoutPowers } from './sandbox-probe.ts'
-import { forwardScript, joinScript, limitScript } from './sandbox-script.ts'
+import { currentUser } from './sandbox-probe.ts'
+import { carryEnvironment, joinScript, limitScript } from './sandbox-script.ts'
 
 /** How the sandbox is wired. */
 export interface SandboxOptions extends NetworkOpeners {
@@ -26,8 +27,17 @@ export interface ConfinedCommand {
   isolation: Isolation
   /** Generations between the process we start and the server; 0 when they are the same. */
   depth: number
+  /** Resolves when something that the server cannot be without has ended; `undefined`: there is no such thing. */
+  broken?: Promise<void>
   /** Closes and removes what was opened for it. Idempotent. */
   release(): Promise<void>
+}
+
+/** What works here. */
+export interface SandboxTools {
+  bubblewrap: string
+  /** Starts a forwarder in a network of its own, or hands out one that was started before. */
+  openOwnNetwork: () => Promise<OwnNetwork>
 }
 
 type Command = readonly [executable: string, ...args: string[]]
@@ -35,7 +45,7 @@ type Command = readonly [executable: string, ...args: string[]]
 /** Puts a server into a sandbox. Rejects with `mount-invalid` when something to mount is not there. */
 export async function confineInSandbox(
   options: SandboxOptions,
-  bubblewrap: string,
+  tools: SandboxTools,
   spec: DeploySpec & { confinement: Confinement },
   command: Command,
 ): Promise<ConfinedCommand> {
@@ -52,19 +62,19 @@ export async function confineInSandbox(
     const user = currentUser()
     const groups = await createControlGroups(basename(directory.path), user.uid)
     opened.push(async () => await groups.remove())
-    const forwarder = await openNetwork(options, spec, { directory, opened })
-    const inner = [bubblewrap, ...bubblewrapArguments(await planOf(options, spec, { command, directory }))]
-    const whole =
-      forwarder === undefined
-        ? inner
-        : [bubblewrap, ...networkArguments(user, [...shell(forwardScript), ...forwarder, ...withoutPowers, ...inner])]
+    const network = await openNetwork(options, tools, { spec, directory, opened })
+    const plan = await planOf(options, spec, { command, directory, isForwarded: network !== undefined })
+    const inner = [tools.bubblewrap, ...bubblewrapArguments(plan)]
+    const whole = network === undefined ? inner : network.enter(inner)
     const { directories } = groups
-    const [executable, ...args] = [...shell(joinScript), String(directories.length), ...directories, ...whole]
+    const joined = [...shell(joinScript), directory.keyringFilter, String(directories.length), ...directories]
+    const [executable, ...args] = [...joined, ...whole]
     return {
       command: [executable ?? '', ...args],
-      environment: environmentOf(spec, forwarder !== undefined),
+      environment: carryEnvironment(environmentOf(spec, network !== undefined)),
       isolation: 'sandbox',
-      depth: forwarder === undefined ? 2 : 3,
+      depth: 2,
+      ...(network === undefined ? {} : { broken: network.ended }),
       release,
     }
   } catch (error) {
@@ -81,23 +91,31 @@ function shell(script: string): string[] {
   return ['/bin/sh', '-c', script, 'sandbox']
 }
 
-/** The words of the forwarder's command; undefined when the server needs none. */
+/** The network with the forwarder in it, which listens by then; undefined when the server needs none. */
 async function openNetwork(
   options: SandboxOptions,
-  { confinement, listen }: DeploySpec & { confinement: Confinement },
-  { directory, opened }: { directory: SandboxDirectory; opened: (() => Promise<void>)[] },
-): Promise<string[] | undefined> {
+  tools: SandboxTools,
+  given: {
+    spec: DeploySpec & { confinement: Confinement }
+    directory: SandboxDirectory
+    opened: (() => Promise<void>)[]
+  },
+): Promise<OwnNetwork | undefined> {
+  const { spec, directory, opened } = given
+  const { confinement, listen } = spec
   const wanted = { network: confinement.network, listen, publish: listen, directory: directory.path }
   const forwarded = await openForwardedNetwork(options, wanted, opened)
-  const { node, script } = options.forwarder
   if (forwarded === undefined) return undefined
-  return [node, script, JSON.stringify({ directory: directory.path, ...forwarded.order })]
+  const network = await tools.openOwnNetwork()
+  opened.push(async () => await network.close())
+  await network.order({ directory: directory.path, ...forwarded.order })
+  return network
 }
 
 async function planOf(
   options: SandboxOptions,
   { confinement, environment, workingDirectory }: DeploySpec & { confinement: Confinement },
-  { command, directory }: { command: Command; directory: SandboxDirectory },
+  { command, directory, isForwarded }: { command: Command; directory: SandboxDirectory; isForwarded: boolean },
 ): Promise<Parameters<typeof bubblewrapArguments>[0]> {
   const { home } = options
   const { programPaths, mounts, covered, network } = confinement
@@ -106,7 +124,7 @@ async function planOf(
       ? await findProgramPaths({ command, workingDirectory, home })
       : [...programPaths, ...(await installationOf(command[0], home))]
   return {
-    command: [...shell(limitScript), ...command],
+    command: [...shell(limitScript(environment)), ...command],
     workingDirectory,
     user: currentUser(),
     // A home that holds the system cannot be emptied.
@@ -114,12 +132,13 @@ async function planOf(
     programPaths: [
       ...program,
       ...(await installationOf(options.forwarder.node, home)),
-      ...(await certificatesOf(environment)),
+      ...(await certificatesOf(environment, home)),
     ],
     mounts,
     covered,
     empty: directory.empty,
-    network: network.kind === 'none' ? 'own' : 'inherited',
+    // One more inside the forwarder's would keep the server from being reached.
+    network: network.kind === 'none' && !isForwarded ? 'own' : 'inherited',
     ...(network.kind === 'filtered' ? { resolvConf: directory.resolvConf } : {}),
   }
 }
@@ -133,10 +152,15 @@ const certificateVariables = [
   'CURL_CA_BUNDLE',
 ]
 
-async function certificatesOf(environment: Readonly<Record<string, string>>): Promise<string[]> {
+/** Files, and directories that hold nothing else: such a variable may come from anywhere, and names anything. */
+async function certificatesOf(environment: Readonly<Record<string, string>>, home: string): Promise<string[]> {
   const paths = certificateVariables.flatMap((name) => environment[name] ?? []).filter((path) => path.startsWith('/'))
-  const there = await Promise.all(paths.map(async (path) => (await stat(path).catch(() => undefined)) !== undefined))
-  return paths.filter((_path, index) => there[index])
+  const usable = paths.map(async (path) => {
+    const found = await stat(path).catch(() => undefined)
+    return found?.isFile() === true || (found?.isDirectory() === true && !(await isBroad(path, home)))
+  })
+  const verdicts = await Promise.all(usable)
+  return paths.filter((_path, index) => verdicts[index])
 }
 
 function environmentOf({ environment, confinement, listen }: DeploySpec, isForwarded: boolean): Record<string, string> {
@@ -145,12 +169,16 @@ function environmentOf({ environment, confinement, listen }: DeploySpec, isForwa
   return { ...own, ...proxyEnvironment(listen?.port) }
 }
 
+/** Asked at every start: a server that may write above a volume can put a link in its place. */
 async function assertMountable({ mounts }: Confinement): Promise<void> {
   for (const { source } of mounts) {
-    if ((await stat(source).catch(() => undefined)) !== undefined) continue
-    // Tools match on this sentence: spec/local 3.7.
-    throw new ThvError('mount-invalid', `volume source path does not exist: ${source}`, {
-      hint: 'create it, or take the volume out',
-    })
+    const real = await realpath(source).catch(() => undefined)
+    if (real === source) continue
+    // Tools match on the first sentence: spec/local 3.7.
+    const [what, hint] =
+      real === undefined
+        ? [`volume source path does not exist: ${source}`, 'create it, or take the volume out']
+        : [`${source} was replaced by a link to ${real} since the workload started`, 'stop it and look who did that']
+    throw new ThvError('mount-invalid', what, { hint })
   }
 }

@@ -29,8 +29,8 @@ const system = [
 
 /**
  * The profile for `sandbox-exec -p`. Pure. Experimental: it is not wired into the
- * runtime, because nobody has tried it on macOS yet; there servers run without isolation and
- * say so. Everything is refused but what is named; what comes later wins, so covered
+ * runtime, because nobody has tried it on macOS yet; there servers run under Node's permission
+ * model or without isolation, and say so. Everything is refused but what is named; what comes later wins, so covered
  * paths stand last.
  */
 export function seatbeltProfile(plan: SeatbeltPlan): string {

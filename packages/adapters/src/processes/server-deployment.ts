@@ -43,7 +43,8 @@ export function createDeployment(
     left: running.left,
   })
   const exited = followToTheEnd()
-  void followGuard()
+  void endAfter(guard?.ended, 'the guard process of the server')
+  void endAfter(confined.broken, 'the forwarder of the server')
 
   async function followToTheEnd(): Promise<ServerExit> {
     const exit = await running.left
@@ -67,12 +68,12 @@ export function createDeployment(
     guard?.release()
   }
 
-  /** A guard that is killed leaves the server unwatched, so the server ends with it. */
-  async function followGuard(): Promise<void> {
-    if (guard === undefined) return
-    await guard.ended
+  /** A server that nobody watches, or whose network is gone for good, ends too. */
+  async function endAfter(end: Promise<void> | undefined, what: string): Promise<void> {
+    if (end === undefined) return
+    await end
     if (child.exitCode !== null || child.signalCode !== null) return
-    spec.onOutput('thv: the guard process of the server was killed, so the server is stopped')
+    spec.onOutput(`thv: ${what} was killed, so the server is stopped`)
     // The exit of the server is what tells everyone; a failure here is told there.
     await killTree().catch(() => {})
   }

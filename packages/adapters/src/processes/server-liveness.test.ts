@@ -12,7 +12,7 @@ const at = (pid: number, started?: string): ServerRecord => ({
   pid,
   nonce: '',
   started_at: '2026-08-21T10:26:05Z',
-  ...(started !== undefined && { thv: { started } }),
+  ...(started !== undefined && { thv: { started, version: '', data: '' } }),
 })
 
 test('this process lives, by its number alone and by its start', async () => {

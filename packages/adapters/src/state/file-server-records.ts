@@ -15,6 +15,7 @@ import { decodeState } from './parse-state-json.ts'
 import { distrustOf, makePrivateDirectory } from './private-directory.ts'
 import { readStateFile } from './read-state-file.ts'
 import { removeFile } from './remove-file.ts'
+import { watchFile } from './watch-file.ts'
 
 /**
  * The server record as `<stateDirectory>/server/server.json`, ToolHive's file (spec/local 1.1 and 1.2). Opens nothing until
@@ -31,6 +32,7 @@ export function createFileServerRecords(options: { stateDirectory: string; proce
       if (reason !== undefined) return { kind: 'refused', reason, isOurs: false }
       return await readRecord(path, 'private').catch(refuseDenied)
     },
+    watch: (changed, signal) => watchFile(path, changed, signal),
     exclusively: async (signal, action) => {
       const wasOpenToOthers = await makePrivateDirectory(dirname(path))
       const lock = { timeoutMs: limits.serverLockMs, signal, processes: options.processes }

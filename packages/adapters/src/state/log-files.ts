@@ -12,7 +12,7 @@ const logName = /^(.+)\.log(?:\.\d{1,3})?$/s
 /**
  * Logs under `<dataDirectory>/logs`: `<name>.log` of the supervisor and its proxy,
  * where ToolHive has it (spec/local 0.2), and `servers/<name>.log` of the server, in
- * a directory of its own because a name may contain dots. Rotated parts end in `.1`,
+ * a directory of its own because a name may contain dots; `api/serve.log` of a background API server. Rotated parts end in `.1`,
  * `.2`. Opens nothing until used.
  *
  * @param options.dataDirectory `data` of `resolveDirectories`
@@ -27,6 +27,7 @@ export function createLogFiles(options: { dataDirectory: string }): LogFiles {
   return {
     proxyLog: (name) => locate(proxyLogs, name),
     serverLog: (name) => locate(serverLogs, name),
+    apiServerLog: () => join(proxyLogs, 'api', 'serve.log'),
     readTail: async (name, which, lines) =>
       await readTail(locate(which === 'proxy' ? proxyLogs : serverLogs, name), lines),
     delete: async (name) => {

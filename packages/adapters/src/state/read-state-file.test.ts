@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { chownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chownSync, mkdirSync, readdirSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -84,6 +84,23 @@ test('a file of another user is refused with its number', async (context) => {
     reason: 'it belongs to another user (uid 65534)',
   })
 })
+
+test.runIf(process.platform === 'linux')('no file stays open, read or refused', async () => {
+  const paths = [place((file) => writeFileSync(file, '{}')), place((file) => writeFileSync(file, 'larger'))]
+  paths.push(place((file) => mkdirSync(file)))
+  await Promise.all(paths.map(async (path) => await readStateFile(path, 4)))
+  expect(openFiles().filter((path) => paths.includes(path))).toEqual([])
+})
+
+function openFiles(): string[] {
+  return readdirSync('/proc/self/fd').map((descriptor) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${descriptor}`)
+    } catch {
+      return ''
+    }
+  })
+}
 
 function place(make: (path: string) => void): string {
   const path = join(scratchDirectory(), 'x')

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { limits } from '@thv/core'
@@ -30,5 +31,9 @@ it('gives nothing of a file that is not there, and says why of one that cannot b
   const directory = scratchDirectory()
   expect(await readTail(join(directory, 'none.log'), 10)).toBeUndefined()
   mkdirSync(join(directory, 'dir.log'))
-  await expect(readTail(join(directory, 'dir.log'), 10)).rejects.toMatchObject({ code: 'state-failed' })
+  // Waiting for its writer would take a thread of the pool from everybody.
+  execFileSync('mkfifo', [join(directory, 'pipe.log')])
+  for (const file of ['dir.log', 'pipe.log']) {
+    await expect(readTail(join(directory, file), 10)).rejects.toMatchObject({ code: 'state-failed' })
+  }
 })

@@ -1,5 +1,5 @@
-import { open } from 'node:fs/promises'
-import { limits, systemCodeOf } from '@thv/core'
+import { limits } from '@thv/core'
+import { openLog } from './open-log.ts'
 import { stateError } from './state-error.ts'
 
 const lineFeed = 10
@@ -9,19 +9,17 @@ const lineFeed = 10
  * undefined when there is no such file. Rejects with `state-denied` or `state-failed`.
  */
 export async function readTail(path: string, lines: number): Promise<string | undefined> {
+  const file = await openLog(path)
+  if (file === undefined) return undefined
   try {
-    const file = await open(path, 'r')
-    try {
-      const { size } = await file.stat()
-      const length = Math.min(size, limits.logBytes)
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, size - length)
-      return lastLines(buffer.subarray(0, bytesRead), lines, length < size)
-    } finally {
-      await file.close()
-    }
+    const { size } = await file.stat()
+    const length = Math.min(size, limits.logBytes)
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, size - length)
+    return lastLines(buffer.subarray(0, bytesRead), lines, length < size)
   } catch (error) {
-    if (systemCodeOf(error) === 'ENOENT') return undefined
     throw stateError(error, path, 'read')
+  } finally {
+    await file.close()
   }
 }
 

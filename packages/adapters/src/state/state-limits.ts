@@ -24,6 +24,10 @@ export const stateLimits = {
   busyPauseMs: 10,
   /** Between two looks at a watched file, for file systems that do not report changes. */
   rescanMs: 500,
+  /** Between two tries to watch a directory that is not there yet: the first workload of a user makes it. */
+  watchRetryMs: 100,
+  /** Between two looks at all statuses and their processes, while somebody listens: so late is a killed supervisor noticed. */
+  statusRescanMs: 2_000,
   /** The file of a workload's sessions; 10,000 of them take a few MB. */
   sessionJournalBytes: 32 * 1024 * 1024,
   /** All records in it; half of the file, so that a full one is not written anew for every line. */

@@ -1,6 +1,7 @@
-import { statSync, watch, type FSWatcher } from 'node:fs'
+import { statSync, type FSWatcher } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { stateLimits } from './state-limits.ts'
+import { watchDirectory } from './watch-directory.ts'
 
 /**
  * Calls `changed` after the file at `path` may have changed, appeared or gone, until
@@ -25,7 +26,12 @@ export function watchFile(path: string, changed: () => void, signal: AbortSignal
     changed()
   }
   const attach = (): void => {
-    watcher ??= openWatcher(dirname(path), { name: basename(path), report: look, lost: drop })
+    watcher ??= watchDirectory(dirname(path), {
+      report: (file) => {
+        if (file === null || file === basename(path)) look()
+      },
+      lost: drop,
+    })
   }
   attach()
   const timer = setInterval(() => {
@@ -37,23 +43,6 @@ export function watchFile(path: string, changed: () => void, signal: AbortSignal
     drop()
   }
   signal.addEventListener('abort', stop, { once: true })
-}
-
-function openWatcher(
-  directory: string,
-  listener: { name: string; report: () => void; lost: () => void },
-): FSWatcher | undefined {
-  try {
-    const watcher = watch(directory, { persistent: false }, (event, file) => {
-      if (file === null || file === listener.name) listener.report()
-      // The directory itself was moved or removed; a new one of its name is another one.
-      else if (event === 'rename' && file === basename(directory)) listener.lost()
-    })
-    watcher.on('error', listener.lost)
-    return watcher
-  } catch {
-    return undefined
-  }
 }
 
 function fingerprint(path: string): string {

@@ -9,6 +9,13 @@ export function addressKind(address: string): AddressKind {
   return six === undefined ? 'special' : ipv6Kind(six)
 }
 
+/** One spelling for all spellings of an address, so that addresses can be compared; what is no address stays. */
+export function canonicalAddress(address: string): string {
+  const groups = parseIpv6(address)
+  const four = parseIpv4(address) ?? (groups === undefined ? undefined : embeddedIpv4(groups))
+  return four?.join('.') ?? groups?.map((group) => group.toString(16)).join(':') ?? address
+}
+
 function ipv4Kind([a = 0, b = 0, c = 0]: readonly number[]): AddressKind {
   if (a === 127) return 'loopback'
   if (a === 169 && b === 254) return 'link-local'
@@ -34,10 +41,10 @@ function ipv6Kind(groups: readonly number[]): AddressKind {
 
 /** The IPv4 address that the network would use: mapped, compatible, NAT64 (RFC 6052) and 6to4 (RFC 3056). */
 function embeddedIpv4(groups: readonly number[]): number[] | undefined {
-  const [g0 = 0, g1 = 0, g2 = 0, , , g5 = 0, g6 = 0, g7 = 0] = groups
+  const [g0 = 0, g1 = 0, g2 = 0, g3 = 0, g4 = 0, g5 = 0, g6 = 0, g7 = 0] = groups
   const firstFiveZero = groups.slice(0, 5).every((group) => group === 0)
   const isMapped = firstFiveZero && (g5 === 0xffff || (g5 === 0 && g6 !== 0))
-  const isNat64 = g0 === 0x64 && g1 === 0xff9b
+  const isNat64 = g0 === 0x64 && g1 === 0xff9b && [g2, g3, g4, g5].every((group) => group === 0)
   if (isMapped || isNat64) return [g6 >> 8, g6 & 255, g7 >> 8, g7 & 255]
   return g0 === 0x2002 ? [g1 >> 8, g1 & 255, g2 >> 8, g2 & 255] : undefined
 }

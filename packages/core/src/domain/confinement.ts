@@ -16,13 +16,13 @@ export type IsolationWish = (typeof isolationWishes)[number]
 /**
  * The network of a server: none; open, which is this machine's for a process and the
  * engine's usual one for a container; one of the engine's networks by its name, `host` for this
- * machine's; or only what the rules allow.
+ * machine's; or only what the rules allow, with `gateway` also this machine under the names that Docker gives it.
  */
 export type NetworkAccess =
   | { kind: 'none' }
   | { kind: 'open' }
   | { kind: 'joined'; network: string }
-  | { kind: 'filtered'; outbound: OutboundPermissions }
+  | { kind: 'filtered'; outbound: OutboundPermissions; gateway?: boolean }
 
 /** Everything a runtime must know to confine one server; made from profile, volumes and flags. */
 export interface Confinement {
@@ -80,6 +80,15 @@ export function resolveContainerNetwork(
     throw contradiction(`a profile that restricts connections and the network '${mode}'`, hint)
   }
   return { kind: 'joined', network: mode }
+}
+
+/** A network that also leads to this machine. Throws `isolation-contradiction` for one that is not filtered: nothing would change. */
+export function withGateway(network: NetworkAccess): NetworkAccess {
+  if (network.kind === 'filtered') return { ...network, gateway: true }
+  throw contradiction(
+    'the Docker gateway and a network that is not filtered',
+    'leave --allow-docker-gateway out, or add --isolate-network',
+  )
 }
 
 function isUsual(mode: string): boolean {

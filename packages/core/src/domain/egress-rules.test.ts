@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { addressKind } from './address-kind.ts'
+import { addressKind, canonicalAddress } from './address-kind.ts'
 import { decideAddress, decideEgress, matchesHost } from './egress-rules.ts'
 
 const https = 443
@@ -89,6 +89,23 @@ describe('egress rules', () => {
     expect(decideAddress(everything, target, '203.0.113.7', new Set(['203.0.113.7'])).allowed).toBe(false)
   })
 
+  it.each(['203.0.113.7', '::ffff:203.0.113.7', '::ffff:cb00:7107', '64:ff9b::cb00:7107'])(
+    'its own address is refused as %s too',
+    (address) => {
+      const own = new Set(['203.0.113.7', '2001:db8::7'].map(canonicalAddress))
+      expect(decideAddress(everything, { host: address, port: https }, address, own).allowed).toBe(false)
+      expect(decideAddress(everything, { host: 'a.example', port: https }, '2001:DB8:0:0::7', own).allowed).toBe(false)
+      expect(decideAddress(everything, { host: 'a.example', port: https }, '203.0.113.8', own).allowed).toBe(true)
+    },
+  )
+
+  it.each(['127.1', '2130706433', '0x7f000001', '0177.0.0.1', '0x7f.1', '127.0.0.0x1', '1'])(
+    '%s is no name, whoever would look it up',
+    (host) => {
+      expect(decideEgress(everything, { host, port: https }).allowed).toBe(false)
+    },
+  )
+
   it('a private address is reached by the very name only, not by a domain or by everything', () => {
     const target = { host: 'wiki.corp.example', port: https }
     expect(decideAddress({ allow_host: ['wiki.corp.example'] }, target, '10.1.2.3').allowed).toBe(true)
@@ -126,6 +143,8 @@ describe('address kinds', () => {
     ['::ffff:10.0.0.1', 'private'],
     ['::ffff:7f00:1', 'loopback'],
     ['2002:7f00:1::', 'loopback'],
+    ['64:ff9b::8.8.8.8', 'public'],
+    ['64:ff9b:1:7f00:0:100:808:808', 'special'],
     ['fd00::1', 'private'],
     ['fe80::1%eth0', 'link-local'],
     ['ff02::1', 'special'],

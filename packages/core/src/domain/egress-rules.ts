@@ -1,4 +1,4 @@
-import { addressKind } from './address-kind.ts'
+import { addressKind, canonicalAddress } from './address-kind.ts'
 import type { OutboundPermissions } from './permission-profile.ts'
 
 /** A place a server wants to connect to, as it named it. */
@@ -43,11 +43,11 @@ export function decideAddress(
   rules: OutboundPermissions,
   target: EgressTarget,
   address: string,
-  /** Further addresses of this machine. */
+  /** Further addresses of this machine, canonical. */
   own: ReadonlySet<string> = new Set(),
 ): EgressDecision {
   const host = plainHost(target.host)
-  const kind = isLocalName(address) || own.has(address) ? 'loopback' : addressKind(address)
+  const kind = isLocalName(address) || own.has(canonicalAddress(address)) ? 'loopback' : addressKind(address)
   if (kind === 'public') return allowed
   const named = (rules.allow_host ?? []).map(plainHost)
   if (named.includes(plainHost(address))) return allowed
@@ -88,6 +88,7 @@ function isLocalName(host: string): boolean {
   return host === 'localhost' || host.endsWith('.localhost')
 }
 
+/** Also what only some resolvers take for an address: `127.1`, `2130706433`, `0x7f000001`. No name ends in a number. */
 function isAddress(host: string): boolean {
-  return host.includes(':') || /^\d+(?:\.\d+){3}$/.test(host)
+  return host.includes(':') || /(?:^|\.)(?:\d+|0x[\da-f]*)$/.test(host)
 }

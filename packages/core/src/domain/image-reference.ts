@@ -11,6 +11,9 @@ export interface ImageReference {
   digest: string | undefined
 }
 
+/** What the names of images begin with that thv has built; no registry has them. */
+export const builtImagePrefix = 'toolhivelocal/'
+
 const component = '[a-z0-9]+(?:(?:[.]|_{1,2}|-+)[a-z0-9]+)*'
 const host = '(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\\[[a-fA-F0-9:]+\\])(?::[0-9]+)?'
 const pattern = new RegExp(

@@ -57,7 +57,7 @@ function checked(
   if (!mayBeRelative && !isAbsolute(source)) throw invalid(spec, `'${source}' is not an absolute path`, hint)
   if (!target.startsWith('/') && !isAbsolute(target)) throw invalid(spec, `'${target}' is not an absolute path`, hint)
   if (target.split(/[\\/]/).includes('..')) throw invalid(spec, `'${target}' leads upwards`, hint)
-  const plain = target.replace(/\/+$/, '')
+  const plain = target.replace(/\/(?:\.?\/)+/g, '/').replace(/\/\.?$/, '')
   if (plain === '') throw invalid(spec, 'it covers the whole file system of the server', 'name a directory below /')
   if (/^\/(?:proc|sys|dev)(?:\/|$)/.test(plain))
     throw invalid(spec, `${plain} is the kernel's`, 'name another directory')

@@ -1,6 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { formatPackage, isPackageArgument, packageWorkloadName, parsePackageSource } from './package-source.ts'
+import {
+  formatPackage,
+  formatPythonRequirement,
+  isPackageArgument,
+  packageWorkloadName,
+  parsePackageSource,
+} from './package-source.ts'
 import { assertWorkloadName } from './workload-name.ts'
 
 describe('package arguments', () => {
@@ -68,4 +74,14 @@ describe('default names', () => {
     expect(packageWorkloadName(parsePackageSource(argument))).toBe(name)
     assertWorkloadName(name)
   })
+})
+
+it.each([
+  [undefined, 'n'],
+  ['latest', 'n'],
+  ['1.2.3', 'n==1.2.3'],
+  ['>=1.2', 'n>=1.2'],
+  ['~=1.2', 'n~=1.2'],
+])('a Python package of version %s is required as %s', (version, expected) => {
+  expect(formatPythonRequirement({ name: 'n', version })).toBe(expected)
 })

@@ -35,6 +35,11 @@ export function isPackageArgument(argument: string): boolean {
   return packageKinds.some((kind) => argument.startsWith(`${kind}://`))
 }
 
+/** The path in `go://./directory` or `go:///directory`, which is source code of this machine; undefined for anything else. */
+export function localPathOf(argument: string): string | undefined {
+  return /^go:\/\/(\.|\.{0,2}\/.*)$/s.exec(argument)?.[1]
+}
+
 /**
  * Parses `npx://name[@version]`, `uvx://name[@version]` or `go://module[@version]`.
  * Throws `package-scheme-invalid` or `package-name-invalid`.
@@ -67,6 +72,12 @@ export function parsePackageSource(argument: string): PackageSource {
 /** `npx://name@version`: how a resolved package is written in a run config and in lists. */
 export function formatPackage(found: { kind: PackageKind; name: string; version?: string | undefined }): string {
   return `${found.kind}://${found.name}${found.version === undefined ? '' : `@${found.version}`}`
+}
+
+/** A Python package and its version as pip and uv write them: `latest` is no version there. */
+export function formatPythonRequirement({ name, version }: { name: string; version?: string | undefined }): string {
+  if (version === undefined || version === 'latest') return name
+  return /^[<>=~!]/.test(version) ? `${name}${version}` : `${name}==${version}`
 }
 
 /** The workload name chosen when `--name` is absent: spec/local 2.5. */

@@ -3,6 +3,7 @@ import { isolationWishes, type IsolationWish } from './confinement.ts'
 import { formatPackage, packageKinds, parsePackageSource, type ResolvedPackage } from './package-source.ts'
 import { remoteKeyProblem } from './remote-keys.ts'
 import { parseSessionTtl } from './session-ttl.ts'
+import { parseRuntimeConfig, type RuntimeConfig } from './runtime-config.ts'
 import type { ToolOverride } from './tool-rules.ts'
 import { isProxyMode, isTransportType, type ProxyMode, type TransportType } from './transport-type.ts'
 import { assertWorkloadName } from './workload-name.ts'
@@ -51,6 +52,8 @@ export interface RunConfig {
   volumes?: string[]
   /** Whether only the profile's hosts can be reached; undefined: where a sandbox can do it. */
   isolate_network?: boolean
+  /** Whether a filtered network also leads to this machine, as `host.docker.internal`; default false. */
+  allow_docker_gateway?: boolean
   /** ToolHive writes these keys without lowering them. */
   ignore_config?: { LoadGlobal?: boolean; PrintOverlays?: boolean }
   env_vars?: Record<string, string>
@@ -70,6 +73,8 @@ export interface RunConfig {
   tools_filter?: string[]
   /** Other names and descriptions, by the server's name of the tool. */
   tools_override?: Record<string, ToolOverride>
+  /** How the image was built, for whoever builds it again. */
+  runtime_config?: RuntimeConfig
   thv?: RunConfigExtension
   [unknownKey: string]: unknown
 }
@@ -144,6 +149,7 @@ export function assertRunConfig(value: unknown, origin: string): asserts value i
   assertStrings(value, origin)
   assertNoNul(value, origin)
   assertExtension(value['thv'], origin)
+  if (isRecord(value['runtime_config'])) parseRuntimeConfig(value['runtime_config'], `'runtime_config' of ${origin}`)
   assertFront(value, origin)
   const problem = remoteKeyProblem(value)
   if (problem !== undefined) throw invalid(origin, problem)
@@ -165,7 +171,7 @@ export function isEndpointPrefix(text: string): boolean {
 }
 
 function assertFront(value: Record<string, unknown>, origin: string): void {
-  for (const key of ['trust_proxy_headers', 'stateless', 'strict_protocol_validation']) {
+  for (const key of ['allow_docker_gateway', 'trust_proxy_headers', 'stateless', 'strict_protocol_validation']) {
     if (value[key] !== undefined && typeof value[key] !== 'boolean') throw invalid(origin, `'${key}' is not a boolean`)
   }
   assertSessionTtl(value['session_ttl'], origin)

@@ -28,7 +28,7 @@ test('every record survives writing and reading, nanoseconds included', () => {
       pid: fc.integer(),
       nonce: fc.oneof(fc.constant(''), fc.stringMatching(/^[0-9a-f]{32}$/)),
       started_at: digits.map((fraction) => `2026-08-21T10:26:05.${fraction}Z`),
-      thv: fc.record({ started: fc.string() }),
+      thv: fc.record({ started: fc.string(), version: fc.string(), data: fc.string() }),
     },
     { requiredKeys: ['url', 'pid', 'nonce', 'started_at'] },
   )

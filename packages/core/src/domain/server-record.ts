@@ -14,6 +14,10 @@ export interface ServerRecord {
   thv?: {
     /** Start token of the process, which tells it from a later one with the same number. */
     started: string
+    /** Of thv. A command of another version works alone. */
+    version: string
+    /** The data directory. A command with another one works alone: it has other workloads. */
+    data: string
   }
 }
 
@@ -29,7 +33,9 @@ export function parseServerRecord(text: string): ServerRecord {
   if (typeof nonce !== 'string' || !nonceRule.test(nonce)) throw refused("its 'nonce' is none")
   if (typeof startedAt !== 'string' || !timeRule.test(startedAt)) throw refused("its 'started_at' is no time")
   const record: ServerRecord = { url, pid, nonce, started_at: startedAt }
-  if (isRecord(thv) && typeof thv['started'] === 'string') record.thv = { started: thv['started'] }
+  if (isRecord(thv) && typeof thv['started'] === 'string') {
+    record.thv = { started: thv['started'], version: textOf(thv['version']), data: textOf(thv['data']) }
+  }
   return record
 }
 
@@ -51,6 +57,10 @@ function parseObject(text: string): Record<string, unknown> {
     throw refused(`it is not JSON (${messageOf(error)})`)
   }
   throw refused('it is not a JSON object')
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : ''
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -131,7 +131,7 @@ describe('urls and names', () => {
   it.each(['', ' ', '[::1]', '127.0.0.1:80', 'http://x', 'a b', 'a\0', '-x', ':', 'x/y'])('%j is no host', (host) => {
     expect(() => assertHost(host)).toThrow(expect.objectContaining({ code: 'host-invalid' }))
   })
-  it.each(['Default', '', ' a', 'a  b', 'a/b', '../x'])('refuses group %j', (name) => {
+  it.each(['Default', '', ' a', 'a  b', 'a/b', '../x', 'x'.repeat(201)])('refuses group %j', (name) => {
     expect(() => assertGroupName(name)).toThrow(expect.objectContaining({ code: 'invalid-name' }))
   })
 })

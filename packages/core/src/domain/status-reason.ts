@@ -28,6 +28,11 @@ export const statusReasons = {
     says: 'the start was interrupted: its process is gone',
     todo: "run 'thv start NAME'",
   },
+  'stop-interrupted': {
+    statuses: ['error'],
+    says: "the stop was interrupted, and the container may still run; run 'thv stop' again",
+    todo: "run 'thv stop NAME'",
+  },
   'removal-interrupted': {
     statuses: ['error'],
     says: "the removal was interrupted; run 'thv rm' again",

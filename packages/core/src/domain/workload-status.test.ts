@@ -27,6 +27,13 @@ describe('assessing', () => {
       context: 'the start was interrupted: its process is gone',
     })
     expect(assessStatus('a', record('stopping'), false).status).toBe('stopped')
+    // No guard ends a container with its supervisor.
+    const server = { container: 'f00', engine: '/x.sock' }
+    expect(assessStatus('a', { ...record('stopping'), thv: { server } }, false)).toMatchObject({
+      status: 'error',
+      reason: 'stop-interrupted',
+      context: "the stop was interrupted, and the container may still run; run 'thv stop' again",
+    })
     expect(assessStatus('a', record('removing'), false).status).toBe('error')
     expect(assessStatus('a', record('unhealthy', 'said so'), false)).toMatchObject({
       status: 'unhealthy',

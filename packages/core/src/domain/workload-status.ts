@@ -122,13 +122,14 @@ export interface AssessedStatus {
  */
 export function assessStatus(name: string, record: StatusRecord, ownerAlive: boolean): AssessedStatus {
   const { status, status_context: context } = record
-  const orphaned = ownerAlive || isKeptByOther(record) ? undefined : nextStatus(status, 'orphaned')
+  const event = status === 'stopping' && mayRunOn(record) ? 'fail' : 'orphaned'
+  const orphaned = ownerAlive || isKeptByOther(record) ? undefined : nextStatus(status, event)
   if (orphaned === undefined) {
     const known = record.thv?.reason
     const reason = known !== undefined && isReasonOf(known, status) ? known : reasonOfStatus[status]
     return { status, context, reason, since: record.thv?.since ?? record.updated_at }
   }
-  const reason = reasonOfEvent('orphaned', status, orphaned)
+  const reason = event === 'fail' ? 'stop-interrupted' : reasonOfEvent(event, status, orphaned)
   return { status: orphaned, context: orphanedContext(name, reason, context), reason, since: record.updated_at }
 }
 
@@ -137,10 +138,16 @@ function isKeptByOther(record: StatusRecord): boolean {
   return record.status === 'unhealthy' && record.thv?.owner === undefined
 }
 
+/** A process ends with its supervisor, whatever happens; a container does not. */
+function mayRunOn({ thv }: StatusRecord): boolean {
+  const { server, lanes = [] } = thv ?? {}
+  return (server === undefined ? lanes : [server, ...lanes]).some(isContainer)
+}
+
 function orphanedContext(name: string, reason: ReasonCode, told: string | undefined): string | undefined {
   if (reason === 'stopped') return told
   if (reason === 'start-interrupted') return `${told === undefined ? '' : `${told}; `}${statusReasons[reason].says}`
-  if (reason === 'removal-interrupted') return statusReasons[reason].says
+  if (reason === 'stop-interrupted' || reason === 'removal-interrupted') return statusReasons[reason].says
   // Tools match on this sentence: spec/local 2.1.
   return `proxy process not running: workload shows running but proxy process for ${name} is not active`
 }

@@ -17,11 +17,13 @@ export interface FakeMachine {
   /** Pids that live, with their start tokens. */
   alive: Map<number, string>
   reaped: ServerProcess[]
-  /** Names of the workloads whose containers were removed. */
+  /** Names of the workloads whose containers were removed, and the engines on record. */
   reapedContainers: string[]
   installed: ResolvedPackage[]
   /** References that were pulled, and names of packages that were built. */
   images: string[]
+  /** Whether a container engine answers. */
+  hasEngine: boolean
   busyPorts: Set<number>
   /** What the next launched supervisor does; default: it serves. */
   onLaunch: (name: string, supervisor: ProcessIdentity) => void
@@ -47,6 +49,7 @@ export function createFakeMachine(): FakeMachine {
     reapedContainers: [],
     installed: [],
     images: [],
+    hasEngine: false,
     busyPorts: new Set(),
     failSave: undefined,
     failUpdate: undefined,
@@ -149,8 +152,8 @@ function processes(
       },
     },
     containers: {
-      reap: async (workload) => {
-        machine.reapedContainers.push(workload)
+      reap: async (workload, engines) => {
+        machine.reapedContainers.push([workload, ...engines].join(' at '))
         return 0
       },
     },
@@ -202,6 +205,7 @@ function outside(
       network: { kind: 'open' },
     }),
     images: {
+      isReachable: async () => machine.hasEngine,
       pull: async (reference, _progress, signal) => {
         signal.throwIfAborted()
         machine.images.push(reference)

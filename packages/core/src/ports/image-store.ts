@@ -7,12 +7,16 @@ export interface ImageBuild {
   name: string
   /** Undefined for the newest. */
   version?: string
+  /** Absolute path of a Go program's source, in the place of name and version. */
+  localPath?: string
   /** In the place of the usual base image. */
   builderImage?: string
   /** Packages of the base image's system, beside the usual ones. */
   additionalPackages?: readonly string[]
   /** Further Python packages in the server's environment; uvx only. */
   buildWith?: readonly string[]
+  /** Variables while it is built; the finished image does not have them. */
+  buildEnvironment?: Readonly<Record<string, string>>
   /** Variables of the finished image. */
   runtimeEnvironment?: Readonly<Record<string, string>>
   /** A certificate in PEM that both the build and the server trust. */
@@ -23,6 +27,8 @@ export interface ImageBuild {
 
 /** The images of this machine's container engine. */
 export interface ImageStore {
+  /** Whether a container engine answers; false after a few seconds at most. */
+  isReachable(signal: AbortSignal): Promise<boolean>
   /**
    * Makes sure that an image is there, by the rules of spec/local 3.2: a moving tag is
    * always asked for, and what is there serves when the registry cannot be reached; any other

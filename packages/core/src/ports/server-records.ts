@@ -13,6 +13,8 @@ export interface ServerRecordStore {
   readonly path: string
   /** For those who look for a server: also refuses what other users can read or write. */
   read(): Promise<ServerRecordRead>
+  /** Calls `changed` after the record may have changed, until the signal aborts. Never throws. */
+  watch(changed: () => void, signal: AbortSignal): void
   /**
    * Runs `action` alone among all processes. Creates the directory, or makes it private again. `state-locked` after
    * `limits.serverLockMs`.

@@ -76,6 +76,8 @@ export interface LogFiles {
   proxyLog(name: string): string
   /** Output of the server itself. */
   serverLog(name: string): string
+  /** Output of an API server in the background. */
+  apiServerLog(): string
   /** The last lines of one of them, with at most as many bytes as a log has; undefined when there is none. */
   readTail(name: string, which: LogKind, lines: number): Promise<string | undefined>
   /** Removes both, with their rotated parts. */

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { limits } from '../limits.ts'
 import { permissionProfileSchema } from './permission-profile.ts'
 
 const texts = z.array(z.string())
@@ -138,7 +139,7 @@ export const createdWorkloadSchema = z
 /** The body of a request about several workloads. */
 export const bulkSchema = z
   .strictObject({
-    names: texts.optional().describe('Names of workloads'),
+    names: texts.max(limits.bulkNames).optional().describe('Names of workloads'),
     group: z.string().optional().describe('Every workload of a group'),
   })
   .meta({ id: 'BulkRequest', description: 'Several workloads: by name or by group, exactly one of the two' })

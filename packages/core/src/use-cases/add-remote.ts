@@ -47,7 +47,9 @@ function refuseLocalWishes(request: RunRequest): void {
     'a permission profile': request.permissionProfile !== undefined || request.network !== undefined,
     isolation: request.isolation === 'required' || request.isolateNetwork === true,
     'a runtime': runtime !== 'auto',
-    'the build of an image': request.build !== undefined,
+    'the build of an image': request.runtimeConfig !== undefined || request.caCertificate !== undefined,
+    'the gateway of an isolated container': request.allowDockerGateway === true,
+    'the ignore patterns of volumes': request.printOverlays === true || request.ignoreGlobally === false,
     '--shared-server': request.sharedServer === true,
   }
   const found = Object.keys(wishes).filter((wish) => wishes[wish])

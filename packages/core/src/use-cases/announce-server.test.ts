@@ -49,6 +49,7 @@ beforeEach(() => {
     records: {
       path: '/state/server.json',
       read: async () => stored,
+      watch: () => {},
       exclusively: async (_signal, action) => {
         meanwhile()
         if (lockError !== undefined) throw lockError

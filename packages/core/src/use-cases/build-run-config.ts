@@ -1,7 +1,7 @@
 import { assertGroupName, defaultGroup } from '../domain/group.ts'
 import {
-  formatPackage,
   isPackageArgument,
+  localPathOf,
   packageKinds,
   packageWorkloadName,
   parsePackageSource,
@@ -33,6 +33,8 @@ import type { ImageStore } from '../ports/image-store.ts'
 import type { PackageInstaller, ProgressListener } from '../ports/package-installer.ts'
 import type { PortAllocator } from '../ports/port-allocator.ts'
 import { addRemote } from './add-remote.ts'
+import { addSource } from './add-source.ts'
+import { chooseRuntime } from './choose-runtime.ts'
 import type { RunRequest } from './run-request.ts'
 
 /** What {@link buildRunConfig} needs of the outside. */
@@ -81,11 +83,12 @@ export async function buildRunConfig(
   }
   addOptional(config, request)
   addPermissions(config, request)
-  config.thv = extensionOf(request)
   if (request.remote !== undefined) {
+    config.thv = { runtime: 'remote', ...extensionOf(request) }
     addRemote(config, request, request.remote)
     return config
   }
+  config.thv = { runtime: await chooseRuntime(deps.images, request, progress, signal), ...extensionOf(request) }
   if (transport !== 'stdio') {
     config.target_host = request.targetHost ?? '127.0.0.1'
     if (request.targetPort !== undefined) config.target_port = request.targetPort
@@ -153,6 +156,8 @@ function assertNoNul(request: RunRequest): void {
 /** The workload name chosen when the user gave none: spec/local 2.5. */
 export function defaultName(request: RunRequest): string {
   if (request.remote !== undefined) return remoteWorkloadName(request.remote.url)
+  const path = request.source === undefined ? undefined : localPathOf(request.source)
+  if (path !== undefined) return sanitizeWorkloadName(path.split('/').findLast((part) => part !== '') ?? '')
   if (request.source !== undefined) return packageWorkloadName(parsePackageSource(request.source))
   if (request.image !== undefined) return imageWorkloadName(parseImageReference(request.image))
   const command = request.args[0] ?? ''
@@ -205,7 +210,10 @@ function addPermissions(config: RunConfig, request: RunRequest): void {
   }
   if (request.volumes !== undefined && request.volumes.length > 0) config.volumes = request.volumes
   if (request.isolateNetwork !== undefined) config.isolate_network = request.isolateNetwork
-  if (request.ignoreGlobally === false) config.ignore_config = { LoadGlobal: false, PrintOverlays: false }
+  if (request.allowDockerGateway === true) config.allow_docker_gateway = true
+  const { ignoreGlobally = true, printOverlays = false } = request
+  if (ignoreGlobally && !printOverlays) return
+  config.ignore_config = { LoadGlobal: ignoreGlobally, PrintOverlays: printOverlays }
 }
 
 /** How the proxy is reached from beyond another proxy. */
@@ -227,9 +235,8 @@ function addFront(config: RunConfig, request: RunRequest): void {
 }
 
 /** What thv records beside ToolHive's keys. */
-function extensionOf(request: RunRequest): RunConfigExtension {
+function extensionOf(request: RunRequest): Omit<RunConfigExtension, 'runtime'> {
   return {
-    runtime: chooseRuntime(request),
     ...(request.sharedServer === true ? { lanes: 'shared' } : {}),
     ...(request.era === undefined ? {} : { era: request.era }),
     ...(request.isolation === undefined ? {} : { isolation: request.isolation }),
@@ -254,68 +261,6 @@ function addSessions(config: RunConfig, request: RunRequest): void {
     })
   }
   config.stateless = true
-}
-
-async function addSource(
-  context: { deps: BuildRunConfigDeps; config: RunConfig; request: RunRequest; progress: ProgressListener },
-  signal: AbortSignal,
-): Promise<void> {
-  const { deps, config, request, progress } = context
-  const extension = extensionOf(request)
-  if (request.image !== undefined) {
-    parseImageReference(request.image)
-    await deps.images.pull(request.image, progress, signal)
-    config.image = request.image
-    return
-  }
-  if (request.source === undefined) {
-    const [typed, ...args] = request.args
-    if (typed === undefined || typed === '') {
-      throw new ThvError('invalid-argument', 'nothing to run: no package, no image and no command is given', {
-        hint: "write 'thv run npx://package' or 'thv run --name notes -- node server.js'",
-      })
-    }
-    const command: LocalCommand = await deps.commands.resolve(typed)
-    config.cmd_args = args
-    config.thv = { ...extension, command }
-    return
-  }
-  const source = parsePackageSource(request.source)
-  if (extension.runtime === 'container') {
-    const { kind, name, version } = source
-    const wanted = { ...request.build, kind, name, ...(version === undefined ? {} : { version }) }
-    config.image = await deps.images.build(wanted, progress, signal)
-    return
-  }
-  const installer = await deps.installers(source.kind)
-  progress(`resolving ${formatPackage(source)}`)
-  const resolved = await installer.resolve(source, signal)
-  const installed = await installer.install(resolved, progress, signal)
-  config.image = formatPackage(resolved)
-  // Some checksums are known only to whoever installed.
-  config.thv = { ...extension, package: installed.resolved }
-}
-
-/** An image needs a container, a local command cannot be in one, and a package may be either. */
-function chooseRuntime(request: RunRequest): 'process' | 'container' {
-  const { image, source, runtime = 'auto' } = request
-  if (image !== undefined && request.build === undefined) {
-    if (runtime !== 'process') return 'container'
-    throw new ThvError('invalid-flag-combination', `the image '${image}' cannot run as a process`, {
-      hint: 'leave --runtime out, or run the package it was made from',
-    })
-  }
-  if (request.build !== undefined && (source === undefined || runtime !== 'container')) {
-    throw new ThvError('invalid-flag-combination', 'flags for the build of an image need a package and a container', {
-      hint: 'add --runtime container, or leave them out',
-    })
-  }
-  if (source === undefined && runtime === 'container') {
-    throw new ThvError('invalid-flag-combination', 'a local command cannot run in a container', {
-      hint: 'leave --runtime out, or run a package or an image',
-    })
-  }
-  return runtime === 'container' ? 'container' : 'process'
 }
 
 /** Where a saved config's server comes from. `runtime-unsupported` for an image that another program runs. */

@@ -12,7 +12,8 @@ it('a config that asks for what would have to be ignored is refused, naming ever
     host: '',
     port: 1,
     permission_profile: null,
-    allow_docker_gateway: true,
+    publish: ['1:2'],
+    runtime_config: { builder_image: 'node:24-alpine' },
     secrets: ['A,target=B'],
     volumes: [],
     stateless: false,
@@ -21,12 +22,27 @@ it('a config that asks for what would have to be ignored is refused, naming ever
   expect(() => assertSupportedRunConfig(config)).toThrow(
     expect.objectContaining({
       code: 'run-config-unsupported',
-      hint: "remove 'allow_docker_gateway', 'secrets' if the server may run without",
+      hint: "remove 'publish', 'secrets', 'runtime_config' if the server may run without",
     }),
   )
 })
 
+it('how an image was built concerns nobody who runs it', () => {
+  const config: unknown = {
+    name: 'a',
+    transport: 'stdio',
+    port: 1,
+    image: 'toolhivelocal/npx-a:1',
+    runtime_config: { builder_image: 'node:24-alpine' },
+    thv: { runtime: 'container' },
+  }
+  assertRunConfig(config, 'x')
+  expect(() => assertSupportedRunConfig(config)).not.toThrow()
+})
+
 it.each([
+  [{ runtime_config: { build_with: 'one' } }, 'runtime_config'],
+  [{ allow_docker_gateway: 'yes' }, 'allow_docker_gateway'],
   [{ trust_proxy_headers: 'yes' }, 'trust_proxy_headers'],
   [{ stateless: 'true' }, 'stateless'],
   [{ strict_protocol_validation: 1 }, 'strict_protocol_validation'],

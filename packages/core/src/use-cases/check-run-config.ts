@@ -11,7 +11,6 @@ import { ThvError } from '../errors.ts'
 const unsupported: Record<string, string> = {
   env_file_dir: 'an environment directory',
   jwks_auth_token_file: 'incoming authentication',
-  allow_docker_gateway: 'network isolation',
   publish: 'published ports',
   secrets: 'secrets',
   oidc_config: 'incoming authentication',
@@ -26,7 +25,6 @@ const unsupported: Record<string, string> = {
   rate_limit_config: 'rate limits',
   validating_webhooks: 'webhooks',
   mutating_webhooks: 'webhooks',
-  runtime_config: 'image builds',
   scaling_config: 'scaling',
   k8s_pod_template_patch: 'Kubernetes',
 }
@@ -39,11 +37,12 @@ export function assertSupportedRunConfig(config: RunConfig): void {
   assertSessionsSuit(config)
   const inChain = readChainSettings(config).unsupported
   const found = Object.keys(unsupported).filter((key) => isSet(config[key]))
+  // How an image was built concerns nobody who runs it; a process would run without what it says.
+  if (config.thv?.runtime !== 'container' && isSet(config.runtime_config)) found.push('runtime_config')
   const remote = unsupportedOfRemote(config)
   if (found.length === 0 && inChain.length === 0 && remote.length === 0) return
-  const meanings = [
-    ...new Set([...found.map((key) => unsupported[key] ?? key), ...inChain, ...remote.map(({ meaning }) => meaning)]),
-  ]
+  const own = found.map((key) => unsupported[key] ?? 'image builds')
+  const meanings = [...new Set([...own, ...inChain, ...remote.map(({ meaning }) => meaning)])]
   found.push(...remote.map(({ key }) => key))
   if (inChain.length > 0) found.push(...chainKeys.filter((key) => isSet(config[key])))
   throw new ThvError(

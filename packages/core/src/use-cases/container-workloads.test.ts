@@ -69,6 +69,30 @@ describe('a workload in a container', () => {
     expect(machine.reapedContainers).toEqual(['a', 'a', 'a'])
   })
 
+  it('that was stopped has none left, so its engine is not needed to stop it again or to remove it', async () => {
+    const machine = createFakeMachine()
+    await run(machine, { image: 'x:1', name: 'a' })
+    await stopWorkload(machine.deps, 'a', {}, never)
+    expect(machine.statuses.get('a')?.status).toBe('stopped')
+    machine.reapedContainers = []
+    await stopWorkload(machine.deps, 'a', {}, never)
+    await deleteWorkload(machine.deps, 'a', {}, never)
+    expect(machine.reapedContainers).toEqual([])
+    expect([...machine.statuses.keys()]).toEqual([])
+  })
+
+  it('that its supervisor could not end is stopped once its containers are gone', async () => {
+    const machine = createFakeMachine()
+    await run(machine, { image: 'x:1', name: 'a' })
+    machine.onSigterm = ({ pid }) => {
+      machine.statuses.set('a', { ...machine.statuses.get('a')!, status: 'error', status_context: 'not ended' })
+      machine.alive.delete(pid)
+    }
+    await stopWorkload(machine.deps, 'a', {}, never)
+    expect(machine.reapedContainers).toEqual(['a'])
+    expect(machine.statuses.get('a')?.status).toBe('stopped')
+  })
+
   it('asks no engine about a process', async () => {
     const machine = createFakeMachine()
     await run(machine, { source: 'npx://pkg', name: 'a' })
@@ -83,7 +107,7 @@ describe('a workload in a container', () => {
     const record = machine.statuses.get('a')!
     machine.statuses.set('a', { ...record, thv: { ...record.thv, server: { container: 'f00', engine: '/x.sock' } } })
     await deleteWorkload(machine.deps, 'a', {}, never)
-    expect(machine.reapedContainers).toEqual(['a'])
+    expect(machine.reapedContainers).toEqual(['a at /x.sock'])
     expect(machine.reaped).toEqual([])
   })
 

@@ -27,7 +27,7 @@ export async function deleteWorkload(
   await assertRunsHere(deps.configs, name, 'remove')
   const { owner, unwritten } = await tryAnnounce(deps, name, { event: 'delete', timeoutMs }, signal)
   if (owner === 'absent' && !(await hasAnything(deps, name))) throw workloadNotFound(name)
-  if (owner !== 'absent') {
+  if (owner !== 'absent' && owner !== 'stopped') {
     if (owner !== undefined) await endOwnerOf(deps, { name, owner, timeoutMs }, signal)
     await tolerateCorrupt(() => reapLeftovers(deps, name, signal))
   }

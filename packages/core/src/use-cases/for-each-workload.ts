@@ -1,7 +1,7 @@
 import { isThvError, messageOf, ThvError } from '../errors.ts'
 import { limits } from '../limits.ts'
 
-/** The names for which the action failed, with their errors; one failure does not stop the others. */
+/** The names for which the action failed, in the order given, with their errors; one failure does not stop the others. */
 export async function forEachWorkload(
   names: readonly string[],
   action: (name: string) => Promise<void>,
@@ -20,7 +20,7 @@ export async function forEachWorkload(
     }
   })
   await Promise.all(workers)
-  return failures
+  return new Map(names.filter((name) => failures.has(name)).map((name) => [name, failures.get(name)]))
 }
 
 /** Throws one error for all failures, if there are any: the only one as it is, or one that lists them. */

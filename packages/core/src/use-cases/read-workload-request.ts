@@ -1,3 +1,4 @@
+import { builtImagePrefix } from '../domain/image-reference.ts'
 import { parsePermissionProfile } from '../domain/permission-profile.ts'
 import { isProxyMode, isTransportType, type TransportType } from '../domain/transport-type.ts'
 import { ThvError } from '../errors.ts'
@@ -27,6 +28,7 @@ export function readWorkloadRequest(body: Body): RunRequest & { name: string } {
     labels: {},
     ...(isRemote ? {} : { isolateNetwork: body.network_isolation ?? true }),
     trustProxyHeaders: body.trust_proxy_headers === true,
+    allowDockerGateway: body.allow_docker_gateway === true,
   }
   addProxy(request, body)
   addTarget(request, body)
@@ -38,7 +40,9 @@ export function readWorkloadRequest(body: Body): RunRequest & { name: string } {
   if (body.permission_profile !== undefined) {
     request.permissionProfile = { profile: parsePermissionProfile(body.permission_profile, 'permission_profile') }
   }
-  if (isGiven(body.runtime_config)) addBuild(request, body.runtime_config)
+  // How a finished image was built is part of its description and no wish.
+  if (isGiven(body.runtime_config) && request.image?.startsWith(builtImagePrefix) !== true)
+    addBuild(request, body.runtime_config)
   return request
 }
 
@@ -50,7 +54,6 @@ const unsupported: Readonly<Partial<Record<keyof Body, string>>> = {
   oidc: 'incoming authentication',
   oauth_config: 'a login at a remote server',
   headers: 'headers of a registry entry',
-  allow_docker_gateway: 'the gateway of an isolated container',
 }
 
 function refuseUnsupported(body: Body): void {
@@ -119,13 +122,14 @@ function toolsOverrideOf(given: NonNullable<Body['tools_override']>): NonNullabl
   return Object.fromEntries(entries)
 }
 
+/** Asks for a container, as the same flags of `thv run` do. */
 function addBuild(request: RunRequest, config: NonNullable<Body['runtime_config']>): void {
   request.runtime = 'container'
-  request.build = {
-    ...(isGiven(config.builder_image) ? { builderImage: config.builder_image } : {}),
-    ...(isGiven(config.additional_packages) ? { additionalPackages: config.additional_packages } : {}),
-    ...(isGiven(config.build_with) ? { buildWith: config.build_with } : {}),
-    ...(isGiven(config.runtime_env) ? { runtimeEnvironment: config.runtime_env } : {}),
+  request.runtimeConfig = {
+    ...(isGiven(config.builder_image) ? { builder_image: config.builder_image } : {}),
+    ...(isGiven(config.additional_packages) ? { additional_packages: config.additional_packages } : {}),
+    ...(isGiven(config.build_with) ? { build_with: config.build_with } : {}),
+    ...(isGiven(config.runtime_env) ? { runtime_env: config.runtime_env } : {}),
   }
 }
 

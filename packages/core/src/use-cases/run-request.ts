@@ -2,7 +2,7 @@ import type { Era, RuntimeWish } from '../domain/run-config.ts'
 import type { ToolOverride } from '../domain/tool-rules.ts'
 import type { IsolationWish } from '../domain/confinement.ts'
 import type { PermissionProfile } from '../domain/permission-profile.ts'
-import type { ImageBuild } from '../ports/image-store.ts'
+import type { RuntimeConfig } from '../domain/runtime-config.ts'
 import type { ProxyMode, TransportType } from '../domain/transport-type.ts'
 
 /** A server at a URL, and what it is told about us. */
@@ -20,16 +20,20 @@ export interface RemoteRequest {
 
 /** What a user asks of `run`, before defaults: flags of the CLI or the body of an API call. */
 export interface RunRequest {
-  /** Package argument (`npx://…`); undefined for a local command or an image. */
+  /** Package argument (`npx://…`), or `go://` and an absolute path; undefined for a local command or an image. */
   source?: string
   /** Reference of an image. */
   image?: string
   /** Set for a server at a URL. */
   remote?: RemoteRequest
-  /** How a package runs; default `auto`, a process. An image always runs in a container. */
+  /** How a package runs; default `auto`: in a container when an engine answers. An image always runs in a container. */
   runtime?: RuntimeWish
-  /** How the image of a package is built, beside its name; needs the runtime `container`. */
-  build?: Partial<Omit<ImageBuild, 'kind' | 'name' | 'version'>>
+  /** How the image of a package is built. Asks for a container, unlike the defaults. */
+  runtimeConfig?: RuntimeConfig
+  /** A certificate in PEM that the build and the server trust; asks for a container too. */
+  caCertificate?: string
+  /** What the user's settings say about every build. */
+  buildDefaults?: { runtimeConfig: RuntimeConfig; environment: Record<string, string>; caCertificate?: string }
   /** Local command line (after `--`), or the arguments of a package's server. */
   args: string[]
   name?: string
@@ -68,10 +72,14 @@ export interface RunRequest {
   volumes?: string[]
   /** Undefined: where a sandbox can do it. */
   isolateNetwork?: boolean
+  /** Whether this machine is reached as `host.docker.internal`; default false. */
+  allowDockerGateway?: boolean
   /** `none`, `host`, or the name of a container network: in the place of the profile's mode. */
   network?: string
   isolation?: IsolationWish
   /** Whether the user's own ignore patterns count; default true. */
   ignoreGlobally?: boolean
+  /** Whether it is said what `.thvignore` hides; default false. */
+  printOverlays?: boolean
   debug?: boolean
 }

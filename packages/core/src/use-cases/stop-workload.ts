@@ -36,6 +36,7 @@ export async function stopWorkload(
     if (await isSaved(deps, name)) return
     throw workloadNotFound(name)
   }
+  if (owner === 'stopped') return
   if (owner !== undefined) await endOwnerOf(deps, { name, owner, timeoutMs }, signal)
   await reapLeftovers(deps, name, signal)
   if (unwritten !== undefined) throw stoppedUnwritten(name, unwritten)
@@ -53,7 +54,8 @@ async function recordStopped(deps: ChangeStatusDeps, name: string, signal: Abort
     deps,
     name,
     ({ record, ownerAlive }) => {
-      if (record?.status !== 'stopping') return undefined
+      // A supervisor that could not end its server has said so; it is ended now.
+      if (record?.status !== 'stopping' && record?.status !== 'error') return undefined
       if (ownerAlive && ownerOf(record)?.pid !== self.pid) return undefined
       return stoppedRecord(record, deps.clock.now())
     },
@@ -85,7 +87,7 @@ export async function tryAnnounce(
   name: string,
   intent: { event: 'stop' | 'delete'; timeoutMs: number },
   signal: AbortSignal,
-): Promise<{ owner: ProcessIdentity | 'absent' | undefined; unwritten?: ThvError }> {
+): Promise<{ owner: AnnouncedTo; unwritten?: ThvError }> {
   try {
     return { owner: await announce(deps, name, intent, signal) }
   } catch (unwritten) {
@@ -116,19 +118,22 @@ export function stoppedRecord(record: StatusRecord, now: Date): StatusRecord | u
 }
 
 /**
- * Writes `stopping` (or `removing`) and resolves to the process that must end: undefined when
- * none lives but this one (a command that takes its own start back owns the record and must
- * not end itself), `'absent'` when there is no record.
+ * The process that must end: undefined when none lives but the calling one (a command that takes its own
+ * start back owns the record and must not end itself), `'absent'` when there is no record, `'stopped'` when
+ * it was stopped before, so that nothing of it is left.
  */
+export type AnnouncedTo = ProcessIdentity | 'absent' | 'stopped' | undefined
+
+/** Writes `stopping` (or `removing`). */
 export async function announce(
   deps: ChangeStatusDeps,
   name: string,
   intent: { event: 'stop' | 'delete'; timeoutMs: number },
   signal: AbortSignal,
-): Promise<ProcessIdentity | 'absent' | undefined> {
+): Promise<AnnouncedTo> {
   const { event, timeoutMs } = intent
   const self = await deps.processes.self()
-  let result: ProcessIdentity | 'absent' | undefined
+  let result: AnnouncedTo
   await changeStatus(
     deps,
     name,
@@ -139,7 +144,8 @@ export async function announce(
       }
       const owner = ownerAlive ? ownerOf(record) : undefined
       result = owner?.pid === self.pid ? undefined : owner
-      if (event === 'stop' && !ownerAlive && record.status === 'stopped') return undefined
+      if (!ownerAlive && record.status === 'stopped') result = 'stopped'
+      if (event === 'stop' && result === 'stopped') return undefined
       const stopDeadline = new Date(deps.clock.now().getTime() + timeoutMs).toISOString()
       return applyEvent(record, event, deps.clock.now(), { extension: { stop_deadline: stopDeadline } })
     },
@@ -213,12 +219,16 @@ export async function reapServers(
   left: { name: string; record: StatusRecord | undefined; config: RunConfig | undefined },
   signal: AbortSignal,
 ): Promise<void> {
+  // Whoever writes that has ended everything, and no engine is needed to know it.
+  if (left.record?.status === 'stopped') return
   const { server, lanes = [] } = left.record?.thv ?? {}
   const all = server === undefined ? lanes : [server, ...lanes]
   const processes = all.flatMap((one) => (isContainer(one) ? [] : [one]))
   await Promise.all(processes.map(async (one) => await deps.processes.reap(one, signal)))
-  const hasContainers = left.config?.thv?.runtime === 'container' || all.some((one) => isContainer(one))
-  if (hasContainers) await deps.containers.reap(left.name, signal)
+  // Where they were started: the engine that is found now may be another one.
+  const engines = new Set(all.flatMap((one) => (isContainer(one) ? [one.engine] : [])))
+  if (left.config?.thv?.runtime !== 'container' && engines.size === 0) return
+  await deps.containers.reap(left.name, [...engines], signal)
 }
 
 /** A config that cannot be used tells nothing, and the record may still do. */

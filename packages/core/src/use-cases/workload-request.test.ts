@@ -70,7 +70,6 @@ describe('the body that creates a workload', () => {
     ['not remote', { header_forward: { add_plaintext_headers: { A: 'b' } } }],
     ['secrets', { header_forward: { add_headers_from_secret: { A: 'b' } } }],
     ['at once', { url: 'https://a.test/mcp' }],
-    ['gateway', { allow_docker_gateway: true }],
   ])('is refused for %s and not obeyed in part', (meaning, more) => {
     const read = (): unknown => readWorkloadRequest({ ...least, ...more })
     expect(read).toThrow(meaning)
@@ -89,6 +88,13 @@ describe('the body that creates a workload', () => {
     expect(() => readWorkloadRequest({ ...least, ...more })).toThrow(expect.objectContaining({ code }))
   })
 
+  it('takes an image that was built here as it is, however it says that was done', () => {
+    const image = 'toolhivelocal/npx-pkg:20261121'
+    const request = readWorkloadRequest({ ...least, image, runtime_config: { builder_image: 'node:22' } })
+    expect(request).toMatchObject({ image })
+    expect(request.runtimeConfig).toBeUndefined()
+  })
+
   it('builds the image of a package when it says how', () => {
     const request = readWorkloadRequest({
       ...least,
@@ -96,7 +102,7 @@ describe('the body that creates a workload', () => {
     })
     expect(request).toMatchObject({
       runtime: 'container',
-      build: { builderImage: 'node:22', runtimeEnvironment: { A: 'b' } },
+      runtimeConfig: { builder_image: 'node:22', runtime_env: { A: 'b' } },
     })
   })
 })

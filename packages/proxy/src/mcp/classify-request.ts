@@ -9,12 +9,16 @@ import { allowsBatch, isModernVersion, modernRevision } from './revision.ts'
 /** What decides of which era a request is. */
 export interface RequestFacts {
   readonly httpMethod: string
-  /** Header values as received; absent when the header is. */
-  readonly headers: { readonly version?: string; readonly method?: string; readonly name?: string }
+  /** Header values as received; undefined when the header is absent. */
+  readonly headers: {
+    readonly version?: string | undefined
+    readonly method?: string | undefined
+    readonly name?: string | undefined
+  }
   /** The body of a POST. */
   readonly body?: ParsedText
   /** The revision of the session the request names; undefined without a known session. */
-  readonly sessionRevision?: string
+  readonly sessionRevision?: string | undefined
 }
 
 /** How a request is to be served. */
@@ -211,12 +215,11 @@ function refuse(error: WireError, idText = ''): Classification {
   return { kind: 'refused', error, idText }
 }
 
-function trimAll(headers: Headers): Headers {
-  const { version, method, name } = headers
+function trimAll({ version, method, name }: Headers): Headers {
   return {
-    ...(version === undefined ? {} : { version: trimHeader(version) }),
-    ...(method === undefined ? {} : { method: trimHeader(method) }),
-    ...(name === undefined ? {} : { name: trimHeader(name) }),
+    version: version === undefined ? undefined : trimHeader(version),
+    method: method === undefined ? undefined : trimHeader(method),
+    name: name === undefined ? undefined : trimHeader(name),
   }
 }
 

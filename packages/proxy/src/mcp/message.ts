@@ -96,15 +96,15 @@ function readEnvelope(text: string, value: Record<string, unknown>): ParsedText 
   let idStart = -1
   let idEnd = -1
   let paramsStart = -1
-  const seen = new Set<string>()
+  const seen: string[] = []
   let ambiguous = ''
   scanMembers(text, text.indexOf('{'), (key, start, end) => {
     if (!isEnvelopeKey(key)) {
       if (isEnvelopeKey(foldName(key))) ambiguous = key
       return
     }
-    if (seen.has(key)) ambiguous = key
-    seen.add(key)
+    if (seen.includes(key)) ambiguous = key
+    seen.push(key)
     if (key === 'id') {
       idStart = start
       idEnd = end
@@ -115,7 +115,7 @@ function readEnvelope(text: string, value: Record<string, unknown>): ParsedText 
   const idText = idIsValid ? copySlice(text, idStart, idEnd) : ''
   if (ambiguous !== '') return invalid(`the member "${ambiguous}" is ambiguous`, '')
   if (value['jsonrpc'] !== '2.0') return invalid('the member "jsonrpc" must be "2.0"', idText)
-  const isResponse = method === undefined && (seen.has('result') || seen.has('error'))
+  const isResponse = method === undefined && (seen.includes('result') || seen.includes('error'))
   if (typeof method !== 'string' && !isResponse) {
     return invalid('a message needs a method, a result or an error', idText)
   }

@@ -1,9 +1,9 @@
-import { abortWithin } from '../abort-within.ts'
 import type { ProxyLimits } from '../limits.ts'
 import type { Era } from '../mcp/revision.ts'
 import type { ProxyLog } from '../proxy-config.ts'
 import { askDiscover, askInitialize, HandshakeRefused, type AskOptions } from './http-ask.ts'
 import type { HttpBackend } from './http-backend.ts'
+import { withTimeLimit } from './with-time-limit.ts'
 
 /** What an HTTP server is known to speak. */
 export interface EraVerdict {
@@ -87,7 +87,7 @@ export class BackendEra {
   async #askServer(alsoHandshake: boolean): Promise<void> {
     const { backend, limits, log } = this.#options
     this.#askedMs = performance.now()
-    const signal = abortWithin(this.#closed.signal, limits.eraAskMs)
+    const signal = withTimeLimit(this.#closed.signal, limits.eraAskMs)
     const ask = { backend, limits, signal }
     try {
       const { verdict } = await askDiscover(ask)

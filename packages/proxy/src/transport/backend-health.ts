@@ -1,7 +1,7 @@
-import { abortWithin } from '../abort-within.ts'
 import type { ProxyLimits } from '../limits.ts'
 import type { ProxyLog } from '../proxy-config.ts'
 import type { HttpBackend } from './http-backend.ts'
+import { withTimeLimit } from './with-time-limit.ts'
 
 /** What the last looks at a server found. */
 export interface BackendCondition {
@@ -68,7 +68,7 @@ export class BackendHealth {
     const stop = this.#stop.signal
     const began = performance.now()
     try {
-      const signal = abortWithin(stop, healthTimeoutMs)
+      const signal = withTimeLimit(stop, healthTimeoutMs)
       const question = this.#stateless ? { ...ping, path: backend.endpoint } : ({ path: '/', method: 'GET' } as const)
       const { statusCode, body } = await backend.pool.request({ ...question, signal })
       // The head says enough, and a stream would never end.

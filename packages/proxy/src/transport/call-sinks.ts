@@ -1,14 +1,5 @@
 import type { CallSink } from './call.ts'
 
-/** For requests of the proxy's own whose answer changes nothing. */
-export const ignored: CallSink = {
-  progress: () => undefined,
-  related: () => false,
-  response: () => undefined,
-  refused: () => undefined,
-  cancelled: () => undefined,
-}
-
 /** The same place for answers, and word of whether the server did what it was asked to. */
 export function watchSink(sink: CallSink, ended: (isDone: boolean) => void): CallSink {
   return {

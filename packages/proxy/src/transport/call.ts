@@ -113,24 +113,42 @@ export class Call {
     return true
   }
 
-  /** Marks the end of the call. False when it had ended before: then nothing may be delivered. */
-  settle(): boolean {
-    if (this.settled) return false
+  /**
+   * Marks the end of the call, and gives its sink for the last word. Undefined when
+   * it had ended before: then nothing may be delivered.
+   */
+  settle(): CallSink | undefined {
+    if (this.settled) return undefined
+    const { sink } = this
     this.settled = true
     this.#request = undefined
     clearTimeout(this.timer)
     if (this.#register?.get(this.#key) === this) this.#register.delete(this.#key)
     this.released?.()
-    return true
+    // V8 keeps what a Map has lost for a while; then it must not be the answer, its socket and all their buffers.
+    this.sink = ignored
+    this.timer = undefined
+    this.released = undefined
+    this.adapt = undefined
+    return sink
   }
 
   /** Ends the call with a refusal. */
   refuse(error: WireError): void {
-    if (this.settle()) this.sink.refused(error)
+    this.settle()?.refused(error)
   }
 
   /** Ends the call of a client that left, unless the server has it already: then it goes on there. */
   abandon(): void {
-    if (this.hopId === 0 && this.settle()) this.sink.cancelled()
+    if (this.hopId === 0) this.settle()?.cancelled()
   }
+}
+
+/** For requests of the proxy's own whose answer changes nothing, and for calls that have ended. */
+export const ignored: CallSink = {
+  progress: () => undefined,
+  related: () => false,
+  response: () => undefined,
+  refused: () => undefined,
+  cancelled: () => undefined,
 }

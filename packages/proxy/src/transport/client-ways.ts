@@ -29,11 +29,11 @@ export function* waysForQuestion(client: LaneClient | undefined, progressToken: 
   const calls = [...client.calls.values()]
   const named = (call: Call): boolean => call.tokenText !== '' && call.hopId === progressToken
   const origin = calls.length === 1 ? calls[0] : calls.find(named)
-  if (origin !== undefined) yield (text, isFollowUp) => origin.sink.related(text, isFollowUp)
+  // The sink is looked up now: a call that has ended has none, but what follows up still goes the same way.
+  if (origin !== undefined) yield wayOfCall(origin)
   yield wayOfStream(client)
   // Any stream of the session leads to the right client.
-  for (const call of calls.toReversed())
-    if (call !== origin) yield (text, isFollowUp) => call.sink.related(text, isFollowUp)
+  for (const call of calls.toReversed()) if (call !== origin) yield wayOfCall(call)
 }
 
 /** A notification is about no call in particular, unless there is nothing else it could be about. */
@@ -42,8 +42,12 @@ export function* waysForNotification(client: LaneClient | undefined): Iterable<S
   const byStream = wayOfStream(client)
   yield byStream
   const [only, ...others] = client.calls.values()
-  if (only !== undefined && others.length === 0) yield (text) => only.sink.related(text)
+  if (only !== undefined && others.length === 0) yield wayOfCall(only)
   yield (text) => byStream(text, true)
+}
+
+function wayOfCall({ sink }: Call): Sender {
+  return (text, isFollowUp) => sink.related(text, isFollowUp)
 }
 
 /** The stream is looked up once: what follows up must not go on another one. */

@@ -76,9 +76,11 @@ export class Conversation {
 
   /** Tells the server about a client's cancellation, and ends the call without a response. */
   cancel(call: Call, reason: string | undefined): void {
-    if (!this.#pending.delete(call.hopId) || !call.settle()) return
+    if (!this.#pending.delete(call.hopId)) return
+    const sink = call.settle()
+    if (sink === undefined) return
     this.#giveUp(call, reason)
-    call.sink.cancelled()
+    sink.cancelled()
   }
 
   /** The call that waits for an answer with this id. Some servers give ids and tokens back as text. */
@@ -104,8 +106,8 @@ export class Conversation {
 
   /** Ends a call with an error of the server, given as JSON text. */
   reject(call: Call, errorText: string): void {
-    if (!this.#pending.delete(call.hopId) || !call.settle()) return
-    call.sink.response(`{"jsonrpc":"2.0","id":${call.idText},"error":${errorText}}`, true)
+    if (!this.#pending.delete(call.hopId)) return
+    call.settle()?.response(`{"jsonrpc":"2.0","id":${call.idText},"error":${errorText}}`, true)
   }
 
   /** Ends everything: every call in flight is refused, because it may have run. False when it was over before. */
@@ -124,7 +126,7 @@ export class Conversation {
     const call = this.pending(id)
     if (call === undefined) return this.#deps.log('debug', 'the server answered a call that nobody waits for', { id })
     this.#pending.delete(call.hopId)
-    if (call.settle()) call.sink.response(readdressResponse(message, call.idText), 'error' in message.value)
+    call.settle()?.response(readdressResponse(message, call.idText), 'error' in message.value)
   }
 
   #answer(message: Message): void {

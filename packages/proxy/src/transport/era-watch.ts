@@ -29,7 +29,7 @@ export function refuseByEra(
     httpMethod: 'POST',
     headers: eraHeaders(req),
     body: parseText(body.bytes.toString('utf8')),
-    ...(sessionRevision === undefined ? {} : { sessionRevision }),
+    sessionRevision,
   })
   return classified.kind === 'refused' ? classified : undefined
 }

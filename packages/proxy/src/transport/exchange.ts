@@ -75,13 +75,9 @@ export class Exchange implements ReplyTaker {
     if (parts.chain.readsMessages) this.#steps = new ExchangeSteps(parts, req, res)
   }
 
-  /** Whether the answer is an event stream. */
-  get isStream(): boolean {
-    return this.#isStream
-  }
-
   /** Begins. */
   start(): void {
+    this.#parts.traffic.begin()
     this.#res.once('close', () => this.#close())
     const { bodyBytes, collectBytes } = this.#parts.limits
     const limits = { bodyBytes, collectBytes: this.#steps === undefined ? collectBytes : bodyBytes }
@@ -100,6 +96,7 @@ export class Exchange implements ReplyTaker {
   head(head: ReplyHead): boolean {
     if (head.status === 404 && this.#session !== undefined && this.#retake(this.#session)) return false
     this.#isStream = isEventStream(head.headers['content-type'])
+    if (this.#isStream) this.#parts.traffic.streams.add(this)
     const backend = this.#backend
     const isInitialize = this.#peeked.kind === 'initialize'
     this.#eraWatch = watchEra(this.#req, { status: head.status, isInitialize }, this.#parts.limits.collectBytes)
@@ -346,6 +343,7 @@ export class Exchange implements ReplyTaker {
   }
 
   #close(): void {
+    this.#parts.traffic.end(this)
     this.#upstream?.abort()
     this.#unread.stop()
     this.#hold.release()

@@ -10,6 +10,7 @@ import { sendFault } from '../respond.ts'
 import type { HttpBackend } from './http-backend.ts'
 import type { HttpSession, HttpSessions } from './http-sessions.ts'
 import { reviveSession } from './session-revival.ts'
+import type { Traffic } from './traffic.ts'
 
 /** What every request to an HTTP backend shares. */
 export interface ForwardParts {
@@ -24,6 +25,8 @@ export interface ForwardParts {
   readonly sessions: HttpSessions
   /** Sessions of the old SSE transport that have an open stream. */
   readonly sseSessions: Set<string>
+  /** What is under way. */
+  readonly traffic: Traffic
   readonly trustsForwarded: boolean
   readonly endpointPrefix: string
   /** Whether sessions are not tracked. */

@@ -122,7 +122,7 @@ export class HttpModernPeer implements ServerPeer {
     const { message } = parsed
     if (message.kind === 'notification' && message.method !== 'notifications/progress') {
       // It came with the answer to this call, so it is about it, and nobody else's to see. Only a subscription is shared.
-      const isTaken = call.sink.related(message.text)
+      const isTaken = call.settled || call.sink.related(message.text)
       if (!isTaken && call.method === 'subscriptions/listen') this.#conversation.receive(message)
       return
     }

@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { abortWithin } from '../abort-within.ts'
 import { ProxyError } from '../errors.ts'
 import type { ProxyLimits } from '../limits.ts'
 import type { Era } from '../mcp/revision.ts'
 import type { BackendInfo } from '../proxy-config.ts'
 import { askDiscover, askInitialize, firstData, HandshakeRefused, type AskOptions } from './http-ask.ts'
 import type { HttpBackend } from './http-backend.ts'
+import { withTimeLimit } from './with-time-limit.ts'
 
 /** What is probed, and how long. */
 export interface ProbeOptions {
@@ -31,7 +31,7 @@ export interface ProbedBackend {
  */
 export async function probeBackend(options: ProbeOptions): Promise<ProbedBackend> {
   const { limits } = options
-  const signal = abortWithin(options.signal, limits.attachTimeoutMs)
+  const signal = withTimeLimit(options.signal, limits.attachTimeoutMs)
   let waitMs = limits.probeInitialMs
   let problem: unknown
   while (!signal.aborted) {

@@ -1,4 +1,3 @@
-import { abortWithin } from '../abort-within.ts'
 import type { WireError } from '../errors.ts'
 import type { ProxyLimits } from '../limits.ts'
 import type { HeldBytes } from '../held-bytes.ts'
@@ -16,6 +15,7 @@ import { raceAbort } from './race-abort.ts'
 import { memoryError, stoppedError } from './call-errors.ts'
 import { ServerConnection } from './server-connection.ts'
 import { readHandshake } from './server-handshake.ts'
+import { withTimeLimit } from './with-time-limit.ts'
 
 /** What a lane needs and reports. */
 export interface LaneDeps {
@@ -183,7 +183,7 @@ export class Lane implements CallLink {
 
   async #start(): Promise<{ life: Life; text: string }> {
     const { limits, openServer } = this.#deps
-    const signal = abortWithin(this.#closed.signal, limits.laneOpenMs)
+    const signal = withTimeLimit(this.#closed.signal, limits.laneOpenMs)
     // Two processes of one client could fight over what is its own, a file for example.
     await raceAbort(this.#ending, signal)
     const server = await openServer(signal)

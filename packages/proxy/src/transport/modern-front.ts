@@ -11,10 +11,12 @@ import type { SseStreams } from './sse-stream.ts'
 
 /** One POST of a Modern client, and what it is answered with. */
 export interface ModernRequest {
-  readonly bridge: Bridge
-  readonly streams: SseStreams
-  readonly limits: ProxyLimits
-  readonly held: HeldBytes
+  readonly parts: {
+    readonly bridge: Bridge
+    readonly streams: SseStreams
+    readonly limits: ProxyLimits
+    readonly held: HeldBytes
+  }
   readonly req: IncomingMessage
   readonly res: ServerResponse
   readonly accepted: Accepted
@@ -22,7 +24,8 @@ export interface ModernRequest {
 
 /** Serves one message of a Modern client. It belongs to no session, whatever its headers say. */
 export function serveModern(request: ModernRequest, asked: Extract<Classification, { kind: 'modern' }>): void {
-  const { bridge, streams, limits, held, req, res, accepted } = request
+  const { parts, req, res, accepted } = request
+  const { bridge, streams, limits, held } = parts
   const { message, envelope } = asked
   // The era has no notifications of clients that a server would have to hear over HTTP.
   if (message.kind === 'notification' || envelope === undefined) return sendEmpty(res, 202)

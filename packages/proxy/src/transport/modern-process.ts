@@ -1,4 +1,3 @@
-import { abortWithin } from '../abort-within.ts'
 import { ProxyError, type WireError } from '../errors.ts'
 import type { HeldBytes } from '../held-bytes.ts'
 import type { ProxyLimits } from '../limits.ts'
@@ -9,6 +8,7 @@ import { memoryError } from './call-errors.ts'
 import { raceAbort } from './race-abort.ts'
 import { ServerConnection } from './server-connection.ts'
 import { SharedServer } from './shared-server.ts'
+import { withTimeLimit } from './with-time-limit.ts'
 
 /** What the process of the Modern clients needs. */
 export interface ModernProcessDeps {
@@ -151,7 +151,7 @@ export class ModernProcess {
   async #open(): Promise<void> {
     const { name, limits, log, openServer } = this.#deps
     if (openServer === undefined) return
-    const signal = abortWithin(this.#closed.signal, limits.laneOpenMs)
+    const signal = withTimeLimit(this.#closed.signal, limits.laneOpenMs)
     try {
       // Two processes at once could fight over what is the server's own, a file for example.
       await raceAbort(this.#ending, signal)

@@ -20,7 +20,7 @@ export interface PostAnswerOptions {
   /** Number of requests in a batch; undefined for a single request. */
   readonly batchSize?: number
   /** Makes an event stream one that can be resumed, and the ids of the requests it answers. */
-  readonly resumable?: { events(): EventStore | undefined; readonly waitsFor: readonly string[] }
+  readonly resumable?: { events(): EventStore | undefined; readonly waitsFor: readonly string[] } | undefined
 }
 
 /**
@@ -32,7 +32,7 @@ export class PostAnswer {
   readonly #res: ServerResponse
   readonly #options: PostAnswerOptions
   readonly #collected: string[] = []
-  readonly #calls = new Set<Call>()
+  readonly #calls: Call[] = []
   #heldBytes = 0
   #open: number
   #stream: EventSink | undefined
@@ -53,7 +53,7 @@ export class PostAnswer {
   track(call: Call | undefined): void {
     if (call === undefined || call.settled) return
     if (this.#res.destroyed) call.abandon()
-    else this.#calls.add(call)
+    else this.#calls.push(call)
   }
 
   /** The place for the answers to one of the requests, by the JSON text of its id. */
@@ -103,7 +103,6 @@ export class PostAnswer {
     if (this.#stream instanceof ResumableStream) return
     // A call that the server has goes on when its client leaves, as the protocol wants.
     for (const call of this.#calls) call.abandon()
-    this.#calls.clear()
   }
 
   /** Whether there is room for one more answer of a batch, which waits for the others. */

@@ -59,7 +59,7 @@ export class RemoteBackend {
     for (const backend of this.#opened.values()) closeBackend(backend, reason)
   }
 
-  /** As `abortWithin`, but nothing stays behind: this is done every ten seconds for months. */
+  /** As `withTimeLimit`, but nothing stays behind: this is done every ten seconds for months. */
   async #lookInTime(signal: AbortSignal): Promise<{ look: RemoteLook; met: Met | undefined }> {
     const end = new AbortController()
     const follow = (): void => end.abort(signal.reason)

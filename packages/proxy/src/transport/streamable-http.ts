@@ -4,7 +4,7 @@ import type { WireError } from '../errors.ts'
 import { eraHeaders, headerOf, mediaProblem, parseAccept, type Accepted, type FrontDoor } from '../front-door.ts'
 import type { HeldBytes } from '../held-bytes.ts'
 import type { ProxyLimits } from '../limits.ts'
-import { classifyRequest, type RequestFacts } from '../mcp/classify-request.ts'
+import { classifyRequest } from '../mcp/classify-request.ts'
 import { parseClientText, type Message, type ParsedText } from '../mcp/message.ts'
 import { isServedRevision, legacyRevisions } from '../mcp/revision.ts'
 import type { ProxyLog } from '../proxy-config.ts'
@@ -36,7 +36,7 @@ export function createStreamableFront(frontParts: FrontDoorParts): FrontDoor {
     handle(req, res, { path }) {
       if (path !== '/mcp') return false
       if (req.method === 'POST') {
-        post({ ...parts, req, res })
+        post({ parts, req, res })
         return true
       }
       const era = classifyRequest({ httpMethod: req.method ?? '', headers: eraHeaders(req) })
@@ -57,7 +57,8 @@ interface StreamableParts extends FrontDoorParts {
 }
 
 /** One POST under way. */
-interface Post extends StreamableParts {
+interface Post {
+  readonly parts: StreamableParts
   readonly req: IncomingMessage
   readonly res: ServerResponse
 }
@@ -86,7 +87,7 @@ function knownSession(bridge: Bridge, req: IncomingMessage, res: ServerResponse)
 }
 
 function post(request: Post): void {
-  const { req, res, limits, log } = request
+  const { req, res, parts } = request
   const problem = mediaProblem(req)
   if (problem !== undefined) return sendError(res, problem)
   const accepted = parseAccept(req.headers.accept)
@@ -94,20 +95,16 @@ function post(request: Post): void {
     const message = 'Not Acceptable: the client must accept application/json or text/event-stream'
     return sendError(res, { name: 'not-acceptable', message })
   }
-  receiveBody(request, { limits, log }, (text) => take(request, accepted, parseClientText(text)))
+  receiveBody(request, parts, (text) => take(request, accepted, parseClientText(text)))
 }
 
 function take(request: Post, accepted: Accepted, parsed: ParsedText): void {
-  const { req, res } = request
-  const era = classifyRequest({
-    httpMethod: 'POST',
-    headers: eraHeaders(req),
-    body: parsed,
-    ...sessionFacts(request, req),
-  })
+  const { req, res, parts } = request
+  const sessionRevision = parts.bridge.sessions.table.get(sessionIdOf(parts, req) ?? '')?.protocolVersion
+  const era = classifyRequest({ httpMethod: 'POST', headers: eraHeaders(req), body: parsed, sessionRevision })
   if (era.kind === 'refused') return sendError(res, era.error, era.idText)
-  if (era.kind === 'modern') return serveModern({ ...request, accepted }, era)
-  const refused = versionProblem(request, req)
+  if (era.kind === 'modern') return serveModern({ parts, req, res, accepted }, era)
+  const refused = versionProblem(parts, req)
   if (refused !== undefined) return sendError(res, refused, parsed.kind === 'message' ? parsed.message.idText : '')
   if (parsed.kind === 'invalid') return sendError(res, { name: parsed.name, message: parsed.reason }, parsed.idText)
   if (parsed.kind === 'batch') return takeBatch(request, accepted, parsed.items)
@@ -115,8 +112,9 @@ function take(request: Post, accepted: Accepted, parsed: ParsedText): void {
 }
 
 function takeMessage(request: Post, accepted: Accepted, message: Message): void {
-  const { req, res, bridge } = request
-  const sessionId = sessionIdOf(request, req)
+  const { req, res, parts } = request
+  const { bridge } = parts
+  const sessionId = sessionIdOf(parts, req)
   const session = sessionId === undefined ? undefined : bridge.sessions.table.touch(sessionId)
   if (message.kind !== 'request') {
     bridge.notify(session, message)
@@ -128,27 +126,27 @@ function takeMessage(request: Post, accepted: Accepted, message: Message): void 
   }
   if (isInitialize) {
     // The answer to `initialize` carries the session in its head, so the head waits for it.
-    const { streams, held, stateless } = request
+    const { streams, held, stateless } = parts
     const answer = new PostAnswer(res, { accepted, streams, held })
     return stateless === true ? initializeSessionless(request, message, answer) : initialize(request, message, answer)
   }
-  const answer = new PostAnswer(res, answerOptions(request, { accepted, session, idTexts: [message.idText] }))
+  const answer = new PostAnswer(res, answerOptions(parts, { accepted, session, idTexts: [message.idText] }))
   answer.track(bridge.request(session, message, answer.sinkFor(message.idText)))
 }
 
 function answerOptions(
-  request: Post,
+  parts: StreamableParts,
   what: { accepted: Accepted; session: Session | undefined; idTexts: readonly string[] },
 ): PostAnswerOptions {
-  const { streams, limits, held } = request
+  const { streams, limits, held } = parts
   const { accepted, session, idTexts } = what
-  const options = { accepted, streams, held, streamAfterMs: limits.streamAfterMs }
-  if (session === undefined) return options
-  return { ...options, resumable: { events: () => storeOf(session, request), waitsFor: idTexts } }
+  const resumable = session === undefined ? undefined : { events: () => storeOf(session, parts), waitsFor: idTexts }
+  return { accepted, streams, held, streamAfterMs: limits.streamAfterMs, resumable }
 }
 
-function initialize({ bridge, res }: Post, message: Message, answer: PostAnswer): void {
+function initialize({ parts, res }: Post, message: Message, answer: PostAnswer): void {
   const { idText } = message
+  const { bridge } = parts
   const leave = bridge.sessions.initialize(message, {
     begin: (protocolVersion) => {
       if (res.destroyed) return undefined
@@ -168,8 +166,8 @@ function initialize({ bridge, res }: Post, message: Message, answer: PostAnswer)
   res.once('close', leave)
 }
 
-function initializeSessionless({ bridge, res }: Post, message: Message, answer: PostAnswer): void {
-  const leave = bridge.sessions.initializeSessionless(message, {
+function initializeSessionless({ parts, res }: Post, message: Message, answer: PostAnswer): void {
+  const leave = parts.bridge.sessions.initializeSessionless(message, {
     accepted: (text) => answer.respond(text),
     refused: (error) => answer.refuse(error, message.idText),
   })
@@ -177,7 +175,8 @@ function initializeSessionless({ bridge, res }: Post, message: Message, answer: 
 }
 
 function takeBatch(request: Post, accepted: Accepted, items: readonly string[]): void {
-  const { req, res, bridge, limits } = request
+  const { req, res, parts } = request
+  const { bridge, limits } = parts
   const session = bridge.sessions.table.touch(headerOf(req, 'mcp-session-id') ?? '')
   // The session was known a moment ago, when the batch was let through because of it.
   if (session === undefined) return sendError(res, unknownSession)
@@ -193,7 +192,7 @@ function takeBatch(request: Post, accepted: Accepted, items: readonly string[]):
   if (answered.length === 0) return sendEmpty(res, 202)
   const idTexts = answered.map((item) => (item.kind === 'message' ? item.message.idText : ''))
   const what = { accepted, session, idTexts: idTexts.filter((idText) => idText !== '') }
-  const answer = new PostAnswer(res, { ...answerOptions(request, what), batchSize: answered.length })
+  const answer = new PostAnswer(res, { ...answerOptions(parts, what), batchSize: answered.length })
   for (const item of answered) takeBatchItem(bridge, session, { item, answer })
 }
 
@@ -216,11 +215,6 @@ const nestedBatch: WireError = { name: 'invalid-request', message: 'Invalid Requ
 
 function sessionIdOf({ stateless }: FrontDoorParts, req: IncomingMessage): string | undefined {
   return stateless === true ? undefined : headerOf(req, 'mcp-session-id')
-}
-
-function sessionFacts(parts: FrontDoorParts, req: IncomingMessage): Pick<RequestFacts, 'sessionRevision'> {
-  const session = parts.bridge.sessions.table.get(sessionIdOf(parts, req) ?? '')
-  return session === undefined ? {} : { sessionRevision: session.protocolVersion }
 }
 
 /** A version is good when the proxy knows it, or has told it this client itself because its server speaks nothing else. */

@@ -25,6 +25,7 @@ import { closeBackend, openBackend, type HttpBackend } from './http-backend.ts'
 import { probeBackend } from './http-probe.ts'
 import { HttpSessions, type HttpSession } from './http-sessions.ts'
 import { RemoteBackend } from './remote-backend.ts'
+import { Traffic } from './traffic.ts'
 
 /** How requests are forwarded. */
 export interface TransparentOptions {
@@ -56,7 +57,6 @@ export class TransparentForwarder {
   readonly #gate: BackendGate
   readonly #parts: ForwardParts
   readonly #health: BackendHealth
-  readonly #exchanges = new Set<Exchange>()
   readonly #relays = new Set<EventRelay>()
   #keepAlive: NodeJS.Timeout | undefined
   #attaches = 0
@@ -83,6 +83,7 @@ export class TransparentForwarder {
         kinds: new Set(['http']),
       }),
       sseSessions: new Set(),
+      traffic: new Traffic(),
       contradicted: () => this.#era?.contradicted(),
       isClosed: () => this.#isClosed,
     }
@@ -90,15 +91,18 @@ export class TransparentForwarder {
 
   /** Requests forwarded or waiting, without event streams. */
   get inFlight(): number {
-    return this.#exchanges.size + this.#relays.size - this.streams
+    return this.#answers - this.streams
   }
 
   /** Open event streams. */
   get streams(): number {
-    let streams = 0
-    for (const exchange of this.#exchanges) if (exchange.isStream) streams += 1
+    let streams = this.#parts.traffic.streams.size
     for (const relay of this.#relays) if (relay.isStream) streams += 1
     return streams
+  }
+
+  get #answers(): number {
+    return this.#parts.traffic.exchanges + this.#relays.size
   }
 
   /** Sessions of clients. */
@@ -198,7 +202,7 @@ export class TransparentForwarder {
   /** Ends the streams that would otherwise hold up the end of the listener. */
   endStreams(): void {
     for (const relay of this.#relays) relay.cut()
-    for (const exchange of this.#exchanges) if (exchange.isStream) exchange.cut()
+    for (const exchange of this.#parts.traffic.streams) exchange.cut()
   }
 
   /** Ends sessions that were idle for too long, also in the backend. */
@@ -226,7 +230,7 @@ export class TransparentForwarder {
     if (refuseAtEdge(req, res, this.#parts)) return
     if (this.#isClosed) return sendError(res, absentError(this.#parts))
     const isGet = req.method === 'GET'
-    if (isGet && this.#relays.size + this.#exchanges.size >= this.#limits.backendConnections && this.#isFull()) {
+    if (isGet && this.#answers >= this.#limits.backendConnections && this.#isFull()) {
       return sendError(res, { name: 'server-busy', message: 'Too many event streams are open' })
     }
     const id = headerOf(req, 'mcp-session-id')
@@ -235,10 +239,7 @@ export class TransparentForwarder {
     if (session !== undefined && parseAccept(req.headers.accept).events) {
       return this.#relay(new EventRelay(this.#parts, session, req, res), res)
     }
-    const exchange = new Exchange(this.#parts, { req, res, deadlineMs })
-    this.#exchanges.add(exchange)
-    res.once('close', () => this.#exchanges.delete(exchange))
-    exchange.start()
+    new Exchange(this.#parts, { req, res, deadlineMs }).start()
   }
 
   #openEra(backend: HttpBackend, knowsLegacy: boolean): BackendEra {

@@ -6,7 +6,6 @@ import {
   forEachWorkload,
   getWorkload,
   limits,
-  readLogs,
   refuseUpgrade,
   requireGroup,
   restartWorkload,
@@ -14,7 +13,6 @@ import {
   stopWorkload,
   throwFailures,
   whileUncontested,
-  type LogKind,
 } from '@thv/core'
 import { bulkSchema, upgradeChecksSchema, upgradeCheckSchema, upgradeRequestSchema } from '@thv/core/schemas'
 import { z } from 'zod'
@@ -28,7 +26,7 @@ const workloads = '/api/v1beta/workloads'
 const actions = ['stop', 'restart', 'delete'] as const
 type Action = (typeof actions)[number]
 
-/** What goes on behind its answer, and what is read of one workload: spec/local 5.3. */
+/** What goes on behind its answer, and what a registry has newer: spec/local 5.3. */
 export const workloadActionRoutes: readonly ApiRoute[] = [
   ...actions.map((action) =>
     defineRoute({
@@ -67,8 +65,6 @@ export const workloadActionRoutes: readonly ApiRoute[] = [
     errors: [400, 404],
     handle: async (deps, { params: { name = '' } }) => await beginOne(deps, 'delete', name),
   }),
-  logRoute('logs', 'server', 'Shows the last lines that the server of a workload has written'),
-  logRoute('proxy-logs', 'proxy', 'Shows the last lines that the proxy of a workload has written'),
   defineRoute({
     method: 'GET',
     path: `${workloads}/upgrade-check`,
@@ -111,21 +107,6 @@ export const workloadActionRoutes: readonly ApiRoute[] = [
   }),
 ]
 
-function logRoute(segment: string, which: LogKind, summary: string): ApiRoute {
-  return defineRoute({
-    method: 'GET',
-    path: `${workloads}/{name}/${segment}`,
-    tag,
-    summary,
-    answers: { 200: { description: 'The lines', schema: z.string(), contentType: 'text/plain' } },
-    errors: [400, 404],
-    handle: async (deps, { params: { name = '' } }) => {
-      const logs = await deps.logs()
-      return { status: 200, text: await readLogs({ ...(await deps.reading()), logs }, name, which) }
-    },
-  })
-}
-
 async function beginOne(deps: ApiDeps, action: Action, name: string): Promise<ApiAnswer> {
   assertWorkloadName(name)
   await getWorkload(await deps.reading(), name)
@@ -134,23 +115,22 @@ async function beginOne(deps: ApiDeps, action: Action, name: string): Promise<Ap
 
 async function begin(deps: ApiDeps, action: Action, names: readonly string[]): Promise<ApiAnswer> {
   const all = await deps.workloads()
-  const progress = (message: string): void => deps.log('info', message)
   const { id } = deps.operations.begin({
     kind: action,
     subjects: names,
-    interrupts: action !== 'restart',
-    work: async (signal, accept) => {
+    work: async ({ signal, accept, progress, inTurn }) => {
       accept(undefined)
-      const act = async (name: string): Promise<void> => {
-        if (action === 'stop') await stopWorkload(all, name, {}, signal)
-        else if (action === 'delete') await deleteWorkload(all, name, {}, signal)
+      const act = async (name: string, ending: AbortSignal): Promise<void> => {
+        if (action === 'stop') await stopWorkload(all, name, {}, ending)
+        else if (action === 'delete') await deleteWorkload(all, name, {}, ending)
         else {
-          const restart = async (ending: AbortSignal): Promise<void> =>
-            await restartWorkload(all, name, { debug: false, progress, timeoutMs: limits.stopMs }, ending)
-          await whileUncontested(all, name, restart, signal)
+          const restart = async (contested: AbortSignal): Promise<void> =>
+            await restartWorkload(all, name, { debug: false, progress, timeoutMs: limits.stopMs }, contested)
+          await whileUncontested(all, name, restart, ending)
         }
       }
-      throwFailures(await forEachWorkload(names, act, signal), `not every workload could be handled by the ${action}`)
+      const each = async (name: string): Promise<void> => await inTurn(name, async (ending) => await act(name, ending))
+      throwFailures(await forEachWorkload(names, each, signal), `not every workload could be handled by the ${action}`)
     },
   })
   return { status: 202, headers: { [operationHeader]: id } }

@@ -13,6 +13,7 @@ import {
   startWorkload,
   whileUncontested,
   type RunConfig,
+  type Workload,
 } from '@thv/core'
 import {
   createdWorkloadSchema,
@@ -23,12 +24,15 @@ import {
   workloadStatusSchema,
 } from '@thv/core/schemas'
 import type { ApiDeps } from '../api-deps.ts'
+import { apiLimits } from '../api-limits.ts'
 import { operationHeader } from '../openapi.ts'
-import { flagParameter, textParameter } from '../query.ts'
+import { countParameter, flagParameter, textParameter } from '../query.ts'
 import { defineRoute, type ApiAnswer, type ApiRoute } from '../route.ts'
 
 const tag = 'workloads'
 const workloads = '/api/v1beta/workloads'
+/** Tells where the next page begins. */
+const nextHeader = 'X-Thv-Next'
 
 /** Workloads as they are, and changes of one: spec/local 5.3. */
 export const workloadRoutes: readonly ApiRoute[] = [
@@ -40,15 +44,29 @@ export const workloadRoutes: readonly ApiRoute[] = [
     query: z.object({
       all: flagParameter('Whether stopped ones are listed too; default false'),
       group: textParameter('Only the workloads of this group'),
+      limit: countParameter(`How many at most, up to ${apiLimits.pageSize}; default all`, { max: apiLimits.pageSize }),
+      after: textParameter('Only those whose names come after this one'),
     }),
-    answers: { 200: { description: 'The workloads', schema: workloadListSchema } },
+    answers: {
+      200: {
+        description: 'The workloads, sorted by name',
+        schema: workloadListSchema,
+        headers: {
+          [nextHeader]: 'With a limit: what to send as `after` for the following ones; absent when there are none',
+        },
+      },
+    },
     errors: [400, 404],
-    handle: async (deps, { query: { all = false, group } }) => {
+    handle: async (deps, { query: { all = false, group, limit, after } }) => {
       if (group !== undefined) await requireGroup((await deps.workloads()).groups, group)
       const filter = { all, ...(group === undefined ? {} : { group }) }
       const listing = await listWorkloads(await deps.reading(), filter)
       for (const { file, reason } of listing.problems) deps.log('warn', 'a file was passed over', { file, reason })
-      return { status: 200, json: { workloads: listing.workloads } }
+      const passedOver = listing.problems.length
+      const page = pageOf(listing.workloads, { limit, after })
+      return passedOver === 0
+        ? page
+        : { ...page, headers: { ...page.headers, 'X-Thv-Passed-Over': String(passedOver) } }
     },
   }),
   defineRoute({
@@ -112,6 +130,20 @@ export const workloadRoutes: readonly ApiRoute[] = [
   }),
 ]
 
+function pageOf(
+  workloads: readonly Workload[],
+  { limit = workloads.length, after }: { limit?: number | undefined; after?: string | undefined },
+): ApiAnswer {
+  const rest = after === undefined ? workloads : workloads.filter(({ name }) => name > after)
+  const page = rest.slice(0, limit)
+  const last = rest.length > page.length ? page.at(-1) : undefined
+  return {
+    status: 200,
+    json: { workloads: page },
+    ...(last === undefined ? {} : { headers: { [nextHeader]: last.name } }),
+  }
+}
+
 type WorkloadRequest = ReturnType<typeof readWorkloadRequest>
 
 async function create(deps: ApiDeps, request: WorkloadRequest, caller: AbortSignal): Promise<ApiAnswer> {
@@ -122,12 +154,13 @@ async function create(deps: ApiDeps, request: WorkloadRequest, caller: AbortSign
       kind: 'create',
       subjects: [name],
       caller,
-      work: async (ending, accept) => {
+      work: async ({ accept, progress, inTurn }) => {
         const begin = async (signal: AbortSignal): Promise<void> => {
-          accept(await createWorkload(workloads, { request }, progressOf(deps, name), signal))
+          await deps.addDefaults(request, signal)
+          accept(await createWorkload(workloads, { request }, progress, signal))
           await launchAndWait(workloads, name, { debug: false }, signal)
         }
-        await whileUncontested(workloads, name, begin, ending)
+        await inTurn(name, async (ending) => await whileUncontested(workloads, name, begin, ending))
       },
     }),
     201,
@@ -137,19 +170,24 @@ async function create(deps: ApiDeps, request: WorkloadRequest, caller: AbortSign
 async function edit(deps: ApiDeps, request: WorkloadRequest, caller: AbortSignal): Promise<ApiAnswer> {
   const { name } = request
   const workloads = await deps.workloads()
-  const progress = progressOf(deps, name)
   return await changed(
     deps.operations.begin<RunConfig>({
       kind: 'edit',
       subjects: [name],
-      caller,
-      work: async (signal, accept) => {
-        const config = await planEdit(workloads, request, progress, signal)
-        await replaceRunConfig(workloads, config, signal)
-        accept(config)
-        const start = async (ending: AbortSignal): Promise<void> =>
-          await startWorkload(workloads, name, { debug: false, progress }, ending)
-        await whileUncontested(workloads, name, start, signal)
+      work: async ({ accept, progress, inTurn }) => {
+        const replace = async (signal: AbortSignal): Promise<void> => {
+          // Whoever leaves later would leave a workload behind that is stopped and not changed.
+          const planning = AbortSignal.any([signal, caller])
+          await deps.addDefaults(request, planning)
+          const config = await planEdit(workloads, request, progress, planning)
+          planning.throwIfAborted()
+          await replaceRunConfig(workloads, config, signal)
+          accept(config)
+          const start = async (ending: AbortSignal): Promise<void> =>
+            await startWorkload(workloads, name, { debug: false, progress }, ending)
+          await whileUncontested(workloads, name, start, signal)
+        }
+        await inTurn(name, replace)
       },
     }),
     200,
@@ -159,8 +197,4 @@ async function edit(deps: ApiDeps, request: WorkloadRequest, caller: AbortSignal
 async function changed(begun: { id: string; accepted: Promise<RunConfig> }, status: number): Promise<ApiAnswer> {
   const { name, port } = await begun.accepted
   return { status, json: { name, port }, headers: { [operationHeader]: begun.id } }
-}
-
-function progressOf(deps: ApiDeps, name: string): (message: string) => void {
-  return (message) => deps.log('info', message, { workload: name })
 }
