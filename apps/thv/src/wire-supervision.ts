@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import type { ConfineOptions, ContainerNetworkOptions } from '@thv/adapters'
 import {
   createEgressRecord,
+  createRemoteDialer,
   localAddresses,
   openEgressProxy,
   openInboundListener,
@@ -95,9 +96,12 @@ export async function wireSupervision(
 }
 
 /** What only remote servers need of this machine. */
-function remoteAccess(container: Container): Pick<SuperviseDeps, 'network' | 'readUserFile' | 'environmentToken'> {
+function remoteAccess(
+  container: Container,
+): Pick<SuperviseDeps, 'network' | 'dialerOf' | 'readUserFile' | 'environmentToken'> {
   return {
     network: localAddresses,
+    dialerOf: (host) => createRemoteDialer(container.environment, host),
     readUserFile: async (path) => await container.files.readText(path, { signal: AbortSignal.timeout(userFileMs) }),
     environmentToken: givenText(container.environment['TOOLHIVE_REMOTE_AUTH_BEARER_TOKEN']),
   }

@@ -3,4 +3,5 @@ export { openEgressProxy, type EgressAttempt, type EgressProxyOptions } from './
 export { createEgressRecord, type EgressRecord } from './network/egress-record.ts'
 export { openInboundListener } from './network/inbound-listener.ts'
 export { readUpstreamProxy } from './network/upstream-proxy.ts'
+export { createRemoteDialer } from './network/remote-dialer.ts'
 export { localAddresses } from './network/local-addresses.ts'

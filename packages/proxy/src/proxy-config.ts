@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { Readable, Writable } from 'node:stream'
 import type { ProxyLimits } from './limits.ts'
 import type { Era } from './mcp/revision.ts'
@@ -114,6 +115,8 @@ export interface RemoteConnection extends Omit<HttpConnection, 'transport' | 'pa
   path: string
   /** Added to every request, in the place of headers of the same name; asked for each, so that they may change. */
   headers?: () => Readonly<Record<string, string>>
+  /** Opens the connections that an https server is spoken to over, in bounded time; default: directly. */
+  dial?: (target: { host: string; port: number }) => Promise<Socket>
 }
 
 /** What one look at a remote server found. */

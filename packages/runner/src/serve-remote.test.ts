@@ -1,5 +1,7 @@
 import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -43,6 +45,8 @@ async function supervised(
     ca?: string
     silent?: boolean
     threshold?: number
+    /** Opens connections in the place of a proxy, given the port of the remote. */
+    dial?: (port: number, target: { host: string; port: number }) => Promise<Socket>
   } = {},
 ): Promise<Stage> {
   const remote = await startScriptedRemote(options.tls)
@@ -69,6 +73,8 @@ async function supervised(
     files: Object.assign(options.files ?? {}, { '/ca.pem': options.ca ?? '' }),
     healthTimeoutMs: options.silent === true || silent.has(behaviour) ? silenceMs : timeoutMs,
   })
+  const { dial } = options
+  if (dial !== undefined) deps.dialerOf = () => async (target) => await dial(remote.port, target)
   const { statuses } = machine.deps
   deps.statuses = {
     ...statuses,
@@ -127,6 +133,7 @@ function buildDeps(
     packageDirectory: '/',
     writeServerLine: () => {},
     network: () => 'home',
+    dialerOf: () => undefined,
     readUserFile: async (path) => {
       if (files[path] === undefined) throw Object.assign(new Error('none'), { code: 'ENOENT' })
       return files[path]
@@ -212,6 +219,38 @@ describe('a remote server that cannot be used', () => {
   it('has a name that nobody knows', async () => {
     const { reached } = await supervised(normal, { url: 'https://nobody.invalid/mcp' })
     await reached('unhealthy', 'remote-dns')
+  })
+
+  it('is reached through a proxy: its own certificate counts, and its own name is asked for', async () => {
+    const tls = makeCertificate()
+    const asked = new Set<string>()
+    const { remote, reached, proxy } = await supervised(normal, {
+      tls,
+      ca: tls.cert,
+      url: 'https://far.test/mcp',
+      dial: async (port, { host, port: wanted }) => {
+        asked.add(`${host}:${wanted}`)
+        const socket = connect(port, '127.0.0.1')
+        await once(socket, 'connect')
+        return socket
+      },
+    })
+    await reached('running', 'serving')
+    expect((await call(proxy, 'initialize')).status).toBe(200)
+    expect([...asked]).toEqual(['far.test:443'])
+    expect(remote.seen.length).toBeGreaterThan(1)
+  })
+
+  it('is behind a proxy that fails: unhealthy, and nothing is said about the server', async () => {
+    const { reached } = await supervised(normal, {
+      url: 'https://far.test/mcp',
+      dial: async () => {
+        const cause = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' })
+        throw new Error('the proxy proxy.corp:3128 cannot reach far.test:443: refused', { cause })
+      },
+    })
+    const { status_context: context } = await reached('unhealthy', 'remote-unreachable')
+    expect(context).toContain('https://far.test cannot be used: the proxy proxy.corp:3128 cannot reach far.test:443')
   })
 
   it('has a certificate of an unknown authority: unhealthy; with that authority it runs', async () => {
@@ -412,7 +451,7 @@ function makeCertificate(): { key: string; cert: string } {
   const directory = mkdtempSync(join(tmpdir(), 'thv-remote-'))
   open.push(() => rmSync(directory, { recursive: true }))
   const [key, cert] = [join(directory, 'key.pem'), join(directory, 'cert.pem')]
-  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1']
+  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1,DNS:far.test']
   const made = spawnSync('openssl', [
     'req',
     '-x509',

@@ -94,11 +94,13 @@ async function connectionOf(
   { target, credentials }: { target: RemoteTarget; credentials: RemoteCredentials },
 ): Promise<RemoteConnection> {
   const { thv_ca_bundle: bundle } = config
+  const dial = deps.dialerOf(new URL(target.origin).hostname)
   return {
     kind: 'http',
     ...target,
     transport: spokenBy(config),
     headers: () => credentials.headers(),
+    ...(dial === undefined ? {} : { dial }),
     ...(bundle === undefined || bundle === '' ? {} : { ca: await readBundle(deps, bundle) }),
   }
 }

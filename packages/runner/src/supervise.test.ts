@@ -365,6 +365,7 @@ function createStage(): Stage {
       packageDirectory: '/',
       writeServerLine: () => {},
       network: () => 'home',
+      dialerOf: () => undefined,
       readUserFile: async () => 'text',
       environmentToken: undefined,
       log: () => {},

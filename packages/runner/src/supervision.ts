@@ -6,7 +6,7 @@ import type {
   RunConfigStore,
   WorkloadRuntime,
 } from '@thv/core'
-import type { Proxy, ProxyConfig, SessionJournal } from '@thv/proxy'
+import type { Proxy, ProxyConfig, RemoteConnection, SessionJournal } from '@thv/proxy'
 import type { Failure } from './failure.ts'
 import type { Lanes } from './lanes.ts'
 import type { Log } from './log.ts'
@@ -28,6 +28,8 @@ export interface SuperviseDeps extends ChangeStatusDeps, ServerCommandDeps, Cred
   writeServerLine: (line: string) => void
   /** A text that changes with the addresses of this machine. */
   network: () => string
+  /** How connections to a remote server are opened that is not reached directly. */
+  dialerOf: (host: string) => RemoteConnection['dial']
   log: Log
   /** In [0, 1). */
   random: () => number

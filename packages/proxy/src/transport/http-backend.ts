@@ -1,6 +1,7 @@
 import type { Dispatcher } from 'undici'
 import type { ProxyLimits } from '../limits.ts'
 import type { FrontMode, HttpConnection, RemoteConnection } from '../proxy-config.ts'
+import { createDialledConnector } from './dialled-connector.ts'
 import { endpointTarget, type RemoteTarget } from './backend-target.ts'
 
 /**
@@ -26,12 +27,18 @@ export interface HttpBackend {
 
 /** Prepares connections to a server; none is opened before the first request. */
 export async function openBackend(
-  connection: HttpConnection & Pick<RemoteConnection, 'headers'>,
+  connection: HttpConnection & Pick<RemoteConnection, 'headers' | 'dial'>,
   limits: ProxyLimits,
 ): Promise<HttpBackend> {
-  const { transport, path, query = '', ca } = connection
+  const { transport, path, query = '', ca, dial, headers } = connection
   // Loaded here, so that the process in front of a stdio server never pays for it.
-  const { Pool } = await import('undici')
+  const { buildConnector, Pool } = await import('undici')
+  const { origin, host, protocol } = new URL(connection.origin)
+  const connect = {
+    timeout: limits.connectTimeoutMs,
+    keepAliveInitialDelay: limits.tcpKeepAliveMs,
+    ...(ca === undefined ? {} : { ca }),
+  }
   const options = {
     // Event streams take at most half, so that idle ones never keep a call waiting.
     connections: limits.backendConnections * 2,
@@ -40,16 +47,12 @@ export async function openBackend(
     headersTimeout: 0,
     bodyTimeout: 0,
     maxHeaderSize: limits.headerBytes,
-    connect: {
-      timeout: limits.connectTimeoutMs,
-      keepAliveInitialDelay: limits.tcpKeepAliveMs,
-      ...(ca === undefined ? {} : { ca }),
-    },
+    // Without TLS only this machine and private networks are spoken to.
+    connect:
+      dial === undefined || protocol !== 'https:' ? connect : createDialledConnector(dial, buildConnector(connect)),
   }
-  const { origin, host, protocol } = new URL(connection.origin)
   const remote = path === undefined ? undefined : { path: path === '' ? '/' : path, query }
   const pool = new Pool(origin, options)
-  const { headers } = connection
   return {
     origin,
     host,

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { DialFailed } from './dialled-connector.ts'
 import type { RemoteLook, RemoteLookCode } from '../proxy-config.ts'
 
 /** What the status of an answer says about a server, unless it can be used: then undefined. */
@@ -36,7 +37,7 @@ function codeOfStatus(status: number): RemoteLookCode | undefined {
 
 function codeOfError(error: unknown): RemoteLookCode {
   if (error instanceof NotMcp || error instanceof RangeError) return 'not-mcp'
-  if (!(error instanceof Error)) return 'unreachable'
+  if (!(error instanceof Error) || error instanceof DialFailed) return 'unreachable'
   if (error.name === 'TimeoutError') return 'timeout'
   const code = 'code' in error ? String(error.code) : ''
   const known = codes[code]

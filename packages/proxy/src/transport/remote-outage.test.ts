@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { RemoteConnection } from '../proxy-config.ts'
@@ -21,7 +22,13 @@ interface Remote extends ProxyFixture {
 async function remote(more: Partial<RemoteConnection> = {}): Promise<Remote> {
   const server = await startHttpServer()
   open.push(() => server.kill().catch(() => undefined))
-  const limits = { healthTimeoutMs: 1_000, redialMs: 10, remoteRedialMs: 10, streamTries: 2, streamRedialMaxMs: 20 }
+  const limits = {
+    healthTimeoutMs: 1_000,
+    redialMs: 10,
+    remoteRedialMs: 10,
+    streamTries: 2,
+    streamRedialMaxMs: 20,
+  }
   const fixture = await startProxy({ config: { backend: 'http' }, limits })
   open.push(() => fixture.proxy.close(0))
   const connection: RemoteConnection = {
@@ -34,6 +41,13 @@ async function remote(more: Partial<RemoteConnection> = {}): Promise<Remote> {
   const look = await fixture.proxy.look(connection, never)
   expect(look).toMatchObject({ kind: 'alive', transport: 'streamable-http' })
   return { ...fixture, server, connection }
+}
+
+/** Resolves with the next request of a client, which nobody answers by itself. */
+function nextCall(server: ScriptedHttpServer): Promise<ServerResponse> {
+  return new Promise((resolve) => {
+    server.script = (_req, res) => (resolve(res), true)
+  })
 }
 
 describe('while a remote server is down', () => {
@@ -102,6 +116,32 @@ describe('while a remote server is down', () => {
     await expect
       .poll(async () => (await postModern(port, modernRequest('tools/list'))).status, { timeout: 10_000 })
       .toBe(200)
+  })
+
+  it('a call that is under way goes on, and gets its answer', async () => {
+    const { proxy, port, server } = await remote()
+    const id = await initialize(port)
+    const asked = nextCall(server)
+    const call = post(port, { id: 7, method: 'tools/call' }, { 'mcp-session-id': id })
+    const answer = await asked
+    proxy.refuse('it is down')
+    expect((await post(port, { id: 8, method: 'tools/list' }, { 'mcp-session-id': id })).status).toBe(503)
+    answer.writeHead(200, { 'content-type': 'application/json' }).end('{"jsonrpc":"2.0","id":7,"result":{}}')
+    expect(await call).toMatchObject({ status: 200, json: { id: 7, result: {} } })
+  })
+
+  it('a call whose connection is cut may have run, and is not sent again', async () => {
+    const { proxy, port, server, connection } = await remote()
+    const id = await initialize(port)
+    const asked = nextCall(server)
+    const call = post(port, { id: 7, method: 'tools/call' }, { 'mcp-session-id': id })
+    await asked
+    await server.kill()
+    expect(await call).toMatchObject({ json: { id: 7, error: { data: { outcome: 'unknown' } } } })
+    const again = await startHttpServer(server.port)
+    open.push(() => again.kill())
+    expect(await proxy.look(connection, never)).toMatchObject({ kind: 'alive' })
+    expect(again.seen).toEqual([])
   })
 
   it('/health says so', async () => {
