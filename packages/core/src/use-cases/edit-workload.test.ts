@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { createFakeMachine, type FakeMachine } from '../fakes/fake-deps.ts'
 import { planEdit, replaceRunConfig } from './edit-workload.ts'
-import type { RunRequest } from './run-request.ts'
-import { runWorkload } from './run-workload.ts'
+import type { RemoteRequest, RunRequest } from './run-request.ts'
+import { createWorkload, runWorkload } from './run-workload.ts'
 
 const never = new AbortController().signal
 const quiet = (): void => {}
@@ -40,6 +40,23 @@ describe('an edit', () => {
     machine.busyPorts.add(6000)
     const taken = planEdit(machine.deps, requestOf({ ...http, targetPort: 6000 }), quiet, never)
     await expect(taken).rejects.toMatchObject({ code: 'port-in-use' })
+  })
+
+  it('keeps the token of a remote server and whom to trust, but gives them to no other server', async () => {
+    const url = 'https://a.test/mcp'
+    const { source: _none, ...request } = requestOf({})
+    const machine = createFakeMachine()
+    const remote = { url, bearerTokenFile: '/token', tokenFromEnvironment: true, caBundle: '/ca.pem' }
+    await createWorkload(machine.deps, { request: { ...request, remote } }, quiet, never)
+    const edited = async (more: RemoteRequest): Promise<unknown[]> => {
+      const config = await planEdit(machine.deps, { ...request, remote: more }, quiet, never)
+      return [config.remote_auth_config, config.thv?.token_from_environment, config.thv_ca_bundle]
+    }
+    expect(await edited({ url: 'https://a.test/other' })).toEqual([{ bearer_token_file: '/token' }, true, '/ca.pem'])
+    expect(await edited({ url, headers: { authorization: 'Basic eA==' } })).toEqual([undefined, undefined, '/ca.pem'])
+    for (const other of ['https://b.test/mcp', 'https://a.test:8443/mcp']) {
+      expect(await edited({ url: other })).toEqual([undefined, undefined, undefined])
+    }
   })
 
   it('changes nothing while it is planned', async () => {

@@ -1,10 +1,11 @@
-import type { RunConfig } from '../domain/run-config.ts'
+import { parseRemoteUrl } from '../domain/remote-url.ts'
+import { isRemote, type RunConfig } from '../domain/run-config.ts'
 import type { ProgressListener } from '../ports/package-installer.ts'
 import type { PortAllocator } from '../ports/port-allocator.ts'
 import type { RunConfigStore, SessionFiles } from '../ports/state-store.ts'
 import { assertRunsHere, buildRunConfig, type BuildRunConfigDeps } from './build-run-config.ts'
 import { workloadNotFound } from './list-workloads.ts'
-import type { RunRequest } from './run-request.ts'
+import type { RemoteRequest, RunRequest } from './run-request.ts'
 import { stopWorkload, type StopWorkloadDeps } from './stop-workload.ts'
 
 /** What {@link planEdit} needs. */
@@ -14,7 +15,7 @@ export interface PlanEditDeps extends BuildRunConfigDeps {
 
 /**
  * The whole new config of a workload, with its name, and its port unless another one is asked
- * for. Packages are installed and images pulled, but the workload is left as it is, so that
+ * for. What no request over the API can say about a remote server stays while its origin does. Packages are installed and images pulled, but the workload is left as it is, so that
  * what fails here changes nothing. `workload-not-found`, and whatever building a config throws.
  */
 export async function planEdit(
@@ -28,7 +29,10 @@ export async function planEdit(
   if (present === undefined) throw workloadNotFound(name)
   await assertRunsHere(deps.configs, name, 'stop')
   const ports = withOwnPorts(deps.ports, present)
-  return await buildRunConfig({ ...deps, ports }, { proxyPort: present.port, ...request }, progress, signal)
+  const { remote } = request
+  const wanted = { proxyPort: present.port, ...request }
+  if (remote !== undefined) wanted.remote = { ...keptOf(present, remote), ...remote }
+  return await buildRunConfig({ ...deps, ports }, wanted, progress, signal)
 }
 
 /** Stops a workload and gives it another config; it is left stopped. Sessions end: the server may be another one. */
@@ -40,6 +44,20 @@ export async function replaceRunConfig(
   await stopWorkload(deps, config.name, {}, signal)
   await deps.sessions.delete(config.name)
   await deps.configs.save(config)
+}
+
+/** A token and whom to trust are meant for one server. */
+function keptOf(present: RunConfig, { url, headers = {} }: RemoteRequest): Partial<RemoteRequest> {
+  if (!isRemote(present) || parseRemoteUrl(url).origin !== parseRemoteUrl(present.remote_url).origin) return {}
+  const { thv_ca_bundle: caBundle = '', remote_auth_config: auth, thv } = present
+  const bundle = caBundle === '' ? {} : { caBundle }
+  if (Object.keys(headers).some((name) => name.toLowerCase() === 'authorization')) return bundle
+  const { bearer_token_file: bearerTokenFile = '' } = auth ?? {}
+  return {
+    ...bundle,
+    ...(bearerTokenFile === '' ? {} : { bearerTokenFile }),
+    ...(thv?.token_from_environment === true ? { tokenFromEnvironment: true } : {}),
+  }
 }
 
 /** The ports that the workload itself holds are free for its next run. */
