@@ -135,7 +135,12 @@ function runLoad({ thv, peers: [first, ...others] }, settings) {
 }
 
 function runDataPlane({ thv, thvHome, peers }, settings) {
-  const build = (options) => ({ ...thvTarget(thvHome, options), reason: thv.reason })
+  // What a network of the server's own adds has a section of its own: isolation.
+  const flagsOf = ({ flags = [] }) => ['--isolation', 'none', ...flags]
+  const build = (options) => ({
+    ...thvTarget(thvHome, { ...options, flags: flagsOf(options) }),
+    reason: thv.reason,
+  })
   return runDataPlaneSection(
     {
       bare: bareTarget(),

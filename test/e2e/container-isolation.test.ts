@@ -11,7 +11,7 @@ import { importImage, importNodeImage } from '../fixtures/engines/base-image.ts'
 import { dockerdMissing, startDockerd, type Dockerd } from '../fixtures/engines/start-dockerd.ts'
 import { connectV2 } from './clients.ts'
 import { eventually, openWorld, root, type World } from './harness.ts'
-import { runHostile, type Attempt } from './hostile.ts'
+import { expectNamedService, runHostile, type Attempt } from './hostile.ts'
 
 const missing = dockerdMissing()
 const image = 'thv-e2e/hostile:1'
@@ -122,11 +122,7 @@ describe('a container without network', () => {
 
 describe('a container with a filtered network', () => {
   it('reaches a service that its profile names, directly and by the proxy', async () => {
-    expect(await named('talk', { host: 'localhost', port: webPort })).toEqual({ done: expect.stringContaining('200') })
-    expect(await named('get', { url: `http://localhost:${webPort}/` })).toEqual({
-      done: `service for localhost:${webPort}`,
-    })
-    expect(await named('tunnel', { authority: `localhost:${webPort}` })).toEqual({ done: 'open' })
+    await expectNamedService(named, webPort)
   })
 
   it('and nothing else: another port, name or address, a forged Host, a redirect, the host of the engine', async () => {

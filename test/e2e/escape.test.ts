@@ -8,7 +8,7 @@ import { hostname, networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { collect, eventually, fixture, openWorld, type World } from './harness.ts'
-import { runHostile, type Attempt } from './hostile.ts'
+import { expectNamedService, runHostile, type Attempt } from './hostile.ts'
 
 const bubblewrap = existsSync('/usr/bin/bwrap')
 const note = 'missing: bubblewrap'
@@ -200,11 +200,7 @@ describe.skipIf(!bubblewrap)(`what a server was given (${note})`, () => {
   })
 
   it('a service that the profile names is reached directly and by the proxy', async () => {
-    expect(await named('talk', { host: 'localhost', port: webPort })).toEqual({ done: expect.stringContaining('200') })
-    expect(await named('get', { url: `http://localhost:${webPort}/` })).toEqual({
-      done: `service for localhost:${webPort}`,
-    })
-    expect(await named('tunnel', { authority: `localhost:${webPort}` })).toEqual({ done: 'open' })
+    await expectNamedService(named, webPort)
   })
 
   it('nothing else is: another port, another name, an address, a forged Host, a redirect', async () => {

@@ -230,7 +230,9 @@ class Walker {
     const tookMs = Math.round(performance.now() - begunMs)
     this.#note(`${command} ${name} -> ${result.code} after ${tookMs} ms`)
     if (result.code === 0) return true
-    this.#violate('start', `${command} ${name} exited ${result.code} after ${tookMs} ms: ${result.stderr}`)
+    const { stdout: log } = await this.#world.thv('logs', name, '--proxy')
+    const told = `${result.stderr}\n${log.split('\n').slice(-10).join('\n')}`
+    this.#violate('start', `${command} ${name} exited ${result.code} after ${tookMs} ms: ${told}`)
     return false
   }
 

@@ -1,4 +1,5 @@
 /** Runs servers that try what a test tells them: `test/fixtures/mcp-servers/hostile-server.mjs`. */
+import { expect } from 'vitest'
 import type { World } from './harness.ts'
 
 /** What an attempt came to. */
@@ -8,6 +9,13 @@ export interface Outcome {
 }
 
 export type Attempt = (what: string, how?: Record<string, unknown>) => Promise<Outcome>
+
+/** A service of this machine that a profile names is reached in the three ways there are. */
+export async function expectNamedService(attempt: Attempt, port: number): Promise<void> {
+  expect(await attempt('talk', { host: 'localhost', port })).toEqual({ done: expect.stringContaining('200') })
+  expect(await attempt('get', { url: `http://localhost:${port}/` })).toEqual({ done: `service for localhost:${port}` })
+  expect(await attempt('tunnel', { authority: `localhost:${port}` })).toEqual({ done: 'open' })
+}
 
 /** Runs a workload with the words of `thv run` and resolves to what lets its server try things. */
 export async function runHostile(world: World, name: string, words: string[]): Promise<Attempt> {

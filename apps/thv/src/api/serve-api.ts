@@ -1,4 +1,4 @@
-import { messageOf, type WatchWorkloadsDeps } from '@thv/core'
+import { asShared, messageOf, type WatchWorkloadsDeps } from '@thv/core'
 import { buildInfo } from '../build-info.ts'
 import type { CommandContext } from '../command.ts'
 import { addRunDefaults } from '../run-defaults.ts'
@@ -75,13 +75,12 @@ function buildDeps({ container }: CommandContext, log: ApiLog): ApiDeps {
     addDefaults: async (request, signal) =>
       await addRunDefaults(container, { request, note: (line) => log('warn', line) }, signal),
     workloads: async () => {
-      const all = await container.workloads()
-      const self: typeof all.processes.self = async () => ({ ...(await all.processes.self()), shared: true })
+      const all = asShared(await container.workloads())
       const planConfinement = await container.confinementPlanner({
         warn: (message) => log('warn', message),
         note: (message) => log('info', message),
       })
-      return { ...all, planConfinement, processes: { ...all.processes, self } }
+      return { ...all, planConfinement }
     },
   }
 }

@@ -1,4 +1,5 @@
 import {
+  asShared,
   forEachWorkload,
   limits,
   messageOf,
@@ -102,8 +103,7 @@ async function startEach(
 ): Promise<Map<string, unknown>> {
   const deps = await container.workloads()
   if (names.length === 1) return await forEachWorkload(names, async (name) => await action(deps, name, signal), signal)
-  const self: typeof deps.processes.self = async () => ({ ...(await deps.processes.self()), shared: true })
-  const asOneOfMany = { ...deps, processes: { ...deps.processes, self } }
+  const asOneOfMany = asShared(deps)
   const start = async (name: string): Promise<void> => {
     await whileUncontested(asOneOfMany, name, async (ending) => await action(asOneOfMany, name, ending), signal)
   }

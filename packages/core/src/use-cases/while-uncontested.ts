@@ -28,6 +28,12 @@ export async function whileUncontested<T>(
   }
 }
 
+/** The same, for a process that does more than one workload's work: others ask it to let go and never end it. */
+export function asShared<Deps extends ChangeStatusDeps>(deps: Deps): Deps {
+  const { processes } = deps
+  return { ...deps, processes: { ...processes, self: async () => ({ ...(await processes.self()), shared: true }) } }
+}
+
 function isEnding({ status }: StatusRecord): boolean {
   return status === 'stopping' || status === 'removing'
 }
