@@ -175,6 +175,17 @@ export type {
   WorkloadRuntime,
 } from './ports/workload-runtime.ts'
 export type { CommandResolver } from './ports/command-resolver.ts'
+export type { SecretChange, SecretStore } from './ports/secret-store.ts'
+export type { GrantChange, GrantStore } from './ports/grant-store.ts'
+export { RefreshError } from './ports/remote-authorization.ts'
+export type {
+  AuthorizationPlan,
+  AuthorizationTarget,
+  LoginWishes,
+  PendingLogin,
+  RemoteAuthorization,
+} from './ports/remote-authorization.ts'
+export type { ClientIdentity, RemoteGrant, TokenAuthMethod } from './domain/remote-grant.ts'
 export { announceServer, withdrawServer, type AnnounceServerDeps } from './use-cases/announce-server.ts'
 export { evaluateServer, type EvaluateServerDeps, type ServerEvaluation } from './use-cases/evaluate-server.ts'
 export {

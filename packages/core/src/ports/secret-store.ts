@@ -1,0 +1,18 @@
+/** A change of several secrets: a new value for each name, or null to delete it. */
+export type SecretChange = ReadonlyMap<string, string | null>
+
+/**
+ * Secrets by name, kept encrypted. Names that begin with `__thv_` are thv's own (spec/local 9.3): users neither see nor
+ * change them. Every method rejects with `secrets-locked-away` when no key opens the store, `secrets-denied`,
+ * `secrets-corrupt` or `state-locked`; a rejected change leaves everything as it was.
+ */
+export interface SecretStore {
+  /** The value; undefined when there is none. */
+  get(name: string, signal: AbortSignal): Promise<string | undefined>
+  /** Names in order, thv's own included. */
+  list(signal: AbortSignal): Promise<string[]>
+  /** Reads, changes and writes under the store's lock, in one write: two writers never lose each other's change. */
+  update(change: (secrets: ReadonlyMap<string, string>) => SecretChange, signal: AbortSignal): Promise<void>
+  /** A text that is another one after each change, found without opening the store; cheap enough to ask every second. */
+  revision(): Promise<string>
+}
