@@ -35,6 +35,8 @@ export {
 } from './domain/egress-rules.ts'
 export { parseBearerToken, parseForwardHeader } from './domain/forward-header.ts'
 export { parseRemoteUrl, type RemoteTarget } from './domain/remote-url.ts'
+export { grantPrefix, parseClientSecret, workloadSecretName, type RemoteAuthConfig } from './domain/remote-auth.ts'
+export { takesLogin } from './domain/takes-login.ts'
 export { parseGoDuration } from './domain/go-duration.ts'
 export { parseSessionTtl } from './domain/session-ttl.ts'
 export { listenHost, urlHost } from './domain/host.ts'
@@ -177,6 +179,7 @@ export type {
 export type { CommandResolver } from './ports/command-resolver.ts'
 export type { SecretChange, SecretStore } from './ports/secret-store.ts'
 export type { GrantChange, GrantStore } from './ports/grant-store.ts'
+export type { LoginAnswer, LoginCallback, OpenLoginCallback } from './ports/login-callback.ts'
 export { RefreshError } from './ports/remote-authorization.ts'
 export type {
   AuthorizationPlan,
@@ -222,6 +225,9 @@ export { reapServers, stoppedRecord, stopWorkload, type StopWorkloadDeps } from 
 export { listRegisteredClients, type RegisteredClient } from './use-cases/list-clients.ts'
 export { createGroup, deleteGroup, getGroup, listGroups, type DeleteGroupDeps } from './use-cases/manage-groups.ts'
 export { parseServerArgument } from './use-cases/parse-server-argument.ts'
+export { grantReferenceOf, type KeepLoginDeps } from './use-cases/keep-login.ts'
+export { logIn, type LogInDeps, type LoggedIn, type LogInRequest } from './use-cases/log-in.ts'
+export { logOut, type LoggedOut, type LogOutDeps } from './use-cases/log-out.ts'
 export { readLogs } from './use-cases/read-logs.ts'
 export { readWorkloadRequest } from './use-cases/read-workload-request.ts'
 export { getWorkloadRequest } from './use-cases/write-workload-request.ts'

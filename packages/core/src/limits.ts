@@ -83,6 +83,15 @@ export const limits = {
   sleepMs: 5_000,
   /** After a sleep or a change of the network, all supervisors ask within this time, each at a moment of its own. */
   wakeSpreadMs: 3_000,
+  /** Time for a person to log in, unless they say otherwise; and at `thv run`, where somebody waits for the workload: spec/local 3.5. */
+  loginMs: 5 * 60_000,
+  runLoginMs: 30_000,
+  /** Longest time for a login that one may ask for: its listener is open that long. */
+  maxLoginMs: 60 * 60_000,
+  /** Where a browser comes back to, unless said otherwise: spec/local 3.5. */
+  callbackPort: 8666,
+  /** Telling an authorization server that a grant is not needed any more: politeness, for which nobody waits long. */
+  revokeMs: 10_000,
   /** Recorded server processes of single clients; the proxy allows fewer. */
   laneRecords: 128,
   /** Restart back-off: delay of the second in a row (the first has none), cap, attempts; spec/local 2.10 allows 10. */

@@ -1,6 +1,7 @@
 import { messageOf, ThvError } from '../errors.ts'
 import { isolationWishes, type IsolationWish } from './confinement.ts'
 import { formatPackage, packageKinds, parsePackageSource, type ResolvedPackage } from './package-source.ts'
+import type { RemoteAuthConfig } from './remote-auth.ts'
 import { remoteKeyProblem } from './remote-keys.ts'
 import { parseSessionTtl } from './session-ttl.ts'
 import { parseRuntimeConfig, type RuntimeConfig } from './runtime-config.ts'
@@ -60,8 +61,8 @@ export interface RunConfig {
   debug?: boolean
   /** The URL of a remote server; nothing is started then. */
   remote_url?: string
-  /** Of the login at a remote server, this version knows a token in a file. */
-  remote_auth_config?: { bearer_token_file?: string; [key: string]: unknown }
+  /** The login at a remote server. */
+  remote_auth_config?: RemoteAuthConfig
   /** What is added to every request to a remote server. */
   header_forward?: { add_plaintext_headers?: Record<string, string>; [key: string]: unknown }
   /** Path of a PEM file: the authorities whose certificates a remote server may have. */

@@ -1,5 +1,6 @@
 import type { Group } from '../domain/group.ts'
 import type { ResolvedPackage } from '../domain/package-source.ts'
+import type { RemoteGrant } from '../domain/remote-grant.ts'
 import type { RunConfig } from '../domain/run-config.ts'
 import type { ProcessIdentity, ServerProcess, StatusRecord } from '../domain/workload-status.ts'
 import type { InstalledPackage, PackageInstaller } from '../ports/package-installer.ts'
@@ -12,6 +13,10 @@ export interface FakeMachine {
   deps: RunWorkloadDeps & StartWorkloadDeps
   configs: Map<string, RunConfig>
   statuses: Map<string, StatusRecord>
+  /** By the names of the secret store. */
+  secrets: Map<string, string>
+  /** By their references. */
+  grants: Map<string, RemoteGrant>
   /** Workloads with sessions that are kept. */
   sessions: Set<string>
   /** Pids that live, with their start tokens. */
@@ -43,6 +48,8 @@ export function createFakeMachine(): FakeMachine {
   const machine: Omit<FakeMachine, 'deps'> = {
     configs: new Map(),
     statuses: new Map(),
+    secrets: new Map(),
+    grants: new Map(),
     sessions: new Set(),
     alive: new Map([[selfPid, 'self']]),
     reaped: [],
@@ -60,7 +67,7 @@ export function createFakeMachine(): FakeMachine {
     },
   }
   machine.onLaunch = (name, supervisor) => serve(machine, name, supervisor)
-  const deps = { ...stores(machine), ...processes(machine), ...outside(machine) }
+  const deps = { ...stores(machine), ...logins(machine), ...processes(machine), ...outside(machine) }
   return Object.assign(machine, { deps })
 }
 
@@ -120,6 +127,33 @@ function stores(
         groups.delete(name)
       },
       list: async () => ({ names: [...groups.keys()].sort(), problems: [] }),
+    },
+  }
+}
+
+function logins(machine: Omit<FakeMachine, 'deps'>): Pick<RunWorkloadDeps, 'secrets' | 'grants'> {
+  const revision = async (): Promise<string> => JSON.stringify([[...machine.secrets], [...machine.grants]])
+  return {
+    secrets: {
+      get: async (name) => machine.secrets.get(name),
+      list: async () => [...machine.secrets.keys()].sort(),
+      update: async (change) => {
+        for (const [name, value] of change(machine.secrets)) {
+          if (value === null) machine.secrets.delete(name)
+          else machine.secrets.set(name, value)
+        }
+      },
+      revision,
+    },
+    grants: {
+      read: async (reference) => machine.grants.get(reference),
+      renew: async (reference, action) => {
+        const change = await action(machine.grants.get(reference))
+        if (change === 'delete') machine.grants.delete(reference)
+        else if (change !== undefined) machine.grants.set(reference, change)
+        return machine.grants.get(reference)
+      },
+      revision,
     },
   }
 }

@@ -1,4 +1,5 @@
 import { assertForwardHeader } from '../domain/forward-header.ts'
+import { clientSecretPrefix, formatClientSecret, loginProblem } from '../domain/remote-auth.ts'
 import { parseRemoteUrl } from '../domain/remote-url.ts'
 import type { RunConfig } from '../domain/run-config.ts'
 import { ThvError } from '../errors.ts'
@@ -18,20 +19,38 @@ export function addRemote(config: RunConfig, request: RunRequest, remote: Remote
   }
   if (remote.tokenFromEnvironment === true) config.thv.token_from_environment = true
   addHeaders(config, remote)
+  addCredentials(config, remote)
   if (remote.caBundle !== undefined) config.thv_ca_bundle = remote.caBundle
 }
 
-function addHeaders(config: RunConfig, { headers = {}, bearerTokenFile }: RemoteRequest): void {
+function addHeaders(config: RunConfig, { headers = {} }: RemoteRequest): void {
   for (const [name, value] of Object.entries(headers)) assertForwardHeader(name, value)
-  if (bearerTokenFile !== undefined) {
-    if (Object.keys(headers).some((name) => name.toLowerCase() === 'authorization')) {
-      throw new ThvError('invalid-flag-combination', 'a token and an Authorization header exclude each other', {
-        hint: 'leave one of them out',
-      })
-    }
-    config.remote_auth_config = { bearer_token_file: bearerTokenFile }
-  }
   if (Object.keys(headers).length > 0) config.header_forward = { add_plaintext_headers: headers }
+}
+
+function addCredentials(config: RunConfig, remote: RemoteRequest): void {
+  const { headers = {}, bearerTokenFile, tokenFromEnvironment = false, login, clientSecret } = remote
+  const hasHeader = Object.keys(headers).some((name) => name.toLowerCase() === 'authorization')
+  if (bearerTokenFile !== undefined && hasHeader) throw contradiction('a token and an Authorization header')
+  const wantsLogin = clientSecret !== undefined || Object.keys(login ?? {}).length > 0
+  if (wantsLogin && (bearerTokenFile !== undefined || hasHeader || tokenFromEnvironment)) {
+    throw contradiction('a token and a login')
+  }
+  if (bearerTokenFile !== undefined) config.remote_auth_config = { bearer_token_file: bearerTokenFile }
+  if (!wantsLogin) return
+  // What stands for the secret here gets its name when the secret is kept.
+  const secret = clientSecret === undefined ? {} : { client_secret: formatClientSecret(clientSecretPrefix) }
+  const problem = loginProblem({ ...login, ...secret })
+  if (problem !== undefined) {
+    throw new ThvError('invalid-flag-combination', `the login makes no sense: ${problem}`, {
+      hint: 'leave one of them out, or add what is missing',
+    })
+  }
+  config.remote_auth_config = { ...login }
+}
+
+function contradiction(what: string): ThvError {
+  return new ThvError('invalid-flag-combination', `${what} exclude each other`, { hint: 'leave one of them out' })
 }
 
 /** What says how a server is started means nothing for one that is not started here. */

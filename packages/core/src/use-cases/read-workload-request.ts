@@ -1,4 +1,5 @@
 import { builtImagePrefix } from '../domain/image-reference.ts'
+import { formatClientSecret, type RemoteAuthConfig } from '../domain/remote-auth.ts'
 import { parsePermissionProfile } from '../domain/permission-profile.ts'
 import { isProxyMode, isTransportType, type TransportType } from '../domain/transport-type.ts'
 import { ThvError } from '../errors.ts'
@@ -52,14 +53,15 @@ const unsupported: Readonly<Partial<Record<keyof Body, string>>> = {
   secrets: 'secrets',
   authz_config: 'authorization',
   oidc: 'incoming authentication',
-  oauth_config: 'a login at a remote server',
   headers: 'headers of a registry entry',
 }
 
 function refuseUnsupported(body: Body): void {
   const found: [string, string][] = Object.entries(unsupported).filter(([key]) => isGiven(Reflect.get(body, key)))
-  const { url, image, header_forward: forward } = body
+  const { url, image, header_forward: forward, oauth_config: oauth } = body
   if (isGiven(forward?.add_headers_from_secret)) found.push(['header_forward.add_headers_from_secret', 'secrets'])
+  if (isGiven(oauth?.bearer_token)) found.push(['oauth_config.bearer_token', 'a token from a secret'])
+  if (isGiven(oauth) && !isGiven(url)) found.push(['oauth_config', 'a login at a server that is not remote'])
   if (isGiven(forward) && !isGiven(url)) found.push(['header_forward', 'headers for a server that is not remote'])
   if (isGiven(url) && isGiven(image)) found.push(['image', 'an image and a remote server at once'])
   if (found.length === 0) return
@@ -69,13 +71,25 @@ function refuseUnsupported(body: Body): void {
   })
 }
 
-function remoteOf({ url = '', header_forward: forward }: Body): RemoteRequest {
+function remoteOf({ url = '', header_forward: forward, oauth_config: oauth }: Body): RemoteRequest {
   if (!isRemoteUrl(url)) {
     throw new ThvError('invalid-argument', 'the URL of the remote server is neither https nor http', {
       hint: 'write it as https://host/path',
     })
   }
-  return { url, ...(isGiven(forward?.add_plaintext_headers) ? { headers: forward.add_plaintext_headers } : {}) }
+  return {
+    url,
+    ...(isGiven(forward?.add_plaintext_headers) ? { headers: forward.add_plaintext_headers } : {}),
+    ...(isGiven(oauth) ? { login: loginOf(oauth) } : {}),
+  }
+}
+
+/** PKCE is always used. */
+function loginOf(given: NonNullable<Body['oauth_config']>): RemoteAuthConfig {
+  const { client_secret: secret, use_pkce: _always, bearer_token: _refused, ...rest } = given
+  const login: RemoteAuthConfig = Object.fromEntries(Object.entries(rest).filter(([, value]) => isGiven(value)))
+  if (isGiven(secret?.name)) login.client_secret = formatClientSecret(secret.name)
+  return login
 }
 
 function imageOf({ image }: Body): string {

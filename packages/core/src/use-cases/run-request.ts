@@ -1,3 +1,4 @@
+import type { RemoteAuthConfig } from '../domain/remote-auth.ts'
 import type { Era, RuntimeWish } from '../domain/run-config.ts'
 import type { ToolOverride } from '../domain/tool-rules.ts'
 import type { IsolationWish } from '../domain/confinement.ts'
@@ -16,6 +17,10 @@ export interface RemoteRequest {
   tokenFromEnvironment?: boolean
   /** Absolute path of a PEM file: the authorities whose certificates it may have. */
   caBundle?: string
+  /** How it is logged in to, where its own word is not enough; in the keys of a run config. */
+  login?: RemoteAuthConfig
+  /** Goes into the secret store, and its name into the run config. */
+  clientSecret?: string
 }
 
 /** What a user asks of `run`, before defaults: flags of the CLI or the body of an API call. */

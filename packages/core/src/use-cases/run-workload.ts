@@ -7,7 +7,7 @@ import { isPackageArgument } from '../domain/package-source.ts'
 import { assertWorkloadName } from '../domain/workload-name.ts'
 import type { ProgressListener } from '../ports/package-installer.ts'
 import type { ContainerTable } from '../ports/container-table.ts'
-import type { RunConfigStore, SessionFiles } from '../ports/state-store.ts'
+import type { SessionFiles } from '../ports/state-store.ts'
 import {
   buildRunConfig,
   chooseTargetPort,
@@ -20,12 +20,12 @@ import { changeStatus, firstRecord } from './change-status.ts'
 import { assertSupportedRunConfig } from './check-run-config.ts'
 import { deleteWorkload } from './delete-workload.ts'
 import { ensurePackage } from './ensure-package.ts'
+import { forgetLogin, keepClientSecret, nameGrant, type KeepLoginDeps } from './keep-login.ts'
 import { launchAndWait, type LaunchDeps } from './launch-supervisor.ts'
 import type { RunRequest } from './run-request.ts'
 
 /** What {@link runWorkload} needs. */
-export interface RunWorkloadDeps extends BuildRunConfigDeps, LaunchDeps {
-  configs: RunConfigStore
+export interface RunWorkloadDeps extends BuildRunConfigDeps, LaunchDeps, KeepLoginDeps {
   sessions: SessionFiles
   containers: ContainerTable
 }
@@ -81,10 +81,27 @@ export async function createWorkload(
     // The name may have been another server's: its clients must not end up here.
     await deps.sessions.delete(name)
     const config = await prepare(deps, input, progress, signal)
-    await deps.configs.save(config)
+    await saveWithLogin(deps, config, 'request' in input ? input.request.remote?.clientSecret : undefined, signal)
     return config
   } catch (error) {
     await restore(deps, name, previous)
+    throw error
+  }
+}
+
+/** What is kept for a config that cannot be saved is forgotten again. */
+async function saveWithLogin(
+  deps: RunWorkloadDeps,
+  config: RunConfig,
+  clientSecret: string | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  await nameGrant(deps.configs, config)
+  if (clientSecret !== undefined) await keepClientSecret(deps, config, clientSecret, signal)
+  try {
+    await deps.configs.save(config)
+  } catch (error) {
+    if (clientSecret !== undefined) await forgetLogin(deps, config, AbortSignal.timeout(limits.undoMs))
     throw error
   }
 }

@@ -1,3 +1,4 @@
+import { clientSecretTarget, parseClientSecret, type RemoteAuthConfig } from '../domain/remote-auth.ts'
 import { isRemote, type RunConfig } from '../domain/run-config.ts'
 import { parsePermissionProfile } from '../domain/permission-profile.ts'
 import type { RunConfigStore } from '../ports/state-store.ts'
@@ -53,4 +54,24 @@ function addRemote(body: CreateWorkloadRequest, config: RunConfig & { remote_url
   body.network_isolation = undefined
   if (config.thv?.detects_transport === true) body.transport = undefined
   if (headers !== undefined) body.header_forward = { add_plaintext_headers: headers }
+  const login = loginOf(config.remote_auth_config)
+  if (login !== undefined) body.oauth_config = login
+}
+
+/** What a request may say about a login; undefined when it says nothing. */
+function loginOf(auth: RemoteAuthConfig = {}): CreateWorkloadRequest['oauth_config'] {
+  const name = parseClientSecret(auth.client_secret ?? '')
+  const login: NonNullable<CreateWorkloadRequest['oauth_config']> = {
+    issuer: auth.issuer,
+    authorize_url: auth.authorize_url,
+    token_url: auth.token_url,
+    client_id: auth.client_id,
+    client_secret: name === undefined ? undefined : { name, target: clientSecretTarget },
+    scopes: auth.scopes,
+    oauth_params: auth.oauth_params,
+    callback_port: auth.callback_port,
+    skip_browser: auth.skip_browser,
+    resource: auth.resource,
+  }
+  return Object.values(login).some((value) => value !== undefined) ? login : undefined
 }
