@@ -7,6 +7,7 @@ import type { InstalledPackage, PackageInstaller } from '../ports/package-instal
 import type { RunWorkloadDeps } from '../use-cases/run-workload.ts'
 import type { StartWorkloadDeps } from '../use-cases/start-workload.ts'
 import { applyEvent } from '../use-cases/change-status.ts'
+import { createFakeSecretStore } from './fake-secret-store.ts'
 
 /** An in-memory machine: files, processes and packages that use cases can be held against. */
 export interface FakeMachine {
@@ -132,19 +133,9 @@ function stores(
 }
 
 function logins(machine: Omit<FakeMachine, 'deps'>): Pick<RunWorkloadDeps, 'secrets' | 'grants'> {
-  const revision = async (): Promise<string> => JSON.stringify([[...machine.secrets], [...machine.grants]])
+  const revision = async (): Promise<string> => JSON.stringify([...machine.grants])
   return {
-    secrets: {
-      get: async (name) => machine.secrets.get(name),
-      list: async () => [...machine.secrets.keys()].sort(),
-      update: async (change) => {
-        for (const [name, value] of change(machine.secrets)) {
-          if (value === null) machine.secrets.delete(name)
-          else machine.secrets.set(name, value)
-        }
-      },
-      revision,
-    },
+    secrets: createFakeSecretStore(machine.secrets),
     grants: {
       read: async (reference) => machine.grants.get(reference),
       renew: async (reference, action) => {

@@ -60,16 +60,20 @@ function unsupportedOfRemote(config: RunConfig): { key: string; meaning: string 
     const ofRemote = ['remote_auth_config', 'header_forward', 'thv_ca_bundle'].filter((key) => isSet(config[key]))
     return ofRemote.map((key) => ({ key, meaning: 'a setting of a remote server without its URL' }))
   }
-  const logins = Object.keys(auth ?? {}).filter((key) => unsupportedAuthKeys.has(key) && isSet(auth?.[key]))
+  const logins = Object.entries(unsupportedAuth).filter(([key]) => isSet(auth?.[key]))
   const secrets = Object.keys(forward ?? {}).filter((key) => key !== 'add_plaintext_headers' && isSet(forward?.[key]))
   return [
-    ...logins.map((key) => ({ key: `remote_auth_config.${key}`, meaning: 'another login at a remote server' })),
+    ...logins.map(([key, meaning]) => ({ key: `remote_auth_config.${key}`, meaning })),
     ...secrets.map((key) => ({ key: `header_forward.${key}`, meaning: 'headers from secrets' })),
   ]
 }
 
-/** A token in the clear, and what a registry entry says that nothing reads; what else another program has cached is not needed. */
-const unsupportedAuthKeys: ReadonlySet<string> = new Set(['bearer_token', 'headers', 'env_vars'])
+/** Of `remote_auth_config`. What else another program has cached there is not needed. */
+const unsupportedAuth: Record<string, string> = {
+  bearer_token: 'a token in the run config',
+  headers: 'headers of a registry entry',
+  env_vars: 'variables of a registry entry',
+}
 
 function assertLogin({ name, remote_auth_config: auth }: RunConfig): void {
   const problem = loginProblem(auth ?? {})

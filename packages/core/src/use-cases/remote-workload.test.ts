@@ -78,8 +78,8 @@ describe('a remote workload', () => {
   })
 
   it.each<[string, Partial<RunConfig>]>([
-    ['a login', { remote_auth_config: { issuer: 'https://a.test' } }],
-    ['a login', { remote_auth_config: { bearer_token: 'x' } }],
+    ['a token in the run config', { remote_auth_config: { bearer_token: 'x' } }],
+    ['headers of a registry entry', { remote_auth_config: { headers: [{}] } }],
     ['secrets', { header_forward: { add_headers_from_secret: { A: 'b' } } }],
     [
       'without its URL',

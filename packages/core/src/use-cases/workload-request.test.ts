@@ -65,7 +65,7 @@ describe('the body that creates a workload', () => {
     ['secrets', { secrets: [{ name: 'A', target: 'B' }] }],
     ['authorization', { authz_config: '/a.json' }],
     ['incoming authentication', { oidc: { issuer: 'https://a' } }],
-    ['a login at a remote server', { oauth_config: { client_id: 'a' } }],
+    ['a login at a server that is not remote', { oauth_config: { client_id: 'a' } }],
     ['registry entry', { headers: [{}] }],
     ['not remote', { header_forward: { add_plaintext_headers: { A: 'b' } } }],
     ['secrets', { header_forward: { add_headers_from_secret: { A: 'b' } } }],
