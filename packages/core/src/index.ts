@@ -175,6 +175,7 @@ export type {
   WorkloadRuntime,
 } from './ports/workload-runtime.ts'
 export type { CommandResolver } from './ports/command-resolver.ts'
+export type { KeptPassword, PasswordKeeper } from './ports/password-keeper.ts'
 export type { SecretChange, SecretStore } from './ports/secret-store.ts'
 export type { GrantChange, GrantStore } from './ports/grant-store.ts'
 export { RefreshError } from './ports/remote-authorization.ts'
