@@ -33,6 +33,7 @@ export { resolveDirectories, type Directories, type DirectoryInputs } from './st
 export { createFileGroupStore } from './state/file-group-store.ts'
 export { createFileRunConfigStore } from './state/file-run-config-store.ts'
 export { createFileSecretStore, type FileSecretStore } from './state/file-secret-store.ts'
+export { createSecretGrantStore, type SecretGrantStoreOptions } from './state/secret-grant-store.ts'
 export { createFileServerRecords } from './state/file-server-records.ts'
 export { createFileStatusStore } from './state/file-status-store.ts'
 export { createFileStatusWatch } from './state/file-status-watch.ts'

@@ -85,11 +85,12 @@ function extensionOf(raw: JsonObject): StatusExtension {
 }
 
 function addHealth(found: StatusExtension, raw: JsonObject): void {
-  const { reason, transport, probes } = raw
+  const { reason, transport, probes, wanted_scopes: scopes } = raw
   const error = errorOf(raw['last_error'])
   if (isReasonCode(reason)) found.reason = reason
   if (error !== undefined) found.last_error = error
   if (isProxyMode(transport)) found.transport = transport
+  if (Array.isArray(scopes)) found.wanted_scopes = scopes.filter((scope) => typeof scope === 'string')
   if (Array.isArray(probes)) {
     found.probes = probes.slice(-limits.probeRuns).flatMap((probe: unknown) => probeRunOf(probe) ?? [])
   }

@@ -39,6 +39,10 @@ export const stateLimits = {
   sessionLineLength: 128 * 1024,
   /** Texts of one session; the proxy allows 1,000 subscriptions. */
   sessionTexts: 1_100,
+  /** Who wants a grant may wait for another process that renews it, discovery included. */
+  grantLockMs: 45_000,
+  /** A grant holds two tokens, which have a few KB at most, and some URLs. */
+  grantLength: 256 * 1024,
   /** The secret file: spec/local 9.2. */
   secretFileBytes: 32 * 1024 * 1024,
   /** Whoever makes the file holds its lock while keyrings are asked, each of which may take its time. */
