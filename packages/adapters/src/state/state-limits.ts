@@ -49,6 +49,8 @@ export const stateLimits = {
   secretLockMs: 60_000,
   /** Randomness in a password that is made; as much as the key that follows from it. */
   secretPasswordBytes: 32,
+  /** A file with one password. */
+  keyFileBytes: 4 * 1024,
   /** Log lines waiting for the disk. */
   logQueueLines: 2_000,
   logQueueBytes: 1024 * 1024,
