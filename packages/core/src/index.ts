@@ -61,6 +61,7 @@ export {
   type HealthStep,
 } from './domain/health-policy.ts'
 export type { ProbeOutcome } from './domain/probe-outcome.ts'
+export { isUsable, renewalDueMs, retryDelayMs } from './domain/token-schedule.ts'
 export { matchesLabels, parseLabel } from './domain/label.ts'
 export { parseMount, parseVolume, type Mount, type Volume } from './domain/mount.ts'
 export { operationKinds, operationStates, type Operation, type OperationKind } from './domain/operation.ts'

@@ -8,7 +8,15 @@ import { HeldBytes } from './held-bytes.ts'
 import { buildLimits, type ProxyLimits } from './limits.ts'
 import { Listener } from './listener.ts'
 import { answerMetrics } from './metrics/answer-metrics.ts'
-import type { Attachment, BackendConnection, Proxy, ProxyConfig, RemoteConnection, RemoteLook } from './proxy-config.ts'
+import type {
+  Attachment,
+  BackendConnection,
+  Proxy,
+  ProxyConfig,
+  Refusal,
+  RemoteConnection,
+  RemoteLook,
+} from './proxy-config.ts'
 import { refuseUnlistedVersion } from './protocol-version.ts'
 import { sendFault, sendJson, sendText } from './respond.ts'
 import type { BackendCondition } from './transport/backend-health.ts'
@@ -36,7 +44,7 @@ interface Plane {
   detach(reason: string): void
   /** Absent where a server is never remote. */
   look?: (connection: RemoteConnection, signal: AbortSignal) => Promise<RemoteLook>
-  refuse?: (reason: string | undefined) => void
+  refuse?: (refusal: Refusal | string | undefined) => void
   handle(req: IncomingMessage, res: ServerResponse): void
   /** Regular housekeeping. */
   sweep(): void
@@ -125,9 +133,9 @@ class OneProxy implements Proxy {
     return look
   }
 
-  refuse(reason: string | undefined): void {
-    if (reason !== undefined) this.#noteProblem(reason)
-    this.#plane.refuse?.(reason)
+  refuse(refusal: Refusal | string | undefined): void {
+    if (refusal !== undefined) this.#noteProblem(typeof refusal === 'string' ? refusal : refusal.message)
+    this.#plane.refuse?.(refusal)
   }
 
   close(deadlineMs: number = this.#limits.closeMs): Promise<void> {
@@ -294,7 +302,7 @@ class OneProxy implements Proxy {
       },
       detach: (reason) => plane.detach(reason),
       look: async (connection, signal) => await plane.look(connection, signal),
-      refuse: (reason) => plane.refuse(reason),
+      refuse: (refusal) => plane.refuse(refusal),
       handle: (req, res) => plane.handle(req, res),
       sweep: () => plane.sweep(),
       endStreams: () => plane.endStreams(),

@@ -9,6 +9,8 @@ import type { StartWorkloadDeps } from '../use-cases/start-workload.ts'
 import { applyEvent } from '../use-cases/change-status.ts'
 import { createFakeSecretStore } from './fake-secret-store.ts'
 
+export { createFakeSecretStore } from './fake-secret-store.ts'
+
 /** An in-memory machine: files, processes and packages that use cases can be held against. */
 export interface FakeMachine {
   deps: RunWorkloadDeps & StartWorkloadDeps

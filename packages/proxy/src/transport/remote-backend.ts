@@ -1,6 +1,6 @@
 import type { ProxyLimits } from '../limits.ts'
 import type { Era } from '../mcp/revision.ts'
-import type { RemoteConnection, RemoteLook } from '../proxy-config.ts'
+import type { Refusal, RemoteConnection, RemoteLook } from '../proxy-config.ts'
 import type { BackendCondition } from './backend-health.ts'
 import { closeBackend, openBackend, type HttpBackend } from './http-backend.ts'
 import { lookAtRemote, meetRemote, type Acquaintance } from './look-at-remote.ts'
@@ -34,7 +34,7 @@ export class RemoteBackend {
   }
 
   /** What the last look found; `refusal`: why calls are refused at the moment. */
-  conditionWith(refusal: string | undefined): BackendCondition | undefined {
+  conditionWith(refusal: Refusal | undefined): BackendCondition | undefined {
     if (this.#condition === undefined || refusal === undefined) return this.#condition
     return { ...this.#condition, status: 'unhealthy' }
   }
