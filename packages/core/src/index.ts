@@ -227,6 +227,7 @@ export { reapServers, stoppedRecord, stopWorkload, type StopWorkloadDeps } from 
 export { listRegisteredClients, type RegisteredClient } from './use-cases/list-clients.ts'
 export { createGroup, deleteGroup, getGroup, listGroups, type DeleteGroupDeps } from './use-cases/manage-groups.ts'
 export { parseServerArgument } from './use-cases/parse-server-argument.ts'
+export { awaitLogin } from './use-cases/await-login.ts'
 export { grantReferenceOf, type KeepLoginDeps } from './use-cases/keep-login.ts'
 export { logIn, type LogInDeps, type LoggedIn, type LogInRequest } from './use-cases/log-in.ts'
 export { logOut, type LoggedOut, type LogOutDeps } from './use-cases/log-out.ts'

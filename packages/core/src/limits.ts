@@ -88,6 +88,9 @@ export const limits = {
   runLoginMs: 30_000,
   /** Longest time for a login that one may ask for: its listener is open that long. */
   maxLoginMs: 60 * 60_000,
+  /** Until a supervisor has taken a login up: it looks every `tokenPollMs`, and then asks the server. */
+  loginTakenMs: 15_000,
+  loginPollMs: 100,
   /** Where a browser comes back to, unless said otherwise: spec/local 3.5. */
   callbackPort: 8666,
   /** Telling an authorization server that a grant is not needed any more: politeness, for which nobody waits long. */
