@@ -35,7 +35,8 @@ export async function sendBounded(
 ): Promise<Response> {
   const signal = withTimeLimit(outer, oauthLimits.requestMs)
   try {
-    const answer = await receiveHead(openRequest(options, url, { ...request, signal }), request.body)
+    const tunnel = url.protocol === 'https:' ? await openTunnel(options, url, signal) : undefined
+    const answer = await receiveHead(openRequest(options, url, { ...request, signal, tunnel }), request.body)
     const body = request.headOnly === true ? discard(answer) : await readBody(answer)
     return buildResponse(answer, body)
   } catch (error) {
@@ -45,30 +46,44 @@ export async function sendBounded(
   }
 }
 
+/** A connection through the proxy, if there is one. A dial cannot be interrupted; what comes too late is closed. */
+async function openTunnel({ dialerOf }: HttpOptions, url: URL, signal: AbortSignal): Promise<Socket | undefined> {
+  const dialing = dialerOf(url.hostname)?.({ host: plainHost(url), port: Number(url.port || 443) })
+  if (dialing === undefined) return undefined
+  let stop = ignore
+  const aborted = new Promise<never>((_resolve, reject) => {
+    stop = () => reject(new Error('interrupted'))
+    signal.addEventListener('abort', stop, { once: true })
+  })
+  try {
+    return await Promise.race([dialing, aborted])
+  } catch (error) {
+    dialing.then((socket) => socket.destroy(), ignore)
+    throw error
+  } finally {
+    signal.removeEventListener('abort', stop)
+  }
+}
+
 function openRequest(
-  { ca, dialerOf }: HttpOptions,
+  { ca }: HttpOptions,
   url: URL,
-  { method, headers, signal }: HttpRequest & { signal: AbortSignal },
+  { method, headers, signal, tunnel }: HttpRequest & { signal: AbortSignal; tunnel: Socket | undefined },
 ): ClientRequest {
   const shared = { method, headers: { ...headers, connection: 'close' }, signal }
   if (url.protocol !== 'https:') return requestPlain(url, { ...shared, agent: false })
   const trust = ca === undefined ? {} : { ca }
-  const dial = dialerOf(url.hostname)
-  if (dial === undefined) return requestTls(url, { ...shared, ...trust, agent: false })
-  const host = url.hostname.replace(/^\[|\]$/g, '')
-  const secure = (socket: Socket): Socket =>
-    connectTls({ socket, ...trust, host, ...(isIP(host) === 0 ? { servername: host } : {}) })
+  if (tunnel === undefined) return requestTls(url, { ...shared, ...trust, agent: false })
+  const host = plainHost(url)
+  const name = isIP(host) === 0 ? { servername: host } : {}
   return requestTls(url, {
     ...shared,
-    createConnection: (_options, onSocket) => {
-      dial({ host, port: Number(url.port || 443) }).then(
-        (socket) => onSocket(null, secure(socket)),
-        // A request that has failed knows no socket; the type wants one all the same.
-        (error: Error) => onSocket(error, undefined as never),
-      )
-      return undefined
-    },
+    createConnection: () => connectTls({ socket: tunnel, host, ...trust, ...name }),
   })
+}
+
+function plainHost({ hostname }: URL): string {
+  return hostname.replace(/^\[|\]$/g, '')
 }
 
 async function receiveHead(request: ClientRequest, body: string | undefined): Promise<IncomingMessage> {

@@ -17,12 +17,13 @@ export async function buildPlan(
 ): Promise<AuthorizationPlan> {
   const { issuer } = metadata
   assertCapable(metadata)
-  const endpoint = async (name: keyof AuthorizationServer): Promise<string | undefined> => {
+  const endpoint = async (name: Endpoint): Promise<string | undefined> => {
     const url = metadata[name]
     if (url === undefined) return undefined
-    const problem = typeof url === 'string' ? await check.problemOf(url) : 'it is not a text'
+    if (typeof url !== 'string') throw refused(issuer, `its ${name} is no text`)
+    const problem = await check.problemOf(url)
     if (problem !== undefined) throw refused(issuer, `its ${name} cannot be used: ${problem}`)
-    return String(url)
+    return url
   }
   const [authorizationEndpoint, tokenEndpoint] = [
     await endpoint('authorization_endpoint'),
@@ -46,6 +47,8 @@ export async function buildPlan(
     tokenAuthMethods: readScopes(metadata.token_endpoint_auth_methods_supported ?? 'client_secret_basic'),
   }
 }
+
+type Endpoint = 'authorization_endpoint' | 'token_endpoint' | 'registration_endpoint' | 'revocation_endpoint'
 
 function assertCapable(metadata: AuthorizationServer): void {
   const { issuer, code_challenge_methods_supported: challenges, response_types_supported: responses } = metadata

@@ -19,20 +19,13 @@ export async function refreshGrant(
   const client = await renewSecret(http, { client: grant.client, now }, signal)
   const server: AuthorizationServer = { issuer, token_endpoint: tokenEndpoint }
   const sentAt = now()
-  const response = await answerTo(issuer, signal, async () =>
-    withoutIdToken(
-      await refreshTokenGrantRequest(
-        server,
-        { client_id: client.clientId },
-        clientAuthentication(client),
-        refreshToken,
-        {
-          ...protocolOptions(http, signal),
-          additionalParameters: { resource },
-        },
-      ),
-    ),
-  )
+  const response = await answerTo(issuer, signal, async () => {
+    const options = { ...protocolOptions(http, signal), additionalParameters: { resource } }
+    const proof = clientAuthentication(client)
+    return await withoutIdToken(
+      await refreshTokenGrantRequest(server, { client_id: client.clientId }, proof, refreshToken, options),
+    )
+  })
   if (response.status !== 200) throw await refusalOf(issuer, response)
   return await answerTo(issuer, signal, async () => {
     const answer = await processRefreshTokenResponse(server, { client_id: client.clientId }, response)

@@ -48,7 +48,9 @@ function readParameters(header: string, start: number): Parameters {
   let position = skip(header, start, /[\s,]*/y)
   while (position < header.length) {
     const found = parameterAt(header, position)
-    if (found === undefined) return { challenge: { parameters }, end: position, isBroken: !isScheme(header, position) }
+    if (found === undefined) {
+      return { challenge: { parameters }, end: position, isBroken: read(header, position, scheme) === undefined }
+    }
     if (!parameters.has(found.name)) parameters.set(found.name, found.value)
     const end = skip(header, found.end, /[ \t]*/y)
     if (end < header.length && header[end] !== ',') return { challenge: { parameters }, end, isBroken: true }
@@ -68,10 +70,6 @@ function parameterAt(header: string, start: number): { name: string; value: stri
   const text = read(header, at, quoted)
   if (text === undefined) return undefined
   return { name: name.toLowerCase(), value: text.slice(1, -1).replace(/\\([\s\S])/g, '$1'), end: at + text.length }
-}
-
-function isScheme(header: string, position: number): boolean {
-  return read(header, position, scheme) !== undefined
 }
 
 function read(header: string, position: number, pattern: RegExp): string | undefined {
