@@ -228,7 +228,13 @@ export { listRegisteredClients, type RegisteredClient } from './use-cases/list-c
 export { createGroup, deleteGroup, getGroup, listGroups, type DeleteGroupDeps } from './use-cases/manage-groups.ts'
 export { parseServerArgument } from './use-cases/parse-server-argument.ts'
 export { grantReferenceOf, type KeepLoginDeps } from './use-cases/keep-login.ts'
-export { logIn, type LogInDeps, type LoggedIn, type LogInRequest } from './use-cases/log-in.ts'
+export {
+  logIn,
+  targetOf as authorizationTargetOf,
+  type LogInDeps,
+  type LoggedIn,
+  type LogInRequest,
+} from './use-cases/log-in.ts'
 export { logOut, type LoggedOut, type LogOutDeps } from './use-cases/log-out.ts'
 export { readLogs } from './use-cases/read-logs.ts'
 export { readWorkloadRequest } from './use-cases/read-workload-request.ts'
