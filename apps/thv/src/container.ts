@@ -2,8 +2,10 @@ import type * as AdaptersModule from '@thv/adapters'
 import type { SessionJournals, Settings } from '@thv/adapters'
 import type {
   EvaluateServerDeps,
+  GrantStore,
   GroupStore,
   LogFiles,
+  LogInDeps,
   PackageCache,
   PackageInstaller,
   PackageKind,
@@ -12,6 +14,7 @@ import type {
   ReadWorkloadDeps,
   RunConfigStore,
   RunWorkloadDeps,
+  SecretStore,
   ServerRecordStore,
   StartServerDeps,
   StartWorkloadDeps,
@@ -22,6 +25,7 @@ import { readFile, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createEngineAccess, type EngineAccess } from './engine-access.ts'
 import { homeDirectory } from './home-directory.ts'
+import { createLoginAccess } from './login-access.ts'
 import { prepareLogDirectory } from './prepare-log-directory.ts'
 import { resolveCommand } from './resolve-command.ts'
 import { selfCommand, supervisorCommand } from './self-command.ts'
@@ -74,6 +78,10 @@ export interface Container {
   serverControl: () => Promise<StartServerDeps & StopServerDeps>
   /** Reads what a run config says about confinement, and tells about ignore patterns. */
   confinementPlanner: (tell: ConfinementListener) => Promise<PlanConfinement>
+  secrets: () => Promise<SecretStore>
+  grants: () => Promise<GrantStore>
+  /** What logs in to remote servers, and out. */
+  login: () => Promise<LogInDeps>
   readonly engines: EngineAccess
   /** The user's `config.yaml`; `config-invalid` for one that cannot be used. */
   settings: () => Promise<Settings>
@@ -100,6 +108,24 @@ export function createContainer(environment: Container['environment'] = process.
     return createPackageInstaller(kind, { cacheDirectory: (await directories()).cache, environment })
   }
   const engines = createEngineAccess({ adapters, environment, dataDirectory: async () => (await directories()).data })
+  const secrets = once(async () => {
+    const { createFileSecretStore, createPasswordKeepers } = await adapters()
+    const givenPassword = environment['TOOLHIVE_SECRETS_PASSWORD'] ?? ''
+    return createFileSecretStore({
+      dataDirectory: (await directories()).data,
+      processes: (await reading()).processes,
+      ...(givenPassword === '' ? {} : { givenPassword }),
+      keepers: createPasswordKeepers({
+        platform: process.platform,
+        uid: process.getuid?.(),
+        environment,
+        keyringCommand: [...selfCommand, '__keyring'],
+      }),
+    })
+  })
+  const files = createUserFiles()
+  const dataDirectory = async (): Promise<string> => (await directories()).data
+  const { grants, login } = createLoginAccess({ adapters, reading, secrets, dataDirectory, files, environment })
   const workloads = once(async (): Promise<RunWorkloadDeps & StartWorkloadDeps> => {
     const { createDetachedSupervisorLauncher, createSystemClock } = await adapters()
     const logFiles = await logs()
@@ -109,6 +135,8 @@ export function createContainer(environment: Container['environment'] = process.
       ...(await reading()),
       groups: await groups(),
       sessions: await sessions(),
+      secrets: await secrets(),
+      grants: await grants(),
       containers: await engines.containers(),
       images: await engines.images(),
       ports: await ports(),
@@ -124,7 +152,7 @@ export function createContainer(environment: Container['environment'] = process.
     }
   })
   const container: Container = {
-    files: createUserFiles(),
+    files,
     environment,
     debugWanted: isOn(environment['TOOLHIVE_DEBUG']),
     runtimeFacts: { platform: `${process.platform}/${process.arch}`, node: process.version },
@@ -138,6 +166,9 @@ export function createContainer(environment: Container['environment'] = process.
     ports,
     groups,
     installer,
+    secrets,
+    grants,
+    login,
     engines,
     settings: async () =>
       await (await adapters()).readSettings(join((await directories()).config, 'config.yaml'), environment),

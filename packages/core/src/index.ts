@@ -34,9 +34,14 @@ export {
   type EgressTarget,
 } from './domain/egress-rules.ts'
 export { parseBearerToken, parseForwardHeader } from './domain/forward-header.ts'
-export { parseRemoteUrl, type RemoteTarget } from './domain/remote-url.ts'
 export { grantPrefix, parseClientSecret, workloadSecretName, type RemoteAuthConfig } from './domain/remote-auth.ts'
 export { takesLogin } from './domain/takes-login.ts'
+export { authorizationUrlProblem, issuerProblem } from './domain/authorization-url.ts'
+export { readScopes, remoteErrorText } from './domain/remote-error-text.ts'
+export { isNearby, parseRemoteUrl, type RemoteTarget } from './domain/remote-url.ts'
+export { coversServer, resourceIndicator } from './domain/resource-indicator.ts'
+export { issuerMetadataUrls, resourceMetadataUrls } from './domain/well-known.ts'
+export { parseChallenges, type Challenge } from './domain/www-authenticate.ts'
 export { parseGoDuration } from './domain/go-duration.ts'
 export { parseSessionTtl } from './domain/session-ttl.ts'
 export { listenHost, urlHost } from './domain/host.ts'
@@ -227,6 +232,7 @@ export { reapServers, stoppedRecord, stopWorkload, type StopWorkloadDeps } from 
 export { listRegisteredClients, type RegisteredClient } from './use-cases/list-clients.ts'
 export { createGroup, deleteGroup, getGroup, listGroups, type DeleteGroupDeps } from './use-cases/manage-groups.ts'
 export { parseServerArgument } from './use-cases/parse-server-argument.ts'
+export { awaitLogin } from './use-cases/await-login.ts'
 export { grantReferenceOf, type KeepLoginDeps } from './use-cases/keep-login.ts'
 export {
   logIn,

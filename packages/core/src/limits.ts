@@ -88,6 +88,9 @@ export const limits = {
   runLoginMs: 30_000,
   /** Longest time for a login that one may ask for: its listener is open that long. */
   maxLoginMs: 60 * 60_000,
+  /** Until a supervisor has taken a login up: it looks every `tokenPollMs`, and then asks the server. */
+  loginTakenMs: 15_000,
+  loginPollMs: 100,
   /** Where a browser comes back to, unless said otherwise: spec/local 3.5. */
   callbackPort: 8666,
   /** Telling an authorization server that a grant is not needed any more: politeness, for which nobody waits long. */
@@ -136,4 +139,10 @@ export const limits = {
   bulkParallel: 4,
   /** Names in one request about several workloads: what an operation keeps of it, and tells of each failure, is kept for a while. */
   bulkNames: 1_000,
+  /** A `WWW-Authenticate` header: a few URLs and scopes. */
+  challengeLength: 8 * 1024,
+  /** Scopes that a remote server may name; beyond that it does not mean what we ask for. */
+  remoteScopes: 100,
+  /** What a remote server or an authorization server says of an error is cut here. */
+  remoteErrorLength: 200,
 } as const

@@ -71,6 +71,7 @@ function buildDeps({ container }: CommandContext, log: ApiLog): ApiDeps {
     log,
     findTrouble,
     reading: container.reading,
+    login: container.login,
     logs: container.logs,
     addDefaults: async (request, signal) =>
       await addRunDefaults(container, { request, note: (line) => log('warn', line) }, signal),

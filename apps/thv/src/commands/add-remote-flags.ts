@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { messageOf, parseBearerToken, parseForwardHeader, ThvError, type RunRequest } from '@thv/core'
 import type { CommandContext, CommandInput } from '../command.ts'
 import { listOption, textOption } from '../options.ts'
+import { addLoginFlags, hasLoginFlags } from './add-login-flags.ts'
 
 /**
  * What `thv run` is told about a remote server. Files are looked at now, because a mistake is better told to whoever
@@ -11,7 +12,7 @@ export async function addRemoteFlags(context: CommandContext, request: RunReques
   const headers = listOption(input, 'remoteForwardHeaders')
   const tokenFile = textOption(input, 'remoteAuthBearerTokenFile')
   const bundle = textOption(input, 'thvCaBundle')
-  const isGiven = headers.length > 0 || tokenFile !== undefined || bundle !== undefined
+  const isGiven = headers.length > 0 || tokenFile !== undefined || bundle !== undefined || hasLoginFlags(input)
   if (request.remote === undefined) {
     if (!isGiven) return
     throw new ThvError('invalid-flag-combination', 'flags for a remote server have no meaning without its URL', {
@@ -21,8 +22,10 @@ export async function addRemoteFlags(context: CommandContext, request: RunReques
   if (headers.length > 0) request.remote.headers = Object.fromEntries(headers.map(parseForwardHeader))
   if (tokenFile !== undefined) request.remote.bearerTokenFile = await checkToken(context, resolve(tokenFile))
   const hasOwn = tokenFile !== undefined || Object.keys(request.remote.headers ?? {}).some(isAuthorization)
+  await addLoginFlags(context, request.remote, input)
+  const wantsLogin = hasLoginFlags(input)
   const inEnvironment = context.container.environment['TOOLHIVE_REMOTE_AUTH_BEARER_TOKEN'] ?? ''
-  if (!hasOwn && inEnvironment !== '') request.remote.tokenFromEnvironment = true
+  if (!hasOwn && !wantsLogin && inEnvironment !== '') request.remote.tokenFromEnvironment = true
   if (bundle !== undefined) request.remote.caBundle = await checkBundle(context, resolve(bundle))
 }
 

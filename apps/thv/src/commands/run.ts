@@ -19,7 +19,9 @@ import type { CommandContext, CommandInput } from '../command.ts'
 import { flagOption, textOption } from '../options.ts'
 import { readLimitVariables } from '../limit-variables.ts'
 import { superviseHere } from '../supervise-here.ts'
+import { renderError } from '../output/render-error.ts'
 import { servingLine } from '../output/serving-line.ts'
+import { logInAfterRun } from './login-after-run.ts'
 import { readRunRequest } from './read-run-request.ts'
 
 /** `thv run`: create a workload and serve it, detached or here. */
@@ -40,12 +42,16 @@ export async function runCommand(context: CommandContext, input: CommandInput): 
     output.settle()
     output.note(servingLine(config))
     await warnOfState(context, config)
+    await logInAfterRun(context, input, config)
     return 0
   }
   const config = await createWorkload(deps, run, output.progress, signal)
   output.settle()
   try {
-    const serving = (): void => output.line(servingLine(config))
+    const serving = (): void => {
+      output.line(servingLine(config))
+      logInBeside(context, input, config)
+    }
     const egress = await superviseHere(context, config.name, serving)
     if (learns) output.json(egress.smallestProfile(config.name, mountsOf(config)))
     return 0
@@ -57,6 +63,13 @@ export async function runCommand(context: CommandContext, input: CommandInput): 
 function noteOldVariable({ container, output }: CommandContext): void {
   if ((container.environment['TOOLHIVE_REMOTE_HEALTHCHECKS'] ?? '') === '') return
   output.note('note: TOOLHIVE_REMOTE_HEALTHCHECKS is ignored: the health of remote servers is always checked')
+}
+
+/** Whoever stays may log in late: the server goes on being served as it is. */
+function logInBeside(context: CommandContext, input: CommandInput, config: RunConfig): void {
+  logInAfterRun(context, input, config).catch((error: unknown) => {
+    if (!context.signal.aborted) context.output.note(renderError(error, context.debug))
+  })
 }
 
 /** Nobody gets less than a sandbox, or a remote server that is down, without being told; who asked for it knows. */
@@ -83,15 +96,30 @@ async function readInput(context: CommandContext, input: CommandInput): Promise<
   const file = textOption(input, 'fromConfig')
   if (file !== undefined) {
     refuseOtherFlags(input)
-    const config = await loadConfigFile(context, file)
+    const config = renamed(await loadConfigFile(context, file), textOption(input, 'name'))
+    noteUnused(context, config)
     if (context.debug) config.debug = true
     return { config }
   }
   return { request: await readRunRequest(context, input) }
 }
 
+/** The port in a file is that of the workload it was exported from. */
+function renamed(config: RunConfig, name = config.name): RunConfig {
+  return name === config.name ? config : { ...config, name, base_name: name, container_name: name, port: 0 }
+}
+
+/** Another program writes some of them for every workload. */
+function noteUnused({ output }: CommandContext, config: RunConfig): void {
+  if (!isRemote(config)) return
+  const keys = ['cmd_args', 'env_vars', 'volumes', 'permission_profile', 'target_port', 'runtime_config'] as const
+  const unused = keys.filter((key) => Object.keys(Object(config[key])).length > 0 || typeof config[key] === 'number')
+  if (unused.length === 0) return
+  output.note(`note: a remote server is not started here, so that ${unused.join(', ')} of the run config mean nothing`)
+}
+
 function refuseOtherFlags(input: CommandInput): void {
-  const allowed = new Set(['fromConfig', 'foreground', 'debug'])
+  const allowed = new Set(['fromConfig', 'foreground', 'debug', 'name', 'remoteAuth'])
   const given = Object.entries(input.options)
     .filter(
       ([name, value]) => !allowed.has(name) && value !== undefined && !(Array.isArray(value) && value.length === 0),

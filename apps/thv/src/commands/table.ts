@@ -122,6 +122,30 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import('./explain.ts')).explainCommand,
   },
   {
+    name: 'login',
+    summary: 'log in to the remote server of a workload, which goes on by itself then',
+    arguments: [workload],
+    options: [
+      { flags: '--skip-browser', summary: 'show the URL, and open no browser' },
+      { flags: '--timeout <duration>', summary: 'time for a person (default: 5m)' },
+      { flags: '--callback-port <port>', summary: 'where the browser comes back to (default: 8666)' },
+      {
+        flags: '--scopes <scopes>',
+        summary: 'ask for these scopes alone (a,b; default: those there were, and what calls have needed)',
+        repeat: true,
+      },
+      format,
+    ],
+    load: async () => (await import('./login.ts')).loginCommand,
+  },
+  {
+    name: 'logout',
+    summary: 'forget the login of a workload, here and at the authorization server',
+    arguments: [workload],
+    options: [format],
+    load: async () => (await import('./logout.ts')).logoutCommand,
+  },
+  {
     name: 'logs',
     summary: "show a workload's output; 'thv logs prune' removes logs of workloads that are gone",
     arguments: [workload],

@@ -1,5 +1,6 @@
 export { clientSelectionSchema, clientStatusesSchema, registerClientSchema, registeredClientsSchema } from './client.ts'
 export { createdGroupSchema, createGroupSchema, groupListSchema, groupSchema } from './group.ts'
+export { begunLoginSchema, loggedOutSchema, loginRequestSchema } from './login.ts'
 export { operationListSchema, operationSchema } from './operation.ts'
 export {
   registryErrorSchema,
