@@ -234,7 +234,13 @@ export { createGroup, deleteGroup, getGroup, listGroups, type DeleteGroupDeps } 
 export { parseServerArgument } from './use-cases/parse-server-argument.ts'
 export { awaitLogin } from './use-cases/await-login.ts'
 export { grantReferenceOf, type KeepLoginDeps } from './use-cases/keep-login.ts'
-export { logIn, type LogInDeps, type LoggedIn, type LogInRequest } from './use-cases/log-in.ts'
+export {
+  logIn,
+  targetOf as authorizationTargetOf,
+  type LogInDeps,
+  type LoggedIn,
+  type LogInRequest,
+} from './use-cases/log-in.ts'
 export { logOut, type LoggedOut, type LogOutDeps } from './use-cases/log-out.ts'
 export { readLogs } from './use-cases/read-logs.ts'
 export { readWorkloadRequest } from './use-cases/read-workload-request.ts'

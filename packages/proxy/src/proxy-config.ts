@@ -171,6 +171,7 @@ export type RemoteLookCode =
   | 'alive'
   | 'unauthorized'
   | 'forbidden'
+  | 'scope-missing'
   | 'refused'
   | 'dns'
   | 'tls'

@@ -20,7 +20,7 @@ export function lookOfStatus(origin: string, status: number, headers: IncomingHt
 /** Why nothing usable came. Messages of TLS and of the parser may quote what the peer sent, so they are cut. */
 export function lookOfError(origin: string, error: unknown): RemoteLook {
   if (error instanceof LoginRefused) {
-    const code = error.status === 403 ? 'forbidden' : 'unauthorized'
+    const code = error.status === 403 ? 'scope-missing' : 'unauthorized'
     return { kind: 'denied', code, message: `${origin} answered HTTP ${error.status}: ${error.message}` }
   }
   const code = codeOfError(error)
