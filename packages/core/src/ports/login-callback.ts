@@ -14,7 +14,7 @@ export interface LoginCallback {
 export interface LoginAnswer {
   readonly url: URL
   /** Shows the page, once. */
-  reply(outcome: 'done' | 'failed'): Promise<void>
+  readonly reply: (outcome: 'done' | 'failed') => Promise<void>
 }
 
 /**
