@@ -270,7 +270,7 @@ function isOn(value: string | undefined): boolean {
 }
 
 /** Builds a value at the first call and hands out the same one afterwards. */
-function once<T>(build: () => Promise<T>): () => Promise<T> {
+export function once<T>(build: () => Promise<T>): () => Promise<T> {
   let built: Promise<T> | undefined
   return async () => {
     built ??= build()

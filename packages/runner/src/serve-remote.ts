@@ -25,7 +25,7 @@ export async function serveRemote(
   target: RemoteTarget,
   onServing: (config: RunConfig) => void,
 ): Promise<'stopped'> {
-  const { deps, config, proxy, signal } = supervision
+  const { deps, config, signal } = supervision
   const credentials = new RemoteCredentials(deps, config)
   const tokens = takesLogin(config) ? new RemoteTokens(deps, config) : undefined
   const connection = await connectionOf(deps, config, { target, credentials, tokens })

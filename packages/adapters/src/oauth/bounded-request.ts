@@ -13,6 +13,8 @@ export interface HttpOptions {
   /** Authorities (PEM) in the place of Node's own. */
   ca: string | undefined
   dialerOf: DialerOf
+  /** How long one request may take. */
+  requestMs: number
 }
 
 /** One request. */
@@ -33,7 +35,7 @@ export async function sendBounded(
   url: URL,
   { signal: outer, ...request }: HttpRequest & { signal: AbortSignal },
 ): Promise<Response> {
-  const signal = withTimeLimit(outer, oauthLimits.requestMs)
+  const signal = withTimeLimit(outer, options.requestMs)
   try {
     const tunnel = url.protocol === 'https:' ? await openTunnel(options, url, signal) : undefined
     const answer = await receiveHead(openRequest(options, url, { ...request, signal, tunnel }), request.body)

@@ -1,6 +1,6 @@
 import { resourceIndicator, withTimeLimit, type AuthorizationPlan, type AuthorizationTarget } from '@thv/core'
 import { askServer, type ServerAnswer } from './ask-server.ts'
-import type { DialerOf, HttpOptions } from './bounded-request.ts'
+import type { HttpOptions } from './bounded-request.ts'
 import { buildPlan, type ServerPart } from './build-plan.ts'
 import { findIssuerMetadata, findOriginMetadata } from './issuer-metadata.ts'
 import { loginFailed } from './login-failed.ts'
@@ -10,7 +10,7 @@ import { createUrlCheck, type Resolve, type UrlCheck } from './url-check.ts'
 
 /** How the world is reached. */
 export interface DiscoverDeps {
-  dialerOf: DialerOf
+  http: HttpOptions
   resolve?: Resolve | undefined
 }
 
@@ -37,8 +37,8 @@ async function discoverWithin(
   signal: AbortSignal,
 ): Promise<AuthorizationPlan | undefined> {
   const search: Search = {
-    http: { ca: target.ca, dialerOf: deps.dialerOf },
-    check: await createUrlCheck(deps, target.url),
+    http: deps.http,
+    check: await createUrlCheck({ dialerOf: deps.http.dialerOf, resolve: deps.resolve }, target.url),
     target,
     signal,
   }

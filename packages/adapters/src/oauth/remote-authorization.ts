@@ -3,6 +3,7 @@ import { beginLogin } from './begin-login.ts'
 import type { DialerOf, HttpOptions } from './bounded-request.ts'
 import { discoverAuthorization } from './discover.ts'
 import { finishLogin } from './finish-login.ts'
+import { oauthLimits } from './oauth-limits.ts'
 import { refreshGrant } from './refresh-grant.ts'
 import { revokeGrant } from './revoke-grant.ts'
 import type { Resolve } from './url-check.ts'
@@ -13,6 +14,8 @@ export interface RemoteAuthorizationOptions {
   dialerOf: DialerOf
   /** Milliseconds since 1970; default `Date.now`. */
   now?: () => number
+  /** How long one request may take; default 10 s. */
+  requestMs?: number
   /** Addresses of a host; default the system's resolver. */
   resolve?: Resolve
 }
@@ -21,11 +24,12 @@ export interface RemoteAuthorizationOptions {
 export function createRemoteAuthorization({
   dialerOf,
   now = Date.now,
+  requestMs = oauthLimits.requestMs,
   resolve,
 }: RemoteAuthorizationOptions): RemoteAuthorization {
-  const http = (ca: string | undefined): HttpOptions => ({ ca, dialerOf })
+  const http = (ca: string | undefined): HttpOptions => ({ ca, dialerOf, requestMs })
   return {
-    discover: async (target, signal) => await discoverAuthorization({ dialerOf, resolve }, target, signal),
+    discover: async (target, signal) => await discoverAuthorization({ http: http(target.ca), resolve }, target, signal),
     begin: async (plan, wishes, signal) => await beginLogin(http(plan.ca), { plan, wishes }, signal),
     finish: async (pending, callback, signal) =>
       await finishLogin(http(pending.plan.ca), { pending, callback, now }, signal),
