@@ -181,6 +181,10 @@ describe('an authorization server', () => {
       authorizationEndpoint: endpoints.authorizeUrl,
       tokenEndpoint: endpoints.tokenUrl,
     })
+    const open = { ...endpoints, tokenUrl: 'http://as.example/t' }
+    await expect(discover('http://127.0.0.1:1/mcp', { endpoints: open })).rejects.toMatchObject({
+      code: 'login-failed',
+    })
   })
 
   it('is the server itself for a server of 2025-03-26', async () => {

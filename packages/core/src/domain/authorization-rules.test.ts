@@ -73,6 +73,7 @@ it('a URL of a server that is near is https, or on this machine', () => {
   expect(near('http://localhost/token')).toBeUndefined()
   expect(near('https://10.0.0.1/token')).toBeUndefined()
   expect(near('http://10.0.0.1/token')).toBe('it is not https')
+  expect(near('https://as.example/\u001b[2J')).toBe('it is not a URL')
 })
 
 it('what a server says of an error is one bounded line without control characters', () => {
