@@ -34,7 +34,7 @@ export {
 export { resolveDirectories, type Directories, type DirectoryInputs } from './state/directories.ts'
 export { createFileGroupStore } from './state/file-group-store.ts'
 export { createFileRunConfigStore } from './state/file-run-config-store.ts'
-export { createFileSecretStore, type FileSecretStore } from './state/file-secret-store.ts'
+export { createFileSecretStore } from './state/file-secret-store.ts'
 export { createFileServerRecords } from './state/file-server-records.ts'
 export { createFileStatusStore } from './state/file-status-store.ts'
 export { createFileStatusWatch } from './state/file-status-watch.ts'

@@ -36,6 +36,21 @@ export {
 export { parseBearerToken, parseForwardHeader } from './domain/forward-header.ts'
 export { parseRemoteUrl, type RemoteTarget } from './domain/remote-url.ts'
 export { parseGoDuration } from './domain/go-duration.ts'
+export {
+  assertUserSecretName,
+  formatSecretParameter,
+  isSystemSecret,
+  parseServerSecret,
+  workloadSecretName,
+  type SecretParameter,
+} from './domain/secret-name.ts'
+export {
+  isSecretProvider,
+  secretCapabilities,
+  secretProviders,
+  type SecretCapabilities,
+  type SecretProvider,
+} from './domain/secret-provider.ts'
 export { parseSessionTtl } from './domain/session-ttl.ts'
 export { listenHost, urlHost } from './domain/host.ts'
 export { clientKinds, isClientKind, type ClientKind } from './domain/client.ts'
@@ -176,7 +191,7 @@ export type {
 } from './ports/workload-runtime.ts'
 export type { CommandResolver } from './ports/command-resolver.ts'
 export type { KeptPassword, PasswordKeeper } from './ports/password-keeper.ts'
-export type { SecretChange, SecretStore } from './ports/secret-store.ts'
+export type { EncryptedSecretStore, SecretChange, SecretStore } from './ports/secret-store.ts'
 export type { GrantChange, GrantStore } from './ports/grant-store.ts'
 export { RefreshError } from './ports/remote-authorization.ts'
 export type {
@@ -222,11 +237,29 @@ export { stopServer, type StopServerDeps } from './use-cases/stop-server.ts'
 export { reapServers, stoppedRecord, stopWorkload, type StopWorkloadDeps } from './use-cases/stop-workload.ts'
 export { listRegisteredClients, type RegisteredClient } from './use-cases/list-clients.ts'
 export { createGroup, deleteGroup, getGroup, listGroups, type DeleteGroupDeps } from './use-cases/manage-groups.ts'
+export {
+  deleteSecret,
+  deleteSystemSecret,
+  getSecret,
+  listSecrets,
+  listSystemSecrets,
+  requireSecretProvider,
+  setSecret,
+  setUpSecrets,
+  type SetUpSecretsDeps,
+  type UserSecrets,
+} from './use-cases/manage-secrets.ts'
 export { parseServerArgument } from './use-cases/parse-server-argument.ts'
 export { readLogs } from './use-cases/read-logs.ts'
 export { readWorkloadRequest } from './use-cases/read-workload-request.ts'
 export { getWorkloadRequest } from './use-cases/write-workload-request.ts'
 export { selectWorkloads } from './use-cases/select-workloads.ts'
+export {
+  listWorkloadsUsingSecret,
+  namesSecrets,
+  resolveHeaderSecrets,
+  resolveServerSecrets,
+} from './use-cases/workload-secrets.ts'
 export { asShared, whileUncontested } from './use-cases/while-uncontested.ts'
 export { watchWorkloads, type WatchWorkloadsDeps, type WorkloadChange } from './use-cases/watch-workloads.ts'
 export { withTimeLimit } from './with-time-limit.ts'

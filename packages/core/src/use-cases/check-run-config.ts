@@ -12,7 +12,6 @@ const unsupported: Record<string, string> = {
   env_file_dir: 'an environment directory',
   jwks_auth_token_file: 'incoming authentication',
   publish: 'published ports',
-  secrets: 'secrets',
   oidc_config: 'incoming authentication',
   token_exchange_config: 'token exchange',
   upstream_swap_config: 'token exchange',
@@ -59,16 +58,23 @@ function unsupportedOfRemote(config: RunConfig): { key: string; meaning: string 
     const ofRemote = ['remote_auth_config', 'header_forward', 'thv_ca_bundle'].filter((key) => isSet(config[key]))
     return ofRemote.map((key) => ({ key, meaning: 'a setting of a remote server without its URL' }))
   }
+  const ofServer = isSet(config.secrets)
+    ? [{ key: 'secrets', meaning: 'variables of a server that is not started' }]
+    : []
   const logins = Object.keys(auth ?? {}).filter((key) => !harmlessAuthKeys.has(key) && isSetOrTime(auth?.[key]))
-  const secrets = Object.keys(forward ?? {}).filter((key) => key !== 'add_plaintext_headers' && isSet(forward?.[key]))
+  const headers = Object.keys(forward ?? {}).filter((key) => !headerKeys.has(key) && isSet(forward?.[key]))
   return [
+    ...ofServer,
     ...logins.map((key) => ({ key: `remote_auth_config.${key}`, meaning: 'a login at a remote server' })),
-    ...secrets.map((key) => ({ key: `header_forward.${key}`, meaning: 'headers from secrets' })),
+    ...headers.map((key) => ({ key: `header_forward.${key}`, meaning: 'headers' })),
   ]
 }
 
+const headerKeys: ReadonlySet<string> = new Set(['add_plaintext_headers', 'add_headers_from_secret'])
+
 /** What is honoured, and what says nothing without a login. */
 const harmlessAuthKeys: ReadonlySet<string> = new Set([
+  'bearer_token',
   'bearer_token_file',
   'skip_browser',
   'timeout',
