@@ -13,6 +13,7 @@ import type {
   RunConfigStore,
   RunWorkloadDeps,
   ServerRecordStore,
+  SetUpSecretsDeps,
   StartServerDeps,
   StartWorkloadDeps,
   StatusWatch,
@@ -27,6 +28,8 @@ import { resolveCommand } from './resolve-command.ts'
 import { selfCommand, supervisorCommand } from './self-command.ts'
 import type { Supervision, SupervisionOptions } from './supervision.ts'
 import { createUserFiles, type UserFiles } from './user-files.ts'
+import { buildSecrets } from './secrets.ts'
+import { withoutSecrets } from './without-secrets.ts'
 import { writeUserFile } from './write-user-file.ts'
 
 type Adapters = typeof AdaptersModule
@@ -62,6 +65,8 @@ export interface Container {
   supervision: (name: string, options: SupervisionOptions) => Promise<Supervision>
   configs: () => Promise<RunConfigStore>
   groups: () => Promise<GroupStore>
+  /** Secrets of the user, and the store that also holds what is thv's own. */
+  secrets: () => Promise<SetUpSecretsDeps>
   logs: () => Promise<LogFiles>
   sessions: () => Promise<SessionJournals>
   statusWatch: () => Promise<StatusWatch>
@@ -92,14 +97,20 @@ export function createContainer(environment: Container['environment'] = process.
     const { resolveDirectories } = await adapters()
     return resolveDirectories({ platform: process.platform, home: homeDirectory(), environment })
   })
+  // What installers and other programs of the user are started with.
+  const publicEnvironment = withoutSecrets(environment)
   const reading = once(async () => buildReading(await adapters(), await directories()))
   const { logs, groups, sessions, statusWatch } = createFileStores(adapters, directories)
   const ports = once(async () => (await adapters()).createPortAllocator())
   const installer = async (kind: PackageKind): Promise<PackageInstaller> => {
     const { createPackageInstaller } = await adapters()
-    return createPackageInstaller(kind, { cacheDirectory: (await directories()).cache, environment })
+    return createPackageInstaller(kind, { cacheDirectory: (await directories()).cache, environment: publicEnvironment })
   }
-  const engines = createEngineAccess({ adapters, environment, dataDirectory: async () => (await directories()).data })
+  const engines = createEngineAccess({
+    adapters,
+    environment: publicEnvironment,
+    dataDirectory: async () => (await directories()).data,
+  })
   const workloads = once(async (): Promise<RunWorkloadDeps & StartWorkloadDeps> => {
     const { createDetachedSupervisorLauncher, createSystemClock } = await adapters()
     const logFiles = await logs()
@@ -108,6 +119,7 @@ export function createContainer(environment: Container['environment'] = process.
     return {
       ...(await reading()),
       groups: await groups(),
+      userSecrets: (await container.secrets()).secrets,
       sessions: await sessions(),
       containers: await engines.containers(),
       images: await engines.images(),
@@ -137,6 +149,7 @@ export function createContainer(environment: Container['environment'] = process.
     statusWatch,
     ports,
     groups,
+    secrets: once(async () => buildSecrets(container, await adapters(), await directories())),
     installer,
     engines,
     settings: async () =>

@@ -3,11 +3,14 @@ import { limits } from '../limits.ts'
 import type { SessionFiles } from '../ports/state-store.ts'
 import { assertRunsHere } from './build-run-config.ts'
 import { workloadNotFound } from './list-workloads.ts'
+import { forgetBearerToken } from './workload-secrets.ts'
+import type { UserSecrets } from './manage-secrets.ts'
 import { endOwnerOf, reapLeftovers, tryAnnounce, type StopWorkloadDeps } from './stop-workload.ts'
 
 /** What {@link deleteWorkload} needs. */
 export interface DeleteWorkloadDeps extends StopWorkloadDeps {
   sessions: SessionFiles
+  userSecrets: Pick<UserSecrets, 'store'>
 }
 
 /**
@@ -31,6 +34,7 @@ export async function deleteWorkload(
     if (owner !== undefined) await endOwnerOf(deps, { name, owner, timeoutMs }, signal)
     await tolerateCorrupt(() => reapLeftovers(deps, name, signal))
   }
+  await tolerateLocked(() => forgetToken(deps, name, signal))
   try {
     await deps.configs.delete(name)
     await deps.sessions.delete(name)
@@ -41,6 +45,21 @@ export async function deleteWorkload(
       hint: error.hint ?? 'mend the disk, then remove it again',
       cause: error,
     })
+  }
+}
+
+async function forgetToken(deps: DeleteWorkloadDeps, name: string, signal: AbortSignal): Promise<void> {
+  const config = await deps.configs.load(name).catch(() => undefined)
+  if (config !== undefined)
+    await forgetBearerToken({ configs: deps.configs, store: deps.userSecrets.store }, config, signal)
+}
+
+/** Who cannot open the store any more can remove workloads all the same; what stays there is named by nobody. */
+async function tolerateLocked(action: () => Promise<void>): Promise<void> {
+  try {
+    await action()
+  } catch (error) {
+    if (!isThvError(error)) throw error
   }
 }
 

@@ -5,8 +5,10 @@ import type { PortAllocator } from '../ports/port-allocator.ts'
 import type { RunConfigStore, SessionFiles } from '../ports/state-store.ts'
 import { assertRunsHere, buildRunConfig, type BuildRunConfigDeps } from './build-run-config.ts'
 import { workloadNotFound } from './list-workloads.ts'
+import type { UserSecrets } from './manage-secrets.ts'
 import type { RemoteRequest, RunRequest } from './run-request.ts'
 import { stopWorkload, type StopWorkloadDeps } from './stop-workload.ts'
+import { bearerTokenOf, forgetBearerToken } from './workload-secrets.ts'
 
 /** What {@link planEdit} needs. */
 export interface PlanEditDeps extends BuildRunConfigDeps {
@@ -37,25 +39,34 @@ export async function planEdit(
 
 /** Stops a workload and gives it another config; it is left stopped. Sessions end: the server may be another one. */
 export async function replaceRunConfig(
-  deps: StopWorkloadDeps & { sessions: SessionFiles },
+  deps: StopWorkloadDeps & { sessions: SessionFiles; userSecrets: Pick<UserSecrets, 'store'> },
   config: RunConfig,
   signal: AbortSignal,
 ): Promise<void> {
   await stopWorkload(deps, config.name, {}, signal)
   await deps.sessions.delete(config.name)
+  const previous = await deps.configs.load(config.name)
   await deps.configs.save(config)
+  if (previous === undefined || bearerTokenOf(previous) === bearerTokenOf(config)) return
+  await forgetBearerToken({ configs: deps.configs, store: deps.userSecrets.store }, previous, signal)
 }
 
 /** A token and whom to trust are meant for one server. */
-function keptOf(present: RunConfig, { url, headers = {} }: RemoteRequest): Partial<RemoteRequest> {
+function keptOf(
+  present: RunConfig,
+  { url, headers = {}, secretHeaders = {}, bearerTokenSecret }: RemoteRequest,
+): Partial<RemoteRequest> {
   if (!isRemote(present) || parseRemoteUrl(url).origin !== parseRemoteUrl(present.remote_url).origin) return {}
   const { thv_ca_bundle: caBundle = '', remote_auth_config: auth, thv } = present
   const bundle = caBundle === '' ? {} : { caBundle }
-  if (Object.keys(headers).some((name) => name.toLowerCase() === 'authorization')) return bundle
+  const names = [...Object.keys(headers), ...Object.keys(secretHeaders)]
+  if (bearerTokenSecret !== undefined || names.some((name) => name.toLowerCase() === 'authorization')) return bundle
   const { bearer_token_file: bearerTokenFile = '' } = auth ?? {}
+  const secret = bearerTokenOf(present)
   return {
     ...bundle,
     ...(bearerTokenFile === '' ? {} : { bearerTokenFile }),
+    ...(secret === undefined ? {} : { bearerTokenSecret: secret }),
     ...(thv?.token_from_environment === true ? { tokenFromEnvironment: true } : {}),
   }
 }

@@ -165,7 +165,7 @@ function assertSecretValue(name: string, value: string): void {
       hint: 'give one, or delete it',
     })
   }
-  if (Buffer.byteLength(value) <= limits.secretValueBytes) return
+  if (new TextEncoder().encode(value).length <= limits.secretValueBytes) return
   throw new ThvError('invalid-argument', `the value of the secret '${name}' is too long`, {
     hint: `give one of at most ${limits.secretValueBytes} bytes`,
   })

@@ -22,6 +22,7 @@ import { deleteWorkload } from './delete-workload.ts'
 import { ensurePackage } from './ensure-package.ts'
 import { launchAndWait, type LaunchDeps } from './launch-supervisor.ts'
 import type { RunRequest } from './run-request.ts'
+import { forgetBearerToken, keepBearerToken, requireSecrets } from './workload-secrets.ts'
 
 /** What {@link runWorkload} needs. */
 export interface RunWorkloadDeps extends BuildRunConfigDeps, LaunchDeps {
@@ -81,10 +82,28 @@ export async function createWorkload(
     // The name may have been another server's: its clients must not end up here.
     await deps.sessions.delete(name)
     const config = await prepare(deps, input, progress, signal)
-    await deps.configs.save(config)
+    await saveWithToken(deps, config, 'request' in input ? input.request.remote?.bearerToken : undefined, signal)
     return config
   } catch (error) {
     await restore(deps, name, previous)
+    throw error
+  }
+}
+
+/** What is kept for a config that cannot be saved is forgotten again. */
+async function saveWithToken(
+  deps: RunWorkloadDeps,
+  config: RunConfig,
+  token: string | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const { store } = deps.userSecrets
+  if (token !== undefined) await keepBearerToken(store, config, token, signal)
+  try {
+    await deps.configs.save(config)
+  } catch (error) {
+    if (token !== undefined)
+      await forgetBearerToken({ configs: deps.configs, store }, config, AbortSignal.timeout(limits.undoMs))
     throw error
   }
 }
@@ -100,6 +119,7 @@ async function prepare(
   adoptImage(config)
   sourceOf(config)
   assertSupportedRunConfig(config)
+  await requireSecrets(deps.userSecrets, config, signal)
   if (!isRemote(config)) await deps.planConfinement(config)
   const host = listenHost(config.host)
   if (config.port === 0) config.port = await deps.ports.findFree(host)

@@ -1,8 +1,10 @@
 import { isRemote, type RunConfig } from '../domain/run-config.ts'
 import { parsePermissionProfile } from '../domain/permission-profile.ts'
+import { bearerTokenTarget, parseSecretParameter } from '../domain/secret-name.ts'
 import type { RunConfigStore } from '../ports/state-store.ts'
 import type { CreateWorkloadRequest } from '../schemas/workload-request.ts'
 import { workloadNotFound } from './list-workloads.ts'
+import { bearerTokenOf } from './workload-secrets.ts'
 
 /** The saved workload in the shape in which it would be asked for. `workload-not-found`. */
 export async function getWorkloadRequest(
@@ -36,6 +38,8 @@ export function writeWorkloadRequest(config: RunConfig): CreateWorkloadRequest {
     tools_override: config.tools_override,
     group: config.group,
   }
+  const { secrets = [] } = config
+  if (secrets.length > 0) body.secrets = secrets.map((text) => ({ ...parseSecretParameter(text) }))
   if (isRemote(config)) addRemote(body, config)
   if (profile !== null && profile !== undefined) {
     body.permission_profile = parsePermissionProfile(profile, `the profile of '${config.name}'`)
@@ -45,12 +49,16 @@ export function writeWorkloadRequest(config: RunConfig): CreateWorkloadRequest {
 
 /** Only what means something for a remote server, so that an edit may give it back as it is. */
 function addRemote(body: CreateWorkloadRequest, config: RunConfig & { remote_url: string }): void {
-  const { add_plaintext_headers: headers } = config.header_forward ?? {}
+  const { add_plaintext_headers: headers, add_headers_from_secret: secrets } = config.header_forward ?? {}
+  const token = bearerTokenOf(config)
   body.url = config.remote_url
   body.image = undefined
   body.target_port = undefined
   body.proxy_mode = undefined
   body.network_isolation = undefined
   if (config.thv?.detects_transport === true) body.transport = undefined
-  if (headers !== undefined) body.header_forward = { add_plaintext_headers: headers }
+  if (headers !== undefined || secrets !== undefined) {
+    body.header_forward = { add_plaintext_headers: headers, add_headers_from_secret: secrets }
+  }
+  if (token !== undefined) body.oauth_config = { bearer_token: { name: token, target: bearerTokenTarget } }
 }
