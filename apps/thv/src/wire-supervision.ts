@@ -73,6 +73,7 @@ export async function wireSupervision(
         },
       },
       installers: container.installer,
+      userSecrets: (await container.secrets()).secrets,
       buildEnvironment: environmentBuilder(adapters),
       packageDirectory: homeDirectory(),
       createProxy,
