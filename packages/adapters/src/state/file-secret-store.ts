@@ -6,7 +6,14 @@ import { withFileLock } from './file-lock.ts'
 import type { Liveness } from './lock-files.ts'
 import { readStateFile } from './read-state-file.ts'
 import { fewestSealedBytes, openSecrets, sealSecrets, type SecretContent } from './secret-cipher.ts'
-import { findPassword, keepPassword, newPassword, passwordDenied, type PasswordSources } from './secret-password.ts'
+import {
+  findPassword,
+  forgetPassword,
+  keepPassword,
+  newPassword,
+  passwordDenied,
+  type PasswordSources,
+} from './secret-password.ts'
 import { stateError } from './state-error.ts'
 import { stateLimits } from './state-limits.ts'
 import { sweepTemporaries } from './temporary-file.ts'
@@ -31,6 +38,7 @@ export function createFileSecretStore(options: FileSecretStoreOptions): Encrypte
     revision: async () => await store.revision(),
     unlock: async (password, signal) => await store.unlock(password, signal),
     isNew: async () => await store.isNew(),
+    forgetPassword: async (signal) => await forgetPassword(options, signal),
   }
 }
 

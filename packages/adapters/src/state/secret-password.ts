@@ -53,6 +53,13 @@ export async function keepPassword({ keepers }: PasswordSources, password: strin
   throw lockedAway('no place of this machine can keep the password of the secrets file', findings)
 }
 
+/** Takes it away from every keeper; resolves to whether one had it. */
+export async function forgetPassword({ keepers }: PasswordSources, signal: AbortSignal): Promise<boolean> {
+  let wasKept = false
+  for (const keeper of keepers) wasKept = (await keeper.forget(signal)) || wasKept
+  return wasKept
+}
+
 /** Says that a password opens nothing. */
 export function passwordDenied(why: string): ThvError {
   // ToolHive's words in front (spec/local 9.2): tools match on them.

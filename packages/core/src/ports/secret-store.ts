@@ -26,4 +26,6 @@ export interface EncryptedSecretStore extends SecretStore {
   unlock(password: string, signal: AbortSignal): Promise<void>
   /** Whether there is nothing that a password would open. */
   isNew(): Promise<boolean>
+  /** Takes the password away from every place that keeps it; resolves to whether one did. The secrets stay as they are. */
+  forgetPassword(signal: AbortSignal): Promise<boolean>
 }
