@@ -246,6 +246,7 @@ export {
   requireSecretProvider,
   setSecret,
   setUpSecrets,
+  type SecretInput,
   type SetUpSecretsDeps,
   type UserSecrets,
 } from './use-cases/manage-secrets.ts'

@@ -72,6 +72,7 @@ function buildDeps({ container }: CommandContext, log: ApiLog): ApiDeps {
     findTrouble,
     reading: container.reading,
     logs: container.logs,
+    secrets: container.secrets,
     addDefaults: async (request, signal) =>
       await addRunDefaults(container, { request, note: (line) => log('warn', line) }, signal),
     workloads: async () => {

@@ -222,7 +222,7 @@ describe('several processes', () => {
     for (const slot of slots) expect(await store.get(slot, signal)).toBe('8')
     await store.update(() => new Map([['last', '1']]), signal)
     expect(namesIn(dataDirectory)).toEqual(['secrets_encrypted'])
-  }, 60_000)
+  }, 120_000)
 })
 
 it('a full disk is state-full and changes nothing', async (context) => {
@@ -238,8 +238,8 @@ it('a full disk is state-full and changes nothing', async (context) => {
 })
 
 async function countUntilDone(dataDirectory: string, slot: string): Promise<void> {
-  for (let turn = 0; turn < 100; turn += 1) {
-    const { output, signal: end } = await resultOf(runFixture('count-secret.ts', [dataDirectory, slot, '8', '60']))
+  for (let turn = 0; turn < 50; turn += 1) {
+    const { output, signal: end } = await resultOf(runFixture('count-secret.ts', [dataDirectory, slot, '8', '200']))
     if (output === 'done') return
     expect(end).toBe('SIGKILL')
   }
