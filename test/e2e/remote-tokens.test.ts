@@ -100,7 +100,9 @@ describe('the login at a remote server', () => {
       await reaches('notes', 'running')
       // It was looked for every second.
       expect(performance.now() - began).toBeLessThan(4_000)
-      const [{ url, supervisor_pid: pid }] = (await world.list()) as [{ url: string; supervisor_pid: number }]
+      const [{ url, supervisor_pid: pid }] = (await world.list()) as unknown as [
+        { url: string; supervisor_pid: number },
+      ]
       const peer = await connect(url)
       peers.push(peer)
       const who = await peer.text('whoami', {})
