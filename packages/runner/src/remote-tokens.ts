@@ -1,4 +1,5 @@
 import {
+  isGrantFor,
   isUsable,
   limits,
   messageOf,
@@ -174,7 +175,8 @@ export class RemoteTokens {
       const revision = await grants.revision()
       if (revision === this.#revision) return
       this.#revision = revision
-      const grant = await grants.read(this.#reference, signal)
+      const found = await grants.read(this.#reference, signal)
+      const grant = found !== undefined && isGrantFor(found, this.#config) ? found : undefined
       if (!isSame(grant, this.#grant) || this.#why?.reason === 'token-unreadable') this.#take(grant)
       // Another program may have logged in, which is tried once.
       if (grant === undefined) this.#isOver = false
@@ -216,6 +218,9 @@ export class RemoteTokens {
       const grant = await grants.renew(
         this.#reference,
         async (current) => {
+          if (current !== undefined && !isGrantFor(current, this.#config)) {
+            throw new RefreshError('permanent', 'the login under its name is for another server')
+          }
           // Somebody else was faster.
           if (current !== undefined && !isSame(current, known) && this.#mayUse(current)) return undefined
           obtained = await this.#refresh(current, withTimeLimit(signal, limits.tokenRequestMs))
