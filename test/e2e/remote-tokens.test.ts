@@ -100,7 +100,8 @@ describe('the login at a remote server', () => {
       await reaches('notes', 'running')
       // It was looked for every second.
       expect(performance.now() - began).toBeLessThan(4_000)
-      const [{ url, supervisor_pid: pid }] = (await world.list()) as [{ url: string; supervisor_pid: number }]
+      const [workload] = await world.list()
+      const { url, supervisor_pid: pid } = workload!
       const peer = await connect(url)
       peers.push(peer)
       const who = await peer.text('whoami', {})
