@@ -80,6 +80,8 @@ function openRequest(
   const name = isIP(host) === 0 ? { servername: host } : {}
   return requestTls(url, {
     ...shared,
+    // Without an agent, Node takes 80 for it and writes that into `Host`.
+    defaultPort: 443,
     createConnection: () => connectTls({ socket: tunnel, host, ...trust, ...name }),
   })
 }

@@ -1,9 +1,15 @@
-import { resourceIndicator, withTimeLimit, type AuthorizationPlan, type AuthorizationTarget } from '@thv/core'
+import {
+  authorizationUrlProblem,
+  resourceIndicator,
+  withTimeLimit,
+  type AuthorizationPlan,
+  type AuthorizationTarget,
+} from '@thv/core'
 import { askServer, type ServerAnswer } from './ask-server.ts'
 import type { HttpOptions } from './bounded-request.ts'
 import { buildPlan, type ServerPart } from './build-plan.ts'
 import { findIssuerMetadata, findOriginMetadata } from './issuer-metadata.ts'
-import { loginFailed } from './login-failed.ts'
+import { loginFailed, shownUrl } from './login-failed.ts'
 import { oauthLimits } from './oauth-limits.ts'
 import { findResourceMetadata, type ResourceMetadata } from './resource-metadata.ts'
 import { createUrlCheck, type Resolve, type UrlCheck } from './url-check.ts'
@@ -66,11 +72,16 @@ interface Search {
   signal: AbortSignal
 }
 
-/** Endpoints of the user: nothing is asked, and what PKCE is worth there nobody knows. */
+/** Endpoints of the user: nothing is asked, so nobody knows whether PKCE is looked at there. */
 function configuredPlan(
   target: AuthorizationTarget,
   { authorizeUrl, tokenUrl }: { authorizeUrl: string; tokenUrl: string },
 ): AuthorizationPlan {
+  for (const url of [authorizeUrl, tokenUrl]) {
+    const problem = authorizationUrlProblem(url, true)
+    if (problem !== undefined)
+      throw loginFailed(`the endpoint ${shownUrl(url)} cannot be used: ${problem}`, 'use https')
+  }
   return {
     ...serverPart(target, { isRefusal: true, status: 401, scopes: [] }, undefined),
     ...unknownServer(target.issuer ?? new URL(tokenUrl).origin),
@@ -95,7 +106,7 @@ async function planOf({ http, check, signal }: Search, issuer: string, server: S
   const problem = await check.issuerProblemOf(issuer)
   if (problem !== undefined) {
     throw loginFailed(
-      `the authorization server ${issuer.slice(0, 200)} cannot be used: ${problem}`,
+      `the authorization server ${shownUrl(issuer)} cannot be used: ${problem}`,
       'ask whoever runs the remote server, or pass --remote-auth-issuer',
     )
   }

@@ -10,3 +10,8 @@ export function networkReason(error: unknown): string {
   const message = messageOf(error)
   return message === '' ? (systemCodeOf(error) ?? 'it cannot be reached') : message
 }
+
+/** A URL that a server named, for a message. */
+export function shownUrl(text: string): string {
+  return URL.canParse(text) ? new URL(text).href.slice(0, 200) : 'that it names'
+}

@@ -1,6 +1,6 @@
 import type { HttpOptions } from './bounded-request.ts'
 import { followOwnRedirects } from './follow-own-redirects.ts'
-import { loginFailed, networkReason } from './login-failed.ts'
+import { loginFailed, networkReason, shownUrl } from './login-failed.ts'
 
 /**
  * Gets a metadata document. Undefined when there is none: any answer but 200 with a JSON object, as from servers that
@@ -35,7 +35,7 @@ async function get(http: HttpOptions, url: string, signal: AbortSignal): Promise
 }
 
 function unknown(url: string, why: string): Error {
-  return loginFailed(`${url} cannot be read: ${why}`, 'try again later')
+  return loginFailed(`${shownUrl(url)} cannot be read: ${why}`, 'try again later')
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -1,6 +1,6 @@
 import { coversServer, readScopes, resourceMetadataUrls } from '@thv/core'
 import type { HttpOptions } from './bounded-request.ts'
-import { loginFailed } from './login-failed.ts'
+import { loginFailed, shownUrl } from './login-failed.ts'
 import { readDocument } from './read-document.ts'
 
 /** What the metadata of a protected resource says that matters here: RFC 9728 2. */
@@ -53,9 +53,8 @@ function candidates({ serverUrl, metadataUrl }: WantedResource): string[] {
 }
 
 function mismatch(resource: string, url: string): Error {
-  const shown = URL.canParse(resource) ? new URL(resource).href.slice(0, 200) : 'no URL'
   return loginFailed(
-    `the remote server describes itself as another one: ${url} is about ${shown}`,
+    `the remote server describes itself as another one: ${shownUrl(url)} is about ${shownUrl(resource)}`,
     'use the URL that it names, or pass --remote-auth-resource when that is what its tokens are for',
   )
 }

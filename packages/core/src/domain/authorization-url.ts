@@ -7,7 +7,8 @@ import { isNearby } from './remote-url.ts'
  * the private network; `isNearTarget` says that the server itself is there.
  */
 export function authorizationUrlProblem(text: string, isNearTarget: boolean): string | undefined {
-  if (!URL.canParse(text)) return 'it is not a URL'
+  // The parser would leave out or encode what else is in there, and the text goes into messages.
+  if (!/^[\x21-\x7e]+$/.test(text) || !URL.canParse(text)) return 'it is not a URL'
   const url = new URL(text)
   const isLoopback = isThisMachine(url.hostname)
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback)) return 'it is not https'

@@ -49,9 +49,24 @@ describe('the body that creates a workload', () => {
       name: 'far',
       url: 'https://a.test/mcp?b=c',
       header_forward: { add_plaintext_headers: { 'X-Team': 'notes' } },
+      oauth_config: {
+        issuer: 'https://as.test',
+        client_id: 'mine',
+        client_secret: { name: 'hush', target: 'oauth_secret' },
+        scopes: ['a'],
+        oauth_params: { prompt: 'login' },
+        callback_port: 9000,
+        skip_browser: true,
+        resource: 'urn:x',
+      },
     }
     const request = readWorkloadRequest(asked)
-    expect(request.remote).toEqual({ url: asked.url, headers: { 'X-Team': 'notes' } })
+    const { client_secret: _secret, ...login } = asked.oauth_config
+    expect(request.remote).toEqual({
+      url: asked.url,
+      headers: { 'X-Team': 'notes' },
+      login: { ...login, client_secret: 'hush,target=oauth_secret' },
+    })
     expect([request.transport, request.isolateNetwork]).toEqual([undefined, undefined])
     const { deps, configs } = createFakeMachine()
     await createWorkload(deps, { request }, () => {}, new AbortController().signal)
@@ -67,6 +82,7 @@ describe('the body that creates a workload', () => {
     ['incoming authentication', { oidc: { issuer: 'https://a' } }],
     ['a login at a server that is not remote', { oauth_config: { client_id: 'a' } }],
     ['registry entry', { headers: [{}] }],
+    ['a token from a secret', { image: '', url: 'https://a.test', oauth_config: { bearer_token: { name: 'a' } } }],
     ['not remote', { header_forward: { add_plaintext_headers: { A: 'b' } } }],
     ['secrets', { header_forward: { add_headers_from_secret: { A: 'b' } } }],
     ['at once', { url: 'https://a.test/mcp' }],
