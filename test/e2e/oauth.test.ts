@@ -152,7 +152,7 @@ describe('a remote server that wants a login', () => {
     authority.revokeAll()
     await isStatus('far', 'unauthenticated')
     expect(await world.ok('explain', 'far')).toMatch(/thv login far/)
-    await expect(peer.text('whoami')).rejects.toThrow()
+    await expect(peer.text('whoami')).rejects.toThrow(/login/)
     const login = await throughBrowser('login', 'far', '--skip-browser', '--format', 'json')
     expect(login.code).toBe(0)
     expect(JSON.parse(login.stdout)).toMatchObject({ name: 'far', issuer: authority.issuer, status: 'running' })
@@ -165,7 +165,7 @@ describe('a remote server that wants a login', () => {
   it('asks for a scope that a tool turned out to need', async () => {
     await runLoggedIn()
     const peer = await connect()
-    await expect(peer.text('write_note')).rejects.toThrow()
+    await expect(peer.text('write_note')).rejects.toThrow(/scope/)
     expect(await peer.text('whoami')).not.toBe('nobody')
     await eventually('the scope is known', 10_000, async () =>
       (await world.ok('explain', 'far')).includes('notes:write') ? true : undefined,

@@ -14,8 +14,8 @@ import type {
   ReadWorkloadDeps,
   RunConfigStore,
   RunWorkloadDeps,
-  SecretStore,
   ServerRecordStore,
+  SetUpSecretsDeps,
   StartServerDeps,
   StartWorkloadDeps,
   StatusWatch,
@@ -31,6 +31,8 @@ import { resolveCommand } from './resolve-command.ts'
 import { selfCommand, supervisorCommand } from './self-command.ts'
 import type { Supervision, SupervisionOptions } from './supervision.ts'
 import { createUserFiles, type UserFiles } from './user-files.ts'
+import { buildSecrets } from './secrets.ts'
+import { withoutSecrets } from './without-secrets.ts'
 import { writeUserFile } from './write-user-file.ts'
 
 type Adapters = typeof AdaptersModule
@@ -66,6 +68,8 @@ export interface Container {
   supervision: (name: string, options: SupervisionOptions) => Promise<Supervision>
   configs: () => Promise<RunConfigStore>
   groups: () => Promise<GroupStore>
+  /** Secrets of the user, and the store that also holds what is thv's own. */
+  secrets: () => Promise<SetUpSecretsDeps>
   logs: () => Promise<LogFiles>
   sessions: () => Promise<SessionJournals>
   statusWatch: () => Promise<StatusWatch>
@@ -78,7 +82,6 @@ export interface Container {
   serverControl: () => Promise<StartServerDeps & StopServerDeps>
   /** Reads what a run config says about confinement, and tells about ignore patterns. */
   confinementPlanner: (tell: ConfinementListener) => Promise<PlanConfinement>
-  secrets: () => Promise<SecretStore>
   grants: () => Promise<GrantStore>
   /** What logs in to remote servers, and out. */
   login: () => Promise<LogInDeps>
@@ -100,32 +103,29 @@ export function createContainer(environment: Container['environment'] = process.
     const { resolveDirectories } = await adapters()
     return resolveDirectories({ platform: process.platform, home: homeDirectory(), environment })
   })
+  // What installers and other programs of the user are started with.
+  const publicEnvironment = withoutSecrets(environment)
   const reading = once(async () => buildReading(await adapters(), await directories()))
   const { logs, groups, sessions, statusWatch } = createFileStores(adapters, directories)
   const ports = once(async () => (await adapters()).createPortAllocator())
   const installer = async (kind: PackageKind): Promise<PackageInstaller> => {
     const { createPackageInstaller } = await adapters()
-    return createPackageInstaller(kind, { cacheDirectory: (await directories()).cache, environment })
+    return createPackageInstaller(kind, { cacheDirectory: (await directories()).cache, environment: publicEnvironment })
   }
-  const engines = createEngineAccess({ adapters, environment, dataDirectory: async () => (await directories()).data })
-  const secrets = once(async () => {
-    const { createFileSecretStore, createPasswordKeepers } = await adapters()
-    const givenPassword = environment['TOOLHIVE_SECRETS_PASSWORD'] ?? ''
-    return createFileSecretStore({
-      dataDirectory: (await directories()).data,
-      processes: (await reading()).processes,
-      ...(givenPassword === '' ? {} : { givenPassword }),
-      keepers: createPasswordKeepers({
-        platform: process.platform,
-        uid: process.getuid?.(),
-        environment,
-        keyringCommand: [...selfCommand, '__keyring'],
-      }),
-    })
+  const engines = createEngineAccess({
+    adapters,
+    environment: publicEnvironment,
+    dataDirectory: async () => (await directories()).data,
   })
   const files = createUserFiles()
-  const dataDirectory = async (): Promise<string> => (await directories()).data
-  const { grants, login } = createLoginAccess({ adapters, reading, secrets, dataDirectory, files, environment })
+  const { grants, login } = createLoginAccess({
+    adapters,
+    reading,
+    secrets: async () => (await container.secrets()).secrets,
+    dataDirectory: async () => (await directories()).data,
+    files,
+    environment: publicEnvironment,
+  })
   const workloads = once(async (): Promise<RunWorkloadDeps & StartWorkloadDeps> => {
     const { createDetachedSupervisorLauncher, createSystemClock } = await adapters()
     const logFiles = await logs()
@@ -134,8 +134,8 @@ export function createContainer(environment: Container['environment'] = process.
     return {
       ...(await reading()),
       groups: await groups(),
+      userSecrets: (await container.secrets()).secrets,
       sessions: await sessions(),
-      secrets: await secrets(),
       grants: await grants(),
       containers: await engines.containers(),
       images: await engines.images(),
@@ -165,8 +165,8 @@ export function createContainer(environment: Container['environment'] = process.
     statusWatch,
     ports,
     groups,
+    secrets: once(async () => buildSecrets(container, await adapters(), await directories())),
     installer,
-    secrets,
     grants,
     login,
     engines,

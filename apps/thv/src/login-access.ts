@@ -1,5 +1,5 @@
 import type * as AdaptersModule from '@thv/adapters'
-import type { GrantStore, LogInDeps, ReadWorkloadDeps, SecretStore } from '@thv/core'
+import type { GrantStore, LogInDeps, ReadWorkloadDeps, UserSecrets } from '@thv/core'
 import type { UserFiles } from './user-files.ts'
 
 type Adapters = typeof AdaptersModule
@@ -18,7 +18,7 @@ export interface LoginAccess {
 export function createLoginAccess(context: {
   adapters: () => Promise<Adapters>
   reading: () => Promise<ReadWorkloadDeps>
-  secrets: () => Promise<SecretStore>
+  secrets: () => Promise<UserSecrets>
   dataDirectory: () => Promise<string>
   files: UserFiles
   environment: Readonly<Record<string, string | undefined>>
@@ -26,7 +26,7 @@ export function createLoginAccess(context: {
   const { adapters, reading, secrets, files, environment } = context
   const grants = async (): Promise<GrantStore> =>
     (await adapters()).createSecretGrantStore({
-      secrets: await secrets(),
+      secrets: (await secrets()).store,
       dataDirectory: await context.dataDirectory(),
       processes: (await reading()).processes,
       warn: (message) => process.stderr.write(`warning: ${message}\n`),
@@ -38,7 +38,7 @@ export function createLoginAccess(context: {
     return {
       configs,
       statuses,
-      secrets: await secrets(),
+      userSecrets: await secrets(),
       grants: await grants(),
       authorization: createRemoteAuthorization({ dialerOf: (host) => createRemoteDialer(environment, host) }),
       openCallback: openLoginCallback,

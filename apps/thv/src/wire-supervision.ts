@@ -73,6 +73,7 @@ export async function wireSupervision(
         },
       },
       installers: container.installer,
+      userSecrets: (await container.secrets()).secrets,
       buildEnvironment: environmentBuilder(adapters),
       packageDirectory: homeDirectory(),
       createProxy,
@@ -111,7 +112,7 @@ function remoteAccess(
 /** A supervisor whose server wants no login never loads any of it. */
 async function remoteLogins(container: Container): ReturnType<SuperviseDeps['logins']> {
   return {
-    secrets: await container.secrets(),
+    secrets: (await container.secrets()).secrets.store,
     grants: await container.grants(),
     authorization: once(async () => {
       const { createRemoteAuthorization } = await import('@thv/adapters/oauth')

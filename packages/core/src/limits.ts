@@ -15,6 +15,9 @@ export const limits = {
   groupBytes: 256 * 1024,
   /** An environment file is read whole. */
   envFileBytes: 1024 * 1024,
+  /** Of a secret: a name that people type, and a value that is no file. */
+  secretNameLength: 256,
+  secretValueBytes: 256 * 1024,
   /** How many state files one listing reads. */
   stateEntries: 10_000,
   /** The user's `config.yaml`. */

@@ -18,6 +18,8 @@ export const runnerLimits = {
   renewalEndMs: 5_000,
   /** Ending the server of a failed start. */
   failedStartStopMs: 5_000,
+  /** Looking up secrets: a keyring may ask its user first. */
+  secretMs: 30_000,
   /** A server whose output ended most likely ends itself; then its exit is the better reason. */
   exitAfterLostMs: 1_000,
 } as const

@@ -73,6 +73,7 @@ function buildDeps({ container }: CommandContext, log: ApiLog): ApiDeps {
     reading: container.reading,
     login: container.login,
     logs: container.logs,
+    secrets: container.secrets,
     addDefaults: async (request, signal) =>
       await addRunDefaults(container, { request, note: (line) => log('warn', line) }, signal),
     workloads: async () => {

@@ -39,6 +39,11 @@ export const runOptions: readonly OptionSpec[] = [
   { flags: '-e, --env <KEY=VALUE>', summary: 'environment variable for the server', repeat: true },
   { flags: '--env-file <file>', summary: 'file of KEY=VALUE lines', completes: 'files' },
   { flags: '--env-file-dir <directory>', summary: 'directory of such files', completes: 'files' },
+  {
+    flags: '--secret <NAME,target=VARIABLE>',
+    summary: 'secret that the server gets as a variable; only its name is saved',
+    repeat: true,
+  },
   { flags: '-l, --label <key=value>', summary: 'label of the workload', repeat: true },
   {
     flags: '--permission-profile <name>',
@@ -94,6 +99,15 @@ export const runOptions: readonly OptionSpec[] = [
     flags: '--remote-forward-headers <Name=Value>',
     summary: 'header added to every request to a remote server; stands in the run config as it is',
     repeat: true,
+  },
+  {
+    flags: '--remote-forward-headers-secret <Name=secret>',
+    summary: 'header whose value is a secret; looked up again when it changes',
+    repeat: true,
+  },
+  {
+    flags: '--remote-auth-bearer-token <token>',
+    summary: 'token for a remote server; kept as a secret, but others can see a command line',
   },
   {
     flags: '--remote-auth-bearer-token-file <file>',

@@ -6,6 +6,7 @@ import {
   isRemote,
   limits,
   messageOf,
+  namesSecrets,
   parseVolume,
   runWorkload,
   systemCodeOf,
@@ -18,6 +19,7 @@ import { tellIsLocal } from '../actions/open-actions.ts'
 import type { CommandContext, CommandInput } from '../command.ts'
 import { flagOption, textOption } from '../options.ts'
 import { readLimitVariables } from '../limit-variables.ts'
+import { openSecrets } from '../open-secrets.ts'
 import { superviseHere } from '../supervise-here.ts'
 import { renderError } from '../output/render-error.ts'
 import { servingLine } from '../output/serving-line.ts'
@@ -35,6 +37,7 @@ export async function runCommand(context: CommandContext, input: CommandInput): 
   if ('request' in run && run.request.proxyMode === 'sse') {
     output.note('warning: proxy mode sse is deprecated; streamable-http is what clients of today speak')
   }
+  if (usesSecrets(run)) await openSecrets(context)
   const deps = await container.workloads()
   const learns = flagOption(input, 'learn')
   if (!flagOption(input, 'foreground')) {
@@ -58,6 +61,13 @@ export async function runCommand(context: CommandContext, input: CommandInput): 
   } finally {
     await deleteWorkload(deps, config.name, {}, AbortSignal.timeout(limits.undoMs))
   }
+}
+
+function usesSecrets(run: RunInput): boolean {
+  if ('config' in run) return namesSecrets(run.config)
+  const { secrets = [], remote } = run.request
+  const ofRemote = [remote?.secretHeaders, remote?.bearerToken, remote?.clientSecret]
+  return secrets.length > 0 || ofRemote.some((wish) => wish !== undefined)
 }
 
 function noteOldVariable({ container, output }: CommandContext): void {

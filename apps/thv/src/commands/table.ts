@@ -20,6 +20,8 @@ const autoStart: OptionSpec = {
 const workloads = { name: '[names...]', summary: 'workload names', completes: 'workloads' } as const
 const workload = { name: '<name>', summary: 'workload name', completes: 'workloads' } as const
 
+const secret = { name: '<name>', summary: 'name of the secret', completes: 'secrets' } as const
+
 const mcpOptions: readonly OptionSpec[] = [
   { flags: '--server <server>', summary: 'workload name or URL of an MCP endpoint', completes: 'workloads' },
   format,
@@ -219,6 +221,60 @@ export const commands: readonly CommandSpec[] = [
           { flags: '--ignore-tool-error', summary: 'exit 0 although the tool reports an error' },
         ],
         load: async () => (await import('./mcp-call.ts')).mcpCallCommand,
+      },
+    ],
+  },
+  {
+    name: 'secret',
+    summary: 'values that servers get and that stand in no file as they are',
+    subcommands: [
+      {
+        name: 'setup',
+        summary: 'choose where secrets come from, and its password',
+        load: async () => (await import('./secret-setup.ts')).secretSetupCommand,
+      },
+      {
+        name: 'provider',
+        summary: 'choose where secrets come from',
+        arguments: [
+          {
+            name: '<provider>',
+            summary: 'encrypted or environment',
+            choices: ['encrypted', 'environment', '1password'],
+          },
+        ],
+        load: async () => (await import('./secret-setup.ts')).secretProviderCommand,
+      },
+      {
+        name: 'set',
+        summary: 'save a secret; its value is typed unseen, or comes from a pipe',
+        arguments: [secret],
+        examples: ['thv secret set github', 'pass github | thv secret set github'],
+        load: async () => (await import('./secret.ts')).secretSetCommand,
+      },
+      {
+        name: 'get',
+        summary: 'show the value of a secret',
+        arguments: [secret],
+        load: async () => (await import('./secret.ts')).secretGetCommand,
+      },
+      {
+        name: 'list',
+        summary: 'list the names of secrets',
+        options: [{ flags: '--system', summary: 'those that thv keeps for itself' }],
+        load: async () => (await import('./secret.ts')).secretListCommand,
+      },
+      {
+        name: 'delete',
+        summary: 'delete a secret',
+        arguments: [secret],
+        options: [{ flags: '--system', summary: 'one that thv keeps for itself, by its whole name' }],
+        load: async () => (await import('./secret.ts')).secretDeleteCommand,
+      },
+      {
+        name: 'reset-keyring',
+        summary: 'take the password of the secrets out of every keyring',
+        load: async () => (await import('./secret-setup.ts')).secretResetKeyringCommand,
       },
     ],
   },

@@ -61,5 +61,7 @@ test('without any program it says so', async () => {
 })
 
 test.each(['file:///etc/passwd', 'javascript:alert(1)', '--help'])('%s is nothing to open', async (text) => {
-  await expect(openBrowser({ platform: 'linux', environment: { DISPLAY: ':0' } }, text)).rejects.toThrow()
+  await expect(openBrowser({ platform: 'linux', environment: { DISPLAY: ':0' } }, text)).rejects.toThrow(
+    /only web pages|Invalid URL/,
+  )
 })

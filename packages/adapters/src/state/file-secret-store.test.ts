@@ -1,11 +1,11 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
 import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { PasswordKeeper } from '@thv/core'
+import type { EncryptedSecretStore, PasswordKeeper } from '@thv/core'
 import { testSecretStore } from '@thv/core/contracts'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createFileSecretStore, type FileSecretStore, type FileSecretStoreOptions } from './file-secret-store.ts'
+import { createFileSecretStore, type FileSecretStoreOptions } from './file-secret-store.ts'
 import { withTinyDisk } from './fixtures/as-root.ts'
 import { liveProcesses as processes } from './fixtures/live-processes.ts'
 import { namesIn, resultOf, runFixture, scratchDirectory } from './fixtures/scratch.ts'
@@ -183,21 +183,6 @@ describe('the password', () => {
     expect(keeper.kept).toBeUndefined()
   })
 
-  it('that is typed is kept once it has opened the file', async () => {
-    const keeper = memoryKeeper()
-    const sealed = seal('{"secrets":{"a":"1"}}', 'p')
-    const typed = ['wrong', 'p']
-    const { store } = placeWith(sealed, {
-      keepers: [keeper],
-      askPassword: async () => await Promise.resolve(typed.shift() ?? ''),
-    })
-    await expect(store.get('a', signal)).rejects.toMatchObject({ code: 'secrets-denied' })
-    expect(keeper.kept).toBeUndefined()
-    expect(await store.get('a', signal)).toBe('1')
-    expect(keeper.kept).toBe('p')
-    expect(await store.get('a', signal)).toBe('1')
-  })
-
   it('that no place can keep is secrets-locked-away, and nothing is written', async () => {
     const { store, path } = placeWith(undefined, { keepers: [] })
     await expect(store.update(() => new Map([['a', '1']]), signal)).rejects.toMatchObject({
@@ -237,7 +222,7 @@ describe('several processes', () => {
     for (const slot of slots) expect(await store.get(slot, signal)).toBe('8')
     await store.update(() => new Map([['last', '1']]), signal)
     expect(namesIn(dataDirectory)).toEqual(['secrets_encrypted'])
-  }, 60_000)
+  }, 120_000)
 })
 
 it('a full disk is state-full and changes nothing', async (context) => {
@@ -253,8 +238,8 @@ it('a full disk is state-full and changes nothing', async (context) => {
 })
 
 async function countUntilDone(dataDirectory: string, slot: string): Promise<void> {
-  for (let turn = 0; turn < 100; turn += 1) {
-    const { output, signal: end } = await resultOf(runFixture('count-secret.ts', [dataDirectory, slot, '8', '60']))
+  for (let turn = 0; turn < 50; turn += 1) {
+    const { output, signal: end } = await resultOf(runFixture('count-secret.ts', [dataDirectory, slot, '8', '200']))
     if (output === 'done') return
     expect(end).toBe('SIGKILL')
   }
@@ -282,7 +267,7 @@ function memoryKeeper(kept?: string): MemoryKeeper {
   return keeper
 }
 
-type Placed = { store: FileSecretStore; path: string }
+type Placed = { store: EncryptedSecretStore; path: string }
 
 function place(bytes: Buffer | undefined, givenPassword: string): Placed {
   return placeWith(bytes, { givenPassword, keepers: [] })

@@ -1,12 +1,19 @@
 import { lstat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { systemCodeOf, ThvError, type SecretChange, type SecretStore } from '@thv/core'
+import { systemCodeOf, ThvError, type EncryptedSecretStore, type SecretChange } from '@thv/core'
 import { writeAtomically } from './atomic-write.ts'
 import { withFileLock } from './file-lock.ts'
 import type { Liveness } from './lock-files.ts'
 import { readStateFile } from './read-state-file.ts'
 import { fewestSealedBytes, openSecrets, sealSecrets, type SecretContent } from './secret-cipher.ts'
-import { findPassword, keepPassword, newPassword, passwordDenied, type PasswordSources } from './secret-password.ts'
+import {
+  findPassword,
+  forgetPassword,
+  keepPassword,
+  newPassword,
+  passwordDenied,
+  type PasswordSources,
+} from './secret-password.ts'
 import { stateError } from './state-error.ts'
 import { stateLimits } from './state-limits.ts'
 import { sweepTemporaries } from './temporary-file.ts'
@@ -18,22 +25,11 @@ export interface FileSecretStoreOptions extends PasswordSources {
   processes: Liveness
 }
 
-/** A secret store, and what else can be done about its password. */
-export interface FileSecretStore extends SecretStore {
-  /**
-   * Takes and keeps `password`: of a store that is empty it is the one from now on, another one must open by it. Rejects with
-   * `secrets-denied`, or `secrets-locked-away` where it cannot be kept.
-   */
-  unlock(password: string, signal: AbortSignal): Promise<void>
-  /** Whether there is nothing that a password would open. */
-  isNew(): Promise<boolean>
-}
-
 /**
  * Secrets in `<dataDirectory>/secrets_encrypted`, ToolHive's file (spec/local 9.2). Opens nothing until used. A password is
  * made only for a file that is not there or empty; what cannot be read is never written over.
  */
-export function createFileSecretStore(options: FileSecretStoreOptions): FileSecretStore {
+export function createFileSecretStore(options: FileSecretStoreOptions): EncryptedSecretStore {
   const store = new Store(options)
   return {
     get: async (name, signal) => (await store.read(signal)).get(name),
@@ -42,6 +38,7 @@ export function createFileSecretStore(options: FileSecretStoreOptions): FileSecr
     revision: async () => await store.revision(),
     unlock: async (password, signal) => await store.unlock(password, signal),
     isNew: async () => await store.isNew(),
+    forgetPassword: async (signal) => await forgetPassword(options, signal),
   }
 }
 

@@ -8,8 +8,6 @@ export interface PasswordSources {
   givenPassword?: string
   /** Asked in this order. */
   keepers: readonly PasswordKeeper[]
-  /** Asks a person; only where there is one. */
-  askPassword?: (signal: AbortSignal) => Promise<string>
 }
 
 /** Who tells the password of a file that is there: each is tried, because a keeper may know that of another file. */
@@ -18,7 +16,7 @@ export async function findPassword(
   opens: (password: string) => boolean,
   signal: AbortSignal,
 ): Promise<string> {
-  const { givenPassword, keepers, askPassword } = sources
+  const { givenPassword, keepers } = sources
   if (givenPassword !== undefined) {
     if (opens(givenPassword)) return givenPassword
     throw passwordDenied('that of TOOLHIVE_SECRETS_PASSWORD is another one')
@@ -31,15 +29,8 @@ export async function findPassword(
     isKnown ||= password !== undefined
     findings.push(`${keeper.name} ${password === undefined ? (problem ?? 'has none') : 'has another one'}`)
   }
-  if (askPassword === undefined) {
-    if (isKnown) throw passwordDenied(findings.join(', '))
-    throw lockedAway('nobody knows the password of the secrets file', findings)
-  }
-  const typed = await askPassword(signal)
-  if (!opens(typed)) throw passwordDenied('what was typed is another one')
-  // The store is open all the same; the next one is asked again.
-  await keepPassword(sources, typed, signal).catch(() => signal.throwIfAborted())
-  return typed
+  if (isKnown) throw passwordDenied(findings.join(', '))
+  throw lockedAway('nobody knows the password of the secrets file', findings)
 }
 
 /** The password for a new file: the one that is kept, or one that is made and kept now, before anything is sealed with it. */
@@ -60,6 +51,13 @@ export async function keepPassword({ keepers }: PasswordSources, password: strin
   for (const keeper of keepers) if (await keeper.keep(password, signal)) return
   const findings = keepers.map(({ name }) => `${name} cannot`)
   throw lockedAway('no place of this machine can keep the password of the secrets file', findings)
+}
+
+/** Takes it away from every keeper; resolves to whether one had it. */
+export async function forgetPassword({ keepers }: PasswordSources, signal: AbortSignal): Promise<boolean> {
+  let wasKept = false
+  for (const keeper of keepers) wasKept = (await keeper.forget(signal)) || wasKept
+  return wasKept
 }
 
 /** Says that a password opens nothing. */

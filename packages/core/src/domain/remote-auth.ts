@@ -5,6 +5,8 @@ import { parseRemoteUrl } from './remote-url.ts'
  * never in it, but the names of secrets are.
  */
 export interface RemoteAuthConfig {
+  /** `NAME,target=bearer_token`: the secret that holds a token. */
+  bearer_token?: string
   bearer_token_file?: string
   /** In the place of what the server names. */
   issuer?: string
@@ -57,11 +59,6 @@ export function parseClientSecret(text: string): string | undefined {
   return /^([^,\0]+),target=.+$/.exec(text)?.[1]
 }
 
-/** The name under which the secret store has a secret that belongs to workloads. */
-export function workloadSecretName(name: string): string {
-  return `__thv_workloads_${name}`
-}
-
 /** What is wrong with the types of the keys about a login; undefined when nothing is. */
 export function remoteAuthProblem(auth: Readonly<Record<string, unknown>>): string | undefined {
   for (const key of texts) if (!isAbsentOr(auth[key], 'string')) return `'remote_auth_config.${key}' is not a string`
@@ -88,6 +85,7 @@ export function loginProblem(auth: RemoteAuthConfig): string | undefined {
 }
 
 const texts = [
+  'bearer_token',
   'bearer_token_file',
   'issuer',
   'authorize_url',

@@ -3,6 +3,7 @@ import type { ResolvedPackage } from '../domain/package-source.ts'
 import type { RemoteGrant } from '../domain/remote-grant.ts'
 import type { RunConfig } from '../domain/run-config.ts'
 import type { ProcessIdentity, ServerProcess, StatusRecord } from '../domain/workload-status.ts'
+import type { SecretProvider } from '../domain/secret-provider.ts'
 import type { InstalledPackage, PackageInstaller } from '../ports/package-installer.ts'
 import type { RunWorkloadDeps } from '../use-cases/run-workload.ts'
 import type { StartWorkloadDeps } from '../use-cases/start-workload.ts'
@@ -20,6 +21,10 @@ export interface FakeMachine {
   secrets: Map<string, string>
   /** By their references. */
   grants: Map<string, RemoteGrant>
+  /** Variables of the environment. */
+  variables: Map<string, string>
+  /** Where the user's secrets come from. */
+  provider: SecretProvider | undefined
   /** Workloads with sessions that are kept. */
   sessions: Set<string>
   /** Pids that live, with their start tokens. */
@@ -53,6 +58,8 @@ export function createFakeMachine(): FakeMachine {
     statuses: new Map(),
     secrets: new Map(),
     grants: new Map(),
+    variables: new Map(),
+    provider: 'encrypted',
     sessions: new Set(),
     alive: new Map([[selfPid, 'self']]),
     reaped: [],
@@ -87,7 +94,7 @@ export function serve(machine: Pick<FakeMachine, 'statuses'>, name: string, supe
 
 function stores(
   machine: Omit<FakeMachine, 'deps'>,
-): Pick<RunWorkloadDeps, 'configs' | 'statuses' | 'groups' | 'sessions'> {
+): Pick<RunWorkloadDeps, 'configs' | 'statuses' | 'groups' | 'sessions' | 'userSecrets'> {
   const groups = new Map<string, Group>()
   return {
     configs: {
@@ -114,6 +121,12 @@ function stores(
       list: async () => ({ names: [...machine.statuses.keys()].sort(), problems: [] }),
       watch: () => {},
     },
+    userSecrets: {
+      provider: async () => machine.provider,
+      store: createFakeSecretStore(machine.secrets),
+      variable: (name) => machine.variables.get(name),
+      fallsBack: true,
+    },
     sessions: {
       delete: async (name) => {
         machine.sessions.delete(name)
@@ -134,10 +147,9 @@ function stores(
   }
 }
 
-function logins(machine: Omit<FakeMachine, 'deps'>): Pick<RunWorkloadDeps, 'secrets' | 'grants'> {
+function logins(machine: Omit<FakeMachine, 'deps'>): Pick<RunWorkloadDeps, 'grants'> {
   const revision = async (): Promise<string> => JSON.stringify([...machine.grants])
   return {
-    secrets: createFakeSecretStore(machine.secrets),
     grants: {
       read: async (reference) => machine.grants.get(reference),
       renew: async (reference, action) => {

@@ -1,5 +1,5 @@
 import type { ClientIdentity, RemoteGrant } from '../domain/remote-grant.ts'
-import type { LoginAnswer } from '../ports/login-callback.ts'
+import type { LoginAnswer, OpenLoginCallback } from '../ports/login-callback.ts'
 import type {
   AuthorizationPlan,
   AuthorizationTarget,
@@ -83,29 +83,33 @@ export function createFakeLogin(machine: FakeMachine): FakeLogin {
     ...machine.deps,
     authorization,
     readUserFile: async (path) => login.files.get(path) ?? (await Promise.reject(new Error(`ENOENT: ${path}`))),
-    openCallback: async ({ port, orElse }) => {
-      const isBusy = login.busyPorts.has(port)
-      if (isBusy && orElse === 'fail') throw new Error(`port ${port} is taken`)
-      login.listeners += 1
-      const own = isBusy ? 40_000 : port
-      return {
-        port: own,
-        wait: async (state, signal) =>
-          await new Promise<LoginAnswer>((resolve, reject) => {
-            signal.addEventListener('abort', () => reject(new Error('aborted')), { once: true })
-            arrive = () =>
-              resolve({
-                url: new URL(`http://localhost:${own}/callback?code=c&state=${state}`),
-                reply: async (outcome) => void login.pages.push(outcome),
-              })
-          }),
-        close: async () => {
-          login.listeners -= 1
-        },
-      }
-    },
+    openCallback: openCallbacks(login, (come) => {
+      arrive = come
+    }),
   }
   return Object.assign(login, { deps })
+}
+
+/** Listeners whose answer comes when what `arm` gets is called. */
+function openCallbacks(login: Omit<FakeLogin, 'deps'>, arm: (arrive: () => void) => void): OpenLoginCallback {
+  return async ({ port, orElse }) => {
+    const isBusy = login.busyPorts.has(port)
+    if (isBusy && orElse === 'fail') throw new Error(`port ${port} is taken`)
+    login.listeners += 1
+    const own = isBusy ? 40_000 : port
+    return {
+      port: own,
+      wait: async (state, signal) =>
+        await new Promise<LoginAnswer>((resolve, reject) => {
+          signal.addEventListener('abort', () => reject(new Error('aborted')), { once: true })
+          const url = new URL(`http://localhost:${own}/callback?code=c&state=${state}`)
+          arm(() => resolve({ url, reply: async (outcome) => void login.pages.push(outcome) }))
+        }),
+      close: async () => {
+        login.listeners -= 1
+      },
+    }
+  }
 }
 
 /** What a login at an issuer leaves. */

@@ -10,6 +10,15 @@ export {
   registryServersSchema,
 } from './registry.ts'
 export { runConfigSchema } from './run-config.ts'
+export {
+  createSecretSchema,
+  savedSecretSchema,
+  secretListSchema,
+  secretProviderSchema,
+  secretsSetUpSchema,
+  setUpSecretsSchema,
+  updateSecretSchema,
+} from './secret.ts'
 export { installedSchemas, localBuildsSchema } from './skill.ts'
 export { upgradeChecksSchema, upgradeCheckSchema, upgradeRequestSchema } from './upgrade.ts'
 export { versionSchema } from './version.ts'

@@ -12,7 +12,6 @@ const unsupported: Record<string, string> = {
   env_file_dir: 'an environment directory',
   jwks_auth_token_file: 'incoming authentication',
   publish: 'published ports',
-  secrets: 'secrets',
   oidc_config: 'incoming authentication',
   token_exchange_config: 'token exchange',
   upstream_swap_config: 'token exchange',
@@ -60,17 +59,22 @@ function unsupportedOfRemote(config: RunConfig): { key: string; meaning: string 
     const ofRemote = ['remote_auth_config', 'header_forward', 'thv_ca_bundle'].filter((key) => isSet(config[key]))
     return ofRemote.map((key) => ({ key, meaning: 'a setting of a remote server without its URL' }))
   }
+  const ofServer = isSet(config.secrets)
+    ? [{ key: 'secrets', meaning: 'variables of a server that is not started' }]
+    : []
   const logins = Object.entries(unsupportedAuth).filter(([key]) => isSet(auth?.[key]))
-  const secrets = Object.keys(forward ?? {}).filter((key) => key !== 'add_plaintext_headers' && isSet(forward?.[key]))
+  const headers = Object.keys(forward ?? {}).filter((key) => !headerKeys.has(key) && isSet(forward?.[key]))
   return [
+    ...ofServer,
     ...logins.map(([key, meaning]) => ({ key: `remote_auth_config.${key}`, meaning })),
-    ...secrets.map((key) => ({ key: `header_forward.${key}`, meaning: 'headers from secrets' })),
+    ...headers.map((key) => ({ key: `header_forward.${key}`, meaning: 'headers' })),
   ]
 }
 
+const headerKeys: ReadonlySet<string> = new Set(['add_plaintext_headers', 'add_headers_from_secret'])
+
 /** Of `remote_auth_config`. What else another program has cached there is not needed. */
 const unsupportedAuth: Record<string, string> = {
-  bearer_token: 'a token in the run config',
   headers: 'headers of a registry entry',
   env_vars: 'variables of a registry entry',
 }

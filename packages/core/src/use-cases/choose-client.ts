@@ -1,14 +1,14 @@
-import { parseClientSecret, workloadSecretName, type RemoteAuthConfig } from '../domain/remote-auth.ts'
+import { parseClientSecret, type RemoteAuthConfig } from '../domain/remote-auth.ts'
 import type { ClientIdentity, RemoteGrant } from '../domain/remote-grant.ts'
-import { ThvError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { AuthorizationPlan } from '../ports/remote-authorization.ts'
-import type { SecretStore } from '../ports/secret-store.ts'
+import type { UserSecrets } from './manage-secrets.ts'
+import { getWorkloadSecret } from './workload-secrets.ts'
 
 /** What {@link chooseClient} needs. */
 export interface ChooseClientDeps {
-  secrets: SecretStore
+  userSecrets: UserSecrets
   /** Reads a file of the user; rejects when it cannot. */
   readUserFile: (path: string) => Promise<string>
   clock: Clock
@@ -74,18 +74,13 @@ async function configuredClient(
 }
 
 async function readSecret(
-  { secrets, readUserFile }: ChooseClientDeps,
+  { userSecrets, readUserFile }: ChooseClientDeps,
   { client_secret_file: file = '', client_secret: reference = '' }: RemoteAuthConfig,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   if (file !== '') return (await readUserFile(file)).trim()
   const name = parseClientSecret(reference)
-  if (name === undefined) return undefined
-  const value = (await secrets.get(workloadSecretName(name), signal)) ?? (await secrets.get(name, signal))
-  if (value !== undefined) return value
-  throw new ThvError('secret-not-found', `the client secret '${name}' is not in the secret store`, {
-    hint: 'run the workload again with --remote-auth-client-secret',
-  })
+  return name === undefined ? undefined : await getWorkloadSecret(userSecrets, name, signal)
 }
 
 /** A client is of no use with another authorization server, nor after the end of its secret. */

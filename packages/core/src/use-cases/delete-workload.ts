@@ -5,6 +5,7 @@ import type { SessionFiles } from '../ports/state-store.ts'
 import { assertRunsHere } from './build-run-config.ts'
 import { forgetLogin, type KeepLoginDeps } from './keep-login.ts'
 import { workloadNotFound } from './list-workloads.ts'
+import { forgetBearerToken } from './workload-secrets.ts'
 import { endOwnerOf, reapLeftovers, tryAnnounce, type StopWorkloadDeps } from './stop-workload.ts'
 
 /** What {@link deleteWorkload} needs. */
@@ -34,6 +35,7 @@ export async function deleteWorkload(
     await tolerateCorrupt(() => reapLeftovers(deps, name, signal))
   }
   const config = await deps.configs.load(name).catch(() => undefined)
+  await tolerateLocked(() => forgetToken(deps, name, signal))
   try {
     await deps.configs.delete(name)
     await deps.sessions.delete(name)
@@ -55,6 +57,21 @@ async function forget(deps: DeleteWorkloadDeps, config: RunConfig, signal: Abort
     if (!isThvError(error)) throw error
     const message = `'${config.name}' was removed, but its login is still in the secret store: ${messageOf(error)}`
     throw new ThvError(error.code, message, { ...(error.hint === undefined ? {} : { hint: error.hint }), cause: error })
+  }
+}
+
+async function forgetToken(deps: DeleteWorkloadDeps, name: string, signal: AbortSignal): Promise<void> {
+  const config = await deps.configs.load(name).catch(() => undefined)
+  if (config !== undefined)
+    await forgetBearerToken({ configs: deps.configs, store: deps.userSecrets.store }, config, signal)
+}
+
+/** Who cannot open the store any more can remove workloads all the same; what stays there is named by nobody. */
+async function tolerateLocked(action: () => Promise<void>): Promise<void> {
+  try {
+    await action()
+  } catch (error) {
+    if (!isThvError(error)) throw error
   }
 }
 

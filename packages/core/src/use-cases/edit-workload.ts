@@ -9,6 +9,7 @@ import { forgetLogin, hasLoggedIn, nameGrant, type KeepLoginDeps } from './keep-
 import { workloadNotFound } from './list-workloads.ts'
 import type { RemoteRequest, RunRequest } from './run-request.ts'
 import { stopWorkload, type StopWorkloadDeps } from './stop-workload.ts'
+import { bearerTokenOf, forgetBearerToken } from './workload-secrets.ts'
 
 /** What {@link planEdit} needs. */
 export interface PlanEditDeps extends BuildRunConfigDeps {
@@ -50,25 +51,32 @@ export async function replaceRunConfig(
 ): Promise<void> {
   await stopWorkload(deps, config.name, {}, signal)
   await deps.sessions.delete(config.name)
-  const present = await deps.configs.load(config.name)
-  if (present !== undefined && hasLoggedIn(present) && !hasLoggedIn(config)) await forgetLogin(deps, present, signal)
+  const previous = await deps.configs.load(config.name)
+  if (previous !== undefined && hasLoggedIn(previous) && !hasLoggedIn(config)) await forgetLogin(deps, previous, signal)
   await deps.configs.save(config)
+  if (previous === undefined || bearerTokenOf(previous) === bearerTokenOf(config)) return
+  await forgetBearerToken({ configs: deps.configs, store: deps.userSecrets.store }, previous, signal)
 }
 
 /** A token, a login and whom to trust are meant for one server. */
 function withKept(present: RunConfig, remote: RemoteRequest): RemoteRequest {
-  const { url, headers = {}, login } = remote
+  const { url, headers = {}, secretHeaders = {}, bearerTokenSecret, login } = remote
   if (!isRemote(present) || parseRemoteUrl(url).origin !== parseRemoteUrl(present.remote_url).origin) return remote
   const { thv_ca_bundle: caBundle = '', remote_auth_config: auth = {}, thv } = present
   const bundle = caBundle === '' ? {} : { caBundle }
-  if (Object.keys(headers).some((name) => name.toLowerCase() === 'authorization')) return { ...bundle, ...remote }
+  const names = [...Object.keys(headers), ...Object.keys(secretHeaders)]
+  if (bearerTokenSecret !== undefined || names.some((name) => name.toLowerCase() === 'authorization')) {
+    return { ...bundle, ...remote }
+  }
   const { bearer_token_file: bearerTokenFile = '' } = auth
-  const hasToken = bearerTokenFile !== '' || thv?.token_from_environment === true
+  const secret = bearerTokenOf(present)
+  const hasToken = bearerTokenFile !== '' || secret !== undefined || thv?.token_from_environment === true
   if (login !== undefined || !hasToken)
     return { ...bundle, ...remote, login: { ...keptOfLogin(auth, login), ...login } }
   return {
     ...bundle,
     ...(bearerTokenFile === '' ? {} : { bearerTokenFile }),
+    ...(secret === undefined ? {} : { bearerTokenSecret: secret }),
     ...(thv?.token_from_environment === true ? { tokenFromEnvironment: true } : {}),
     ...remote,
   }

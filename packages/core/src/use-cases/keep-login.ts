@@ -1,21 +1,16 @@
-import {
-  clientSecretPrefix,
-  formatClientSecret,
-  grantPrefix,
-  parseClientSecret,
-  workloadSecretName,
-} from '../domain/remote-auth.ts'
+import { clientSecretPrefix, formatClientSecret, grantPrefix, parseClientSecret } from '../domain/remote-auth.ts'
 import type { RunConfig } from '../domain/run-config.ts'
+import { workloadSecretName } from '../domain/secret-name.ts'
 import { takesLogin } from '../domain/takes-login.ts'
 import type { GrantStore } from '../ports/grant-store.ts'
-import type { SecretStore } from '../ports/secret-store.ts'
 import type { RunConfigStore } from '../ports/state-store.ts'
+import type { UserSecrets } from './manage-secrets.ts'
 
 /** Where logins are kept. */
 export interface KeepLoginDeps {
   configs: RunConfigStore
   grants: GrantStore
-  secrets: SecretStore
+  userSecrets: UserSecrets
 }
 
 /**
@@ -31,14 +26,14 @@ export async function nameGrant(configs: RunConfigStore, config: RunConfig): Pro
 
 /** Keeps a client secret, and gives the config its name. */
 export async function keepClientSecret(
-  { configs, secrets }: Pick<KeepLoginDeps, 'configs' | 'secrets'>,
+  { configs, userSecrets }: Pick<KeepLoginDeps, 'configs' | 'userSecrets'>,
   config: RunConfig,
   value: string,
   signal: AbortSignal,
 ): Promise<void> {
   const taken = (await readOthers(configs, config.name)).map(clientSecretOf)
   const name = freeName(`${clientSecretPrefix}${config.name}`, taken)
-  await secrets.update(() => new Map([[workloadSecretName(name), value]]), signal)
+  await userSecrets.store.update(() => new Map([[workloadSecretName(name), value]]), signal)
   config.remote_auth_config = { ...config.remote_auth_config, client_secret: formatClientSecret(name) }
 }
 
@@ -55,7 +50,7 @@ export async function forgetLogin(deps: KeepLoginDeps, config: RunConfig, signal
   const secret = clientSecretOf(config)
   // A secret of another name is the user's own.
   if (secret?.startsWith(clientSecretPrefix) === true && !others.map(clientSecretOf).includes(secret)) {
-    await deps.secrets.update(() => new Map([[workloadSecretName(secret), null]]), signal)
+    await deps.userSecrets.store.update(() => new Map([[workloadSecretName(secret), null]]), signal)
   }
 }
 

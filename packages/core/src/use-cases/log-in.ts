@@ -19,7 +19,7 @@ import { grantReferenceOf, nameGrant, type KeepLoginDeps } from './keep-login.ts
 import { workloadNotFound } from './list-workloads.ts'
 
 /** What {@link logIn} needs. */
-export interface LogInDeps extends KeepLoginDeps, ChooseClientDeps {
+export interface LogInDeps extends ChooseClientDeps, KeepLoginDeps {
   authorization: RemoteAuthorization
   statuses: StatusStore
   openCallback: OpenLoginCallback

@@ -2,6 +2,7 @@ import { builtImagePrefix } from '../domain/image-reference.ts'
 import { formatClientSecret, type RemoteAuthConfig } from '../domain/remote-auth.ts'
 import { parsePermissionProfile } from '../domain/permission-profile.ts'
 import { isProxyMode, isTransportType, type TransportType } from '../domain/transport-type.ts'
+import { formatSecretParameter } from '../domain/secret-name.ts'
 import { ThvError } from '../errors.ts'
 import type { CreateWorkloadRequest, UpdateWorkloadRequest } from '../schemas/workload-request.ts'
 import { parseServerArgument } from './parse-server-argument.ts'
@@ -34,6 +35,9 @@ export function readWorkloadRequest(body: Body): RunRequest & { name: string } {
   addProxy(request, body)
   addTarget(request, body)
   if (isGiven(body.group)) request.group = body.group
+  if (isGiven(body.secrets)) {
+    request.secrets = body.secrets.map(({ name = '', target = '' }) => formatSecretParameter({ name, target }))
+  }
   if (isGiven(body.volumes)) request.volumes = body.volumes
   if (isGiven(body.tools)) request.toolsFilter = body.tools
   if (body.tools_override !== undefined) request.toolsOverride = toolsOverrideOf(body.tools_override)
@@ -50,7 +54,6 @@ export function readWorkloadRequest(body: Body): RunRequest & { name: string } {
 const unsupported: Readonly<Partial<Record<keyof Body, string>>> = {
   registry: 'registry entries',
   server: 'registry entries',
-  secrets: 'secrets',
   authz_config: 'authorization',
   oidc: 'incoming authentication',
   headers: 'headers of a registry entry',
@@ -59,8 +62,6 @@ const unsupported: Readonly<Partial<Record<keyof Body, string>>> = {
 function refuseUnsupported(body: Body): void {
   const found: [string, string][] = Object.entries(unsupported).filter(([key]) => isGiven(Reflect.get(body, key)))
   const { url, image, header_forward: forward, oauth_config: oauth } = body
-  if (isGiven(forward?.add_headers_from_secret)) found.push(['header_forward.add_headers_from_secret', 'secrets'])
-  if (isGiven(oauth?.bearer_token)) found.push(['oauth_config.bearer_token', 'a token from a secret'])
   if (isGiven(oauth) && !isGiven(url)) found.push(['oauth_config', 'a login at a server that is not remote'])
   if (isGiven(forward) && !isGiven(url)) found.push(['header_forward', 'headers for a server that is not remote'])
   if (isGiven(url) && isGiven(image)) found.push(['image', 'an image and a remote server at once'])
@@ -80,16 +81,22 @@ function remoteOf({ url = '', header_forward: forward, oauth_config: oauth }: Bo
   return {
     url,
     ...(isGiven(forward?.add_plaintext_headers) ? { headers: forward.add_plaintext_headers } : {}),
-    ...(isGiven(oauth) ? { login: loginOf(oauth) } : {}),
+    ...(isGiven(forward?.add_headers_from_secret) ? { secretHeaders: forward.add_headers_from_secret } : {}),
+    ...(isGiven(oauth?.bearer_token?.name) ? { bearerTokenSecret: oauth.bearer_token.name } : {}),
+    ...loginOf(oauth),
   }
 }
 
 /** PKCE is always used. */
-function loginOf(given: NonNullable<Body['oauth_config']>): RemoteAuthConfig {
-  const { client_secret: secret, use_pkce: _always, bearer_token: _refused, ...rest } = given
+function loginOf({
+  client_secret: secret,
+  use_pkce: _always,
+  bearer_token: _token,
+  ...rest
+}: NonNullable<Body['oauth_config']> = {}): Pick<RemoteRequest, 'login'> {
   const login: RemoteAuthConfig = Object.fromEntries(Object.entries(rest).filter(([, value]) => isGiven(value)))
   if (isGiven(secret?.name)) login.client_secret = formatClientSecret(secret.name)
-  return login
+  return Object.keys(login).length === 0 ? {} : { login }
 }
 
 function imageOf({ image }: Body): string {

@@ -11,6 +11,12 @@ export interface RemoteRequest {
   url: string
   /** Added to every request to it; they stand in the run config as they are. */
   headers?: Record<string, string>
+  /** Header to name of a secret. */
+  secretHeaders?: Record<string, string>
+  /** Goes into the secret store, and its name into the run config. */
+  bearerToken?: string
+  /** Name of a secret with a token. */
+  bearerTokenSecret?: string
   /** Absolute path of a file with a token. */
   bearerTokenFile?: string
   /** Whether the token in the environment of whoever starts it is meant for this server. */
@@ -61,6 +67,8 @@ export interface RunRequest {
   strictProtocolValidation?: boolean
   /** Already merged: files first, then single values. */
   environment: Record<string, string>
+  /** `NAME,target=VARIABLE`: variables of the server from secrets. */
+  secrets?: string[]
   labels: Record<string, string>
   /** One server process for all clients, whatever they declare. */
   sharedServer?: boolean

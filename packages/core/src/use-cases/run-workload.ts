@@ -22,7 +22,8 @@ import { deleteWorkload } from './delete-workload.ts'
 import { ensurePackage } from './ensure-package.ts'
 import { forgetLogin, keepClientSecret, nameGrant, type KeepLoginDeps } from './keep-login.ts'
 import { launchAndWait, type LaunchDeps } from './launch-supervisor.ts'
-import type { RunRequest } from './run-request.ts'
+import type { RemoteRequest, RunRequest } from './run-request.ts'
+import { forgetBearerToken, keepBearerToken, requireSecrets } from './workload-secrets.ts'
 
 /** What {@link runWorkload} needs. */
 export interface RunWorkloadDeps extends BuildRunConfigDeps, LaunchDeps, KeepLoginDeps {
@@ -81,7 +82,7 @@ export async function createWorkload(
     // The name may have been another server's: its clients must not end up here.
     await deps.sessions.delete(name)
     const config = await prepare(deps, input, progress, signal)
-    await saveWithLogin(deps, config, 'request' in input ? input.request.remote?.clientSecret : undefined, signal)
+    await saveWithSecrets(deps, config, 'request' in input ? input.request.remote : undefined, signal)
     return config
   } catch (error) {
     await restore(deps, name, previous)
@@ -90,18 +91,23 @@ export async function createWorkload(
 }
 
 /** What is kept for a config that cannot be saved is forgotten again. */
-async function saveWithLogin(
+async function saveWithSecrets(
   deps: RunWorkloadDeps,
   config: RunConfig,
-  clientSecret: string | undefined,
+  remote: RemoteRequest | undefined,
   signal: AbortSignal,
 ): Promise<void> {
+  const { store } = deps.userSecrets
+  const { bearerToken: token, clientSecret } = remote ?? {}
+  if (token !== undefined) await keepBearerToken(store, config, token, signal)
   await nameGrant(deps.configs, config)
   if (clientSecret !== undefined) await keepClientSecret(deps, config, clientSecret, signal)
   try {
     await deps.configs.save(config)
   } catch (error) {
-    if (clientSecret !== undefined) await forgetLogin(deps, config, AbortSignal.timeout(limits.undoMs))
+    const undo = AbortSignal.timeout(limits.undoMs)
+    if (token !== undefined) await forgetBearerToken({ configs: deps.configs, store }, config, undo)
+    if (clientSecret !== undefined) await forgetLogin(deps, config, undo)
     throw error
   }
 }
@@ -117,6 +123,7 @@ async function prepare(
   adoptImage(config)
   sourceOf(config)
   assertSupportedRunConfig(config)
+  await requireSecrets(deps.userSecrets, config, signal)
   if (!isRemote(config)) await deps.planConfinement(config)
   const host = listenHost(config.host)
   if (config.port === 0) config.port = await deps.ports.findFree(host)

@@ -77,14 +77,13 @@ describe('the body that creates a workload', () => {
 
   it.each<[string, Partial<CreateWorkloadRequest>]>([
     ['registry entries', { registry: 'default', server: 'fetch' }],
-    ['secrets', { secrets: [{ name: 'A', target: 'B' }] }],
     ['authorization', { authz_config: '/a.json' }],
     ['incoming authentication', { oidc: { issuer: 'https://a' } }],
     ['a login at a server that is not remote', { oauth_config: { client_id: 'a' } }],
     ['registry entry', { headers: [{}] }],
-    ['a token from a secret', { image: '', url: 'https://a.test', oauth_config: { bearer_token: { name: 'a' } } }],
     ['not remote', { header_forward: { add_plaintext_headers: { A: 'b' } } }],
-    ['secrets', { header_forward: { add_headers_from_secret: { A: 'b' } } }],
+    ['not remote', { header_forward: { add_headers_from_secret: { A: 'b' } } }],
+    ['not remote', { oauth_config: { bearer_token: { name: 'a', target: 'bearer_token' } } }],
     ['at once', { url: 'https://a.test/mcp' }],
   ])('is refused for %s and not obeyed in part', (meaning, more) => {
     const read = (): unknown => readWorkloadRequest({ ...least, ...more })
