@@ -26,9 +26,9 @@ import { isMainModule, root } from './repository.mjs'
 const keepChunksMs = 7 * 24 * 60 * 60 * 1000
 const thv = join(root, 'apps', 'thv')
 
-/** What only a supervisor, an MCP client or the API needs; it stays in chunks of its own. */
+/** What only a supervisor, an MCP client, a login or the API needs; it stays in chunks of its own. */
 const heavy =
-  /(?:adapters.src.network|thv.src.api|core.src.schemas|mcp-|wire-supervision|supervisor|supervise-here|packages.(?:proxy|runner))/
+  /(?:adapters.src.(?:network|oauth)|thv.src.api|core.src.schemas|mcp-|wire-supervision|supervisor|supervise-here|packages.(?:proxy|runner))/
 const always = /(?:packages.(?:core|adapters)|apps.thv.src|node_modules.commander)/
 
 /** Native code cannot be bundled; it is an optional dependency of the program, which works without it. */

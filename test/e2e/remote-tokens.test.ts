@@ -1,9 +1,10 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { startAuthorizationServer, type AuthorizationServer } from '../fixtures/oauth/authorization-server.ts'
 import { followForms } from '../fixtures/oauth/follow-forms.ts'
 import { startProtectedServer, type ProtectedServer } from '../fixtures/oauth/protected-server.ts'
+import { normal, startScriptedRemote } from '../../packages/runner/src/fixtures/scripted-remote.ts'
 import { connectV2, generations, type Peer } from './clients.ts'
 import { collect, eventually, openWorld, type World } from './harness.ts'
 
@@ -100,9 +101,8 @@ describe('the login at a remote server', () => {
       await reaches('notes', 'running')
       // It was looked for every second.
       expect(performance.now() - began).toBeLessThan(4_000)
-      const [{ url, supervisor_pid: pid }] = (await world.list()) as unknown as [
-        { url: string; supervisor_pid: number },
-      ]
+      const [workload] = await world.list()
+      const { url, supervisor_pid: pid } = workload!
       const peer = await connect(url)
       peers.push(peer)
       const who = await peer.text('whoami', {})
@@ -242,3 +242,26 @@ describe('the login at a remote server', () => {
     )
   })
 })
+
+describe('a remote server that wants no login', () => {
+  it('costs its supervisor neither OAuth nor a keyring', async () => {
+    const remote = await startScriptedRemote()
+    remote.behave = normal
+    const seen = join(world.directory, 'loaded')
+    await mkdir(seen)
+    // Node writes down at the end which scripts were loaded.
+    await world.run(['run', '--name', 'open', remote.url], { environment: { NODE_V8_COVERAGE: seen } })
+    await reaches('open', 'running')
+    await world.ok('stop', 'open')
+    const reports = await Promise.all((await readdir(seen)).map(async (file) => await scriptsOf(join(seen, file))))
+    const supervisors = reports.filter((urls) => urls.some((url) => url.includes('/wire-supervision-')))
+    expect(supervisors).toHaveLength(1)
+    expect(supervisors[0]!.filter((url) => /oauth|keyring/.test(url))).toEqual([])
+    await remote.down()
+  })
+})
+
+async function scriptsOf(path: string): Promise<string[]> {
+  const { result }: { result: { url: string }[] } = JSON.parse(await readFile(path, 'utf8'))
+  return result.map(({ url }) => url)
+}

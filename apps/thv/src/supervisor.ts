@@ -1,4 +1,4 @@
-import { applyEvent, changeStatus, messageOf } from '@thv/core'
+import { applyEvent, changeStatus, isThvError, messageOf } from '@thv/core'
 import { supervise } from '@thv/runner'
 import type { Container } from './container.ts'
 import { slogLine } from './slog-line.ts'
@@ -23,6 +23,8 @@ export async function runSupervisor(
     return result === 'stopped' ? 0 : 1
   } catch (error) {
     process.stderr.write(slogLine('error', 'the supervisor ended', { error: messageOf(error) }))
+    // Whoever asked for the end needs no reason.
+    if (!options.signal.aborted) await recordDefect(container, name, error)
     return 1
   } finally {
     await close()
@@ -48,7 +50,7 @@ function endOnDefects(container: Container, name: string): void {
 }
 
 /** Writes status `error`, if the workload is still this process's. Never rejects. */
-export async function recordDefect(container: Pick<Container, 'reading'>, name: string, error: unknown): Promise<void> {
+async function recordDefect(container: Pick<Container, 'reading'>, name: string, error: unknown): Promise<void> {
   try {
     const { statuses, processes } = await container.reading()
     const clock = { now: () => new Date(), monotonicMs: () => performance.now(), sleep: async () => {} }
@@ -61,7 +63,7 @@ export async function recordDefect(container: Pick<Container, 'reading'>, name: 
         const failed = applyEvent(record, 'fail', clock.now(), {
           context,
           processId: 0,
-          extension: { error_code: 'internal' },
+          extension: { error_code: isThvError(error) ? error.code : 'internal' },
         })
         if (failed?.thv === undefined) return failed
         // The server stays on record: whoever starts next makes sure that it is gone.

@@ -187,7 +187,7 @@ export type {
 } from './ports/server-records.ts'
 export type { LaunchedServer, ServerLauncher, ServerTarget } from './ports/server-launcher.ts'
 export type { StatusWatch } from './ports/status-watch.ts'
-export type { SupervisorLauncher } from './ports/supervisor-launcher.ts'
+export type { LaunchedSupervisor, ProcessExit, SupervisorLauncher } from './ports/supervisor-launcher.ts'
 export type { ImageBuild, ImageStore } from './ports/image-store.ts'
 export type { ContainerTable } from './ports/container-table.ts'
 export type {

@@ -22,8 +22,11 @@ export const limits = {
   stateEntries: 10_000,
   /** The user's `config.yaml`. */
   settingsBytes: 1024 * 1024,
-  /** Status files: spec/local 0.3. */
-  statusLockMs: 1_000,
+  /**
+   * Status files. ToolHive waits 1 s (spec/local 0.3), but a disk under load takes longer for one write. Below the 5 s
+   * that writers give themselves, so that the error is the one that names the holder.
+   */
+  statusLockMs: 4_000,
   /** Everything else: spec/local 0.3. */
   lockMs: 5_000,
   /** A server record holds four short values. */
@@ -56,6 +59,8 @@ export const limits = {
   undoMs: 30_000,
   /** How often to look whether a process has gone: shorter than a user notices, and a look is cheap. */
   endPollMs: 25,
+  /** From the look that finds a child of ours dead to the word of the system how it ended. */
+  exitKnownMs: 1_000,
   /** How often a wait for `running` looks again without being told of a change. */
   servingPollMs: 1_000,
   /** Another process writing all the time would have to win this often to make a change of a status fail. */

@@ -6,35 +6,22 @@ import {
   RefreshError,
   renewalDueMs,
   retryDelayMs,
-  withTimeLimit,
   type Clock,
-  type GrantStore,
-  type RemoteAuthorization,
   type RemoteGrant,
   type RunConfig,
 } from '@thv/core'
 import type { Refusal, RemoteLogin } from '@thv/proxy'
-import { adoptGrant, referenceOf, type AdoptDeps } from './adopt-grant.ts'
+import { referenceOf } from './adopt-grant.ts'
 import { runnerLimits } from './limits.ts'
-import type { Log } from './log.ts'
+import { isSameGrant, renewGrant, saveGrant, type RenewDeps } from './renew-grant.ts'
 import { refusalOf, troubleOf, type TokenTrouble } from './token-trouble.ts'
 import { WantedScopes } from './wanted-scopes.ts'
 
-/** Where logins are kept, and who renews them. */
-export interface RemoteLogins extends Pick<AdoptDeps, 'secrets'> {
-  grants: GrantStore
-  /** Loaded when it is first needed. */
-  authorization: () => Promise<Pick<RemoteAuthorization, 'discover' | 'refresh'>>
-}
-
 /** What a token source needs of the outside. */
-export interface TokenDeps extends Pick<AdoptDeps, 'readUserFile'> {
+export interface TokenDeps extends RenewDeps {
   clock: Clock
   /** In [0, 1). */
   random: () => number
-  log: Log
-  /** Loaded when a login is first needed. */
-  logins: () => Promise<RemoteLogins>
 }
 
 /**
@@ -177,7 +164,7 @@ export class RemoteTokens {
       this.#revision = revision
       const found = await grants.read(this.#reference, signal)
       const grant = found !== undefined && isGrantFor(found, this.#config) ? found : undefined
-      if (!isSame(grant, this.#grant) || this.#why?.reason === 'token-unreadable') this.#take(grant)
+      if (!isSameGrant(grant, this.#grant) || this.#why?.reason === 'token-unreadable') this.#take(grant)
       // Another program may have logged in, which is tried once.
       if (grant === undefined) this.#isOver = false
     } catch (error) {
@@ -202,73 +189,29 @@ export class RemoteTokens {
   }
 
   #renew(): Promise<void> {
-    this.#flight ??= this.#attempt().then(() => {
-      this.#flight = undefined
-    })
+    this.#flight ??= this.#attempt()
     return this.#flight
   }
 
-  /** Never rejects. Nothing but time ends it: a rotated token that nobody waits for would be lost. */
+  /** Never rejects. */
   async #attempt(): Promise<void> {
     const known = this.#grant
-    let obtained: RemoteGrant | undefined
-    const signal = new AbortController().signal
+    const mayUse = (grant: RemoteGrant): boolean => this.#mayUse(grant)
     try {
-      const { grants } = await this.#deps.logins()
-      const grant = await grants.renew(
-        this.#reference,
-        async (current) => {
-          if (current !== undefined && !isGrantFor(current, this.#config)) {
-            throw new RefreshError('permanent', 'the login under its name is for another server')
-          }
-          // Somebody else was faster.
-          if (current !== undefined && !isSame(current, known) && this.#mayUse(current)) return undefined
-          obtained = await this.#refresh(current, withTimeLimit(signal, limits.tokenRequestMs))
-          return obtained
-        },
-        withTimeLimit(signal, runnerLimits.renewalMs),
-      )
+      const { grant, isSaved } = await renewGrant(this.#deps, { config: this.#config, known, mayUse })
       this.#take(grant)
+      if (!isSaved && grant !== undefined) this.#unsaved = { old: known, grant }
     } catch (error) {
-      if (obtained === undefined) return this.#fail(error)
-      // Better in memory alone than lost: the one on disk may be worth nothing any more.
-      this.#deps.log('error', 'the renewed login could not be written and will be tried again', {
-        error: messageOf(error),
-      })
-      this.#take(obtained)
-      this.#unsaved = { old: known, grant: obtained }
+      this.#fail(error)
+    } finally {
+      this.#flight = undefined
     }
-  }
-
-  async #refresh(current: RemoteGrant | undefined, signal: AbortSignal): Promise<RemoteGrant | undefined> {
-    const { logins, readUserFile } = this.#deps
-    const { secrets, authorization } = await logins()
-    const grant = current ?? (await adoptGrant({ secrets, authorization, readUserFile }, this.#config, signal))
-    if (grant === undefined) return undefined
-    if (grant.refreshToken === undefined) {
-      throw new RefreshError('permanent', 'the authorization server gave nothing to renew it with')
-    }
-    const { ca } = await this.#target()
-    const renewed = await (await authorization()).refresh(grant, ca === undefined ? {} : { ca }, signal)
-    this.#deps.log('debug', 'the login of the remote server was renewed', { until: renewed.expiresAt })
-    return renewed
-  }
-
-  async #target(): Promise<{ ca: string | undefined }> {
-    const { thv_ca_bundle: bundle = '' } = this.#config
-    return { ca: bundle === '' ? undefined : await this.#deps.readUserFile(bundle) }
   }
 
   async #saveAgain(unsaved: { old: RemoteGrant | undefined; grant: RemoteGrant }, signal: AbortSignal): Promise<void> {
-    const { grants } = await this.#deps.logins()
-    const isOld = (current: RemoteGrant | undefined): boolean => isSame(current, unsaved.old)
-    const grant = await grants.renew(
-      this.#reference,
-      async (current) => (isOld(current) ? unsaved.grant : undefined),
-      signal,
-    )
+    const grant = await saveGrant(this.#deps, this.#config, unsaved, signal)
     this.#unsaved = undefined
-    if (!isSame(grant, this.#grant)) this.#take(grant)
+    if (!isSameGrant(grant, this.#grant)) this.#take(grant)
   }
 
   #mayUse(grant: RemoteGrant): boolean {
@@ -344,8 +287,4 @@ function asksForLogin({ remote_auth_config: auth = {} }: RunConfig): boolean {
 
 function bearer({ accessToken }: RemoteGrant): string {
   return `Bearer ${accessToken}`
-}
-
-function isSame(one: RemoteGrant | undefined, other: RemoteGrant | undefined): boolean {
-  return one?.accessToken === other?.accessToken && one?.refreshToken === other?.refreshToken
 }

@@ -37,7 +37,7 @@ describe('a launched supervisor', () => {
     const log = join(directory, 'web.log')
     await writeFile(log, 'before\n', { mode: 0o600 })
     const table = createProcessTable()
-    const identity = await launcher().launch('web', { debug: true })
+    const { identity } = await launcher().launch('web', { debug: true })
     try {
       await expect.poll(async () => (await readFile(log, 'utf8')).split('\n').length, { timeout: 5_000 }).toBe(4)
       const [before, first = ''] = (await readFile(log, 'utf8')).split('\n')
@@ -55,9 +55,22 @@ describe('a launched supervisor', () => {
   })
 
   it.runIf(process.platform !== 'win32')('gets a log that only its user can read', async () => {
-    const identity = await launcher().launch('fresh', { debug: false })
+    const { identity } = await launcher().launch('fresh', { debug: false })
     expect((await stat(join(directory, 'fresh.log'))).mode & 0o777).toBe(0o600)
     await createProcessTable().signal(identity, 'SIGKILL')
+  })
+
+  it('tells how it ended, also when that was long ago', async () => {
+    await writeFile(script, 'process.exit(3)')
+    const { exit } = await launcher().launch('short', { debug: false })
+    expect(await exit()).toEqual({ code: 3, signal: null })
+    expect(await exit()).toEqual({ code: 3, signal: null })
+  })
+
+  it.runIf(process.platform !== 'win32')('tells by which signal it was killed', async () => {
+    const { identity, exit } = await launcher().launch('killed', { debug: false })
+    await createProcessTable().signal(identity, 'SIGKILL')
+    expect(await exit()).toEqual({ code: null, signal: 'SIGKILL' })
   })
 })
 

@@ -1,4 +1,6 @@
-import { messageOf, ThvError, type SupervisorLauncher } from '@thv/core'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { messageOf, ThvError, type ProcessExit, type SupervisorLauncher } from '@thv/core'
 import { createProcessList } from './process-list.ts'
 import { spawnDetached } from './spawn-detached.ts'
 
@@ -25,7 +27,7 @@ export function createDetachedSupervisorLauncher(options: DetachedSupervisorOpti
       const [executable, ...leading] = options.command
       const args = [...leading, 'start', name, '--foreground', ...(debug ? ['--debug'] : [])]
       try {
-        const { child } = await spawnDetached([executable, ...args], {
+        const { child, ended } = await spawnDetached([executable, ...args], {
           environment: options.environment,
           logPath: options.logPath(name),
         })
@@ -33,12 +35,17 @@ export function createDetachedSupervisorLauncher(options: DetachedSupervisorOpti
         const pid = child.pid ?? 0
         const entry = await list.one(pid)
         if (entry === undefined) throw new Error('it ended at once')
-        return { pid, started: entry.started }
+        return { identity: { pid, started: entry.started }, exit: async () => await exitOf(child, ended) }
       } catch (error) {
         throw failed(name, error)
       }
     },
   }
+}
+
+async function exitOf(child: ChildProcess, ended: AbortSignal): Promise<ProcessExit> {
+  if (!ended.aborted) await once(ended, 'abort')
+  return { code: child.exitCode, signal: child.signalCode }
 }
 
 function failed(name: string, cause: unknown): ThvError {

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readlink, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { keyringFilter } from './keyring-filter.ts'
 import { createProcessList } from './process-list.ts'
@@ -21,7 +21,7 @@ const prefix = 'thv-sandbox-'
  */
 export async function createSandboxDirectory(parent: string): Promise<SandboxDirectory> {
   await sweep(parent)
-  const path = await mkdtemp(join(parent, `${prefix}${process.pid}-`))
+  const path = await mkdtemp(join(parent, `${prefix}${process.pid}-${await readPidSpace()}-`))
   const empty = { file: join(path, 'empty'), directory: join(path, 'empty.d') }
   const resolvConf = join(path, 'resolv.conf')
   const filter = join(path, 'keyring-filter')
@@ -50,11 +50,18 @@ async function sweep(parent: string): Promise<void> {
 /** What sandboxes whose supervisor is gone have left in a directory. */
 export async function listLeftovers(parent: string): Promise<string[]> {
   const processes = createProcessList()
+  const ours = new RegExp(`^${prefix}(\\d+)-${await readPidSpace()}-\\w+$`)
   const found = (await readdir(parent).catch(() => [])).map(async (name) => {
-    const pid = Number(new RegExp(`^${prefix}(\\d+)-\\w+$`).exec(name)?.[1])
+    const pid = Number(ours.exec(name)?.[1])
     if (!(pid > 0)) return []
     const owner = await processes.one(pid)
     return owner === undefined || owner.dead ? [name] : []
   })
   return (await Promise.all(found)).flat()
+}
+
+/** Containers may share /tmp or /sys/fs/cgroup, and a pid of theirs says nothing here; short, for the names of sockets. */
+async function readPidSpace(): Promise<string> {
+  const link = await readlink('/proc/self/ns/pid').catch(() => '')
+  return Number(/\d+/.exec(link)?.[0] ?? 0).toString(36)
 }

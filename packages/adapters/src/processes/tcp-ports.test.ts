@@ -28,7 +28,7 @@ describe('a port', () => {
   it('found by itself lies in the range of the specification', async () => {
     const found = await Promise.all(Array.from({ length: 20 }, async () => await ports.findFree('127.0.0.1')))
     expect(Math.min(...found)).toBeGreaterThanOrEqual(10_000)
-    expect(Math.max(...found)).toBeLessThan(65_535)
+    expect(Math.max(...found)).toBeLessThan(32_768)
     expect(new Set(found).size).toBeGreaterThan(10)
   })
 

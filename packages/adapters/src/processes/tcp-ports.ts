@@ -6,6 +6,11 @@ import { systemCodeOf, ThvError, type PortAllocator } from '@thv/core'
 import { processLimits } from './process-limits.ts'
 
 const lowest = 10_000
+/**
+ * From here on Linux takes the local ports of outgoing connections (ip_local_port_range). A workload keeps its port while
+ * it is stopped, and must not find it taken by somebody's connection when it comes back.
+ */
+const firstOfConnections = 32_768
 const beyond = 65_535
 /** What the system says of an address or a name that cannot be listened on here. */
 const notHere = ['EADDRNOTAVAIL', 'ENOTFOUND', 'EAI_AGAIN', 'EINVAL']
@@ -19,7 +24,7 @@ export function createPortAllocator(): PortAllocator {
     isFree,
     async findFree(host) {
       for (let turn = 0; turn < processLimits.portTries; turn += 1) {
-        const port = randomInt(lowest, beyond)
+        const port = randomInt(lowest, firstOfConnections)
         if (await isFree(port, host)) return port
       }
       for (let port = lowest; port < beyond; port += 1) {

@@ -21,7 +21,7 @@ import { watchFile } from './watch-file.ts'
  *
  * @param options.dataDirectory `data` of `resolveDirectories`
  * @param options.processes decides whether the holder of a lock still lives
- * @param options.lockMs how long `update` waits for the lock; default 1 s
+ * @param options.lockMs how long `update` waits for the lock; default 4 s
  */
 export function createFileStatusStore(options: {
   dataDirectory: string

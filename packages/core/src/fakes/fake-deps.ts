@@ -202,7 +202,7 @@ function processes(
         nextPid += 1
         machine.alive.set(supervisor.pid, supervisor.started)
         machine.onLaunch(name, supervisor)
-        return supervisor
+        return { identity: supervisor, exit: async () => ({ code: null, signal: 'SIGKILL' }) }
       },
     },
     clock: {

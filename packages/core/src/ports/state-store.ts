@@ -39,7 +39,7 @@ export interface StatusStore {
   /**
    * Read, change and write under the workload's lock, so that two writers never
    * lose each other's change. `change` sees undefined when there is no usable
-   * record. Resolves to what is on disk afterwards. `state-locked` after 1 s.
+   * record. Resolves to what is on disk afterwards. `state-locked` after 4 s.
    */
   update(
     name: string,

@@ -3,7 +3,7 @@ import type { StatusRecord } from '../domain/workload-status.ts'
 import { assessStatus, type ProcessIdentity } from '../domain/workload-status.ts'
 import { limits } from '../limits.ts'
 import { messageOf, ThvError } from '../errors.ts'
-import type { SupervisorLauncher } from '../ports/supervisor-launcher.ts'
+import type { LaunchedSupervisor, ProcessExit, SupervisorLauncher } from '../ports/supervisor-launcher.ts'
 import { applyEvent, changeStatus, type ChangeStatusDeps } from './change-status.ts'
 import { announce, endOwner } from './stop-workload.ts'
 import { readAssessed, type AssessedRecord } from './workload-view.ts'
@@ -28,12 +28,12 @@ export async function launchAndWait(
 ): Promise<StatusRecord> {
   signal.throwIfAborted()
   const supervisor = await launch(deps, name, options)
-  await handOver(deps, name, supervisor)
+  await handOver(deps, name, supervisor.identity)
   try {
     return await waitUntilServing(deps, name, signal)
   } catch (error) {
-    if (signal.aborted) await abandon(deps, name, supervisor)
-    throw error
+    if (signal.aborted) await abandon(deps, name, supervisor.identity)
+    throw (await deadWithoutWord(deps, name, supervisor)) ?? error
   }
 }
 
@@ -71,7 +71,46 @@ async function abandon(deps: LaunchDeps, name: string, supervisor: ProcessIdenti
   await endOwner(deps, supervisor, limits.deleteMs, undo)
 }
 
-async function launch(deps: LaunchDeps, name: string, options: { debug: boolean }): Promise<ProcessIdentity> {
+/**
+ * The error for a supervisor that died and left `starting` behind: only its parent knows how it ended, and puts that on
+ * record. Undefined for one that lives, or has said itself what went wrong.
+ */
+async function deadWithoutWord(
+  deps: LaunchDeps,
+  name: string,
+  supervisor: LaunchedSupervisor,
+): Promise<ThvError | undefined> {
+  const isOurs = ({ record, ownerAlive }: AssessedRecord): boolean =>
+    !ownerAlive && record?.status === 'starting' && record.process_id === supervisor.identity.pid
+  if (!isOurs(await readAssessed(deps, name))) return undefined
+  const late = deps.clock.sleep(limits.exitKnownMs, new AbortController().signal)
+  const context = describeExit(await Promise.race([supervisor.exit(), late]))
+  const code = 'supervisor-failed'
+  await changeStatus(
+    deps,
+    name,
+    (view) => {
+      if (view.record === undefined || !isOurs(view)) return undefined
+      return applyEvent(view.record, 'fail', deps.clock.now(), {
+        context,
+        processId: 0,
+        extension: { error_code: code },
+      })
+    },
+    AbortSignal.timeout(limits.lockMs),
+    // What cannot be written can still be told.
+  ).catch(() => undefined)
+  return new ThvError(code, `'${name}' did not start: ${context}`, { hint: seeLogs(name) })
+}
+
+function describeExit(exit: ProcessExit | void): string {
+  if (exit === undefined) return 'its supervisor ended'
+  return exit.signal === null
+    ? `its supervisor ended with exit code ${exit.code}`
+    : `its supervisor was killed by ${exit.signal}`
+}
+
+async function launch(deps: LaunchDeps, name: string, options: { debug: boolean }): Promise<LaunchedSupervisor> {
   try {
     return await deps.launcher.launch(name, options)
   } catch (error) {
@@ -146,9 +185,13 @@ const servingStatuses: ReadonlySet<WorkloadStatus> = new Set([
 function startFailed(name: string, record: StatusRecord, context: string | undefined): ThvError {
   const code = record.thv?.error_code ?? 'server-exited'
   return new ThvError(code, `'${name}' did not start: ${context ?? `it is ${record.status}`}`, {
-    hint: `see 'thv logs ${name}' and 'thv logs ${name} --proxy'`,
+    hint: seeLogs(name),
     detail: record.thv?.last_stderr ?? [],
   })
+}
+
+function seeLogs(name: string): string {
+  return `see 'thv logs ${name}' and 'thv logs ${name} --proxy'`
 }
 
 function startTimeout(name: string, record: StatusRecord | undefined): ThvError {

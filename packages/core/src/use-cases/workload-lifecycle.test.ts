@@ -113,16 +113,19 @@ describe('run', () => {
     expect(machine.configs.size).toBe(0)
   })
 
-  it('fails at once when the supervisor dies without a word', async () => {
+  it('fails at once when the supervisor dies without a word, and says how it died', async () => {
     const machine = createFakeMachine()
     machine.onLaunch = (_name, supervisor) => {
       machine.alive.delete(supervisor.pid)
     }
     await expect(runWorkload(machine.deps, request({ name: 'a' }), quiet, never)).rejects.toMatchObject({
-      code: 'server-exited',
+      code: 'supervisor-failed',
+      message: "'a' did not start: its supervisor was killed by SIGKILL",
     })
     const { workloads } = await listWorkloads(machine.deps, {})
-    expect(workloads).toMatchObject([{ name: 'a', status: 'error' }])
+    expect(workloads).toMatchObject([
+      { name: 'a', status: 'error', status_context: 'its supervisor was killed by SIGKILL' },
+    ])
   })
 
   it('refuses a port that is taken before anything is saved', async () => {

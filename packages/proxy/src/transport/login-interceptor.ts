@@ -81,7 +81,7 @@ class LoginExchange implements Dispatcher.DispatchHandler, Dispatcher.DispatchCo
   /** Sends it, as soon as there is something to log in with. */
   begin(): void {
     const authorization = this.#parts.login.authorization()
-    if (authorization === undefined) void this.#renew()
+    if (authorization === undefined) this.#goOn()
     else this.#send(authorization)
   }
 
@@ -101,7 +101,7 @@ class LoginExchange implements Dispatcher.DispatchHandler, Dispatcher.DispatchCo
   }
 
   onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
-    if (this.#isOver) return controller.abort(this.#reason ?? unwanted)
+    if (this.#isOver || this.#reason !== undefined) return controller.abort(this.#reason ?? unwanted)
     this.#target = controller
     this.#handler.onRequestStart?.(this, context)
   }
@@ -118,7 +118,7 @@ class LoginExchange implements Dispatcher.DispatchHandler, Dispatcher.DispatchCo
     this.#isDropped = true
     // Its text says nothing more, and might never end.
     controller.abort(unwanted)
-    if (scopes === undefined) void this.#renew()
+    if (scopes === undefined) this.#goOn()
     else this.#fail(new LoginRefused(this.#parts.login.lacks(scopes), 403))
   }
 
@@ -139,6 +139,10 @@ class LoginExchange implements Dispatcher.DispatchHandler, Dispatcher.DispatchCo
     this.#sent = authorization
     this.#isDropped = false
     dispatch({ ...options, headers: mergeHeaders(options.headers, { authorization }) }, this)
+  }
+
+  #goOn(): void {
+    this.#renew().catch((error: unknown) => this.#fail(error instanceof Error ? error : new Error(String(error))))
   }
 
   async #renew(): Promise<void> {

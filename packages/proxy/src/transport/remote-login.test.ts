@@ -28,13 +28,16 @@ class CountingLogin implements RemoteLogin {
   renew = async (refused: string | undefined): Promise<Refusal | undefined> => {
     if (this.refusal !== undefined) return this.refusal
     if (refused !== this.authorization()) return undefined
-    this.#flight ??= Promise.resolve().then(() => {
-      this.renewals += 1
-      this.number += 1
-      this.#flight = undefined
-    })
+    this.#flight ??= this.#next()
     await this.#flight
     return undefined
+  }
+
+  async #next(): Promise<void> {
+    await Promise.resolve()
+    this.renewals += 1
+    this.number += 1
+    this.#flight = undefined
   }
 
   giveUp = (refused: string): Refusal => ({ message: `${refused} is refused too`, reason: 'login-needed' })
