@@ -5,7 +5,7 @@ import { buildResultText, idKey, param, paramText, parseText, type Message } fro
 import { unknownMethod } from '../mcp/modern-methods.ts'
 import { prepareRequest } from '../mcp/readdress.ts'
 import type { Era } from '../mcp/revision.ts'
-import type { Attachment, SessionJournal } from '../proxy-config.ts'
+import type { Attachment, BackendSign, SessionJournal } from '../proxy-config.ts'
 import { BridgeArchive } from '../session/bridge-archive.ts'
 import type { Session } from '../session/session.ts'
 import { SessionTable } from '../session/session-table.ts'
@@ -18,6 +18,7 @@ import { LanePool, type LanePoolOptions } from './lane-pool.ts'
 import type { Lane } from './lane.ts'
 import { ModernProcess } from './modern-process.ts'
 import type { CreatePeer } from './server-peer.ts'
+import type { QuestionResult } from './server-question.ts'
 import { SessionNotices } from './session-notices.ts'
 import { SharedServer, type ListenSink, type ModernCall } from './shared-server.ts'
 
@@ -167,6 +168,19 @@ export class Bridge {
     return { ...handshake.info, lost }
   }
 
+  /** Asks the server that all share whether it lives. Processes of single clients are not asked. */
+  async probe(signal: AbortSignal): Promise<BackendSign> {
+    const isBusy = this.shared.inFlight > 0
+    const result = await this.shared.link.ask(signal)
+    signal.throwIfAborted()
+    return { ...signOf(result), isBusy }
+  }
+
+  /** Messages of the server so far. */
+  get heard(): number {
+    return this.shared.link.heard
+  }
+
   /** Gives the server up. */
   detach(reason: string): void {
     this.shared.link.detach(reason)
@@ -252,6 +266,20 @@ export class Bridge {
     const call = session.calls.get(idKey(param(message, 'requestId'), idText))
     const reason = param(message, 'reason')
     if (call !== undefined) session.link.cancel(call, typeof reason === 'string' ? reason : undefined)
+  }
+}
+
+function signOf(result: QuestionResult | undefined): Omit<BackendSign, 'isBusy'> {
+  switch (result) {
+    case undefined:
+      return { code: 'absent', message: 'no server is attached' }
+    case 'answered':
+    case 'heard':
+      return { code: 'alive', message: 'it answers' }
+    case 'silent':
+      return { code: 'silent', message: 'it did not answer in time' }
+    case 'refused':
+      return { code: 'refused', message: 'it does not read its input' }
   }
 }
 
