@@ -62,7 +62,11 @@ export class LocalMonitor {
       judged: async (step: HealthStep, outcome: ProbeOutcome): Promise<void> => {
         this.#runs = step.health.runs
         await this.#tell({ step, outcome, run: isFirst ? run : undefined }, signal)
-        if (isFirst) run.onReady()
+        if (isFirst) {
+          run.onReady()
+          // At once: a first call may come in a moment, and never end.
+          void this.#prove(signal)
+        }
         isFirst = false
         if (silence === undefined || step.health.verdict !== 'down') return
         const nowMs = deps.clock.monotonicMs()
@@ -80,6 +84,12 @@ export class LocalMonitor {
       if (hang === undefined) throw error
       return hang
     }
+  }
+
+  /** Learns early whether the server knows the questions. Never rejects, and judges nothing. */
+  async #prove(signal: AbortSignal): Promise<void> {
+    const { code } = await this.#supervision.proxy.probe(signal).catch(() => ({ code: 'absent' }))
+    if (code === 'alive') this.#isProven = true
   }
 
   #isToBeBelieved({ code }: BackendSign): boolean {

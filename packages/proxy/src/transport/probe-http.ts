@@ -1,3 +1,4 @@
+import type { Dispatcher } from 'undici'
 import type { ProxyLimits } from '../limits.ts'
 import type { HttpBackend } from './http-backend.ts'
 import { inTime } from './in-time.ts'
@@ -23,11 +24,14 @@ export async function probeHttp(
       ? ({ path: '/', method: 'GET' } as const)
       : { ...ping, path: backend.endpoint, headers: stateless ? ping.headers : { ...ping.headers, ...ofNobody } }
   try {
-    const { statusCode, body } = await inTime(
-      async (inner) => await backend.pool.request({ ...question, signal: inner }),
-      limits.healthTimeoutMs,
-      signal,
-    )
+    const ask = async (inner: AbortSignal): Promise<Dispatcher.ResponseData> => {
+      // An abort surfaces as whatever it interrupted; why it was aborted is the better reason.
+      return await backend.pool.request({ ...question, signal: inner }).catch((error: unknown) => {
+        inner.throwIfAborted()
+        throw error
+      })
+    }
+    const { statusCode, body } = await inTime(ask, limits.healthTimeoutMs, signal)
     // The head says enough, and a stream would never end.
     body.on('error', () => undefined).destroy()
     if (statusCode < 500) return { code: 'alive', message: 'it answers' }
