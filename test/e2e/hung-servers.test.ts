@@ -53,7 +53,7 @@ describe.each(generations)('a server that is stopped like a paused container, wi
     const health = await exchange(new URL('/health', urls[name]!).href, { method: 'GET' })
     expect([health.status, JSON.parse(health.text)]).toMatchObject([503, { status: 'unhealthy' }])
     const good = await isStatus(name, 'running')
-    expect(good.thv).toMatchObject({ restarts: 1, last_error: { reason: 'restarting' } })
+    expect(good.thv).toMatchObject({ reason: 'serving', last_error: { reason: 'restarting' } })
     expect(good.thv?.server?.pid).not.toBe(pid)
     expect(await isAlive(pid)).toBe(false)
     expect(await peer.text('echo', { message: 'after' })).toContain('after')
