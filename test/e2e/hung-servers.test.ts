@@ -50,7 +50,7 @@ describe.each(generations)('a server that is stopped like a paused container, wi
     for (const one of await familyOf(pid)) process.kill(one, 'SIGSTOP')
     const bad = await isStatus(name, 'unhealthy')
     expect(bad.thv?.reason).toBe('server-hung')
-    const health = await exchange(new URL('/health', urls[name]!).href, { method: 'GET' })
+    const health = await exchange(new URL('/health', urls[name]).href, { method: 'GET' })
     expect([health.status, JSON.parse(health.text)]).toMatchObject([503, { status: 'unhealthy' }])
     const good = await isStatus(name, 'running')
     expect(good.thv).toMatchObject({ reason: 'serving', last_error: { reason: 'restarting' } })

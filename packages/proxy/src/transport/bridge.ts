@@ -173,7 +173,7 @@ export class Bridge {
     const isBusy = this.shared.inFlight > 0
     const result = await this.shared.link.ask(signal)
     signal.throwIfAborted()
-    return { ...signOf(result), isBusy }
+    return { ...signs[result ?? 'absent'], isBusy }
   }
 
   /** Messages of the server so far. */
@@ -269,19 +269,13 @@ export class Bridge {
   }
 }
 
-function signOf(result: QuestionResult | undefined): Omit<BackendSign, 'isBusy'> {
-  switch (result) {
-    case undefined:
-      return { code: 'absent', message: 'no server is attached' }
-    case 'answered':
-    case 'heard':
-      return { code: 'alive', message: 'it answers' }
-    case 'silent':
-      return { code: 'silent', message: 'it did not answer in time' }
-    case 'refused':
-      return { code: 'refused', message: 'it does not read its input' }
-  }
-}
+const signs = {
+  absent: { code: 'absent', message: 'no server is attached' },
+  answered: { code: 'alive', message: 'it answers' },
+  heard: { code: 'alive', message: 'it answers its clients' },
+  silent: { code: 'silent', message: 'it did not answer in time' },
+  refused: { code: 'refused', message: 'it does not read its input' },
+} as const satisfies Record<QuestionResult | 'absent', Omit<BackendSign, 'isBusy'>>
 
 /** What only the client and the proxy have to do with. */
 function withoutHopKeys(message: Message): Message {
