@@ -126,31 +126,6 @@ export function createContainer(environment: Container['environment'] = process.
     files,
     environment: publicEnvironment,
   })
-  const workloads = once(async (): Promise<RunWorkloadDeps & StartWorkloadDeps> => {
-    const { createDetachedSupervisorLauncher, createSystemClock } = await adapters()
-    const logFiles = await logs()
-    // Every name has the same directory.
-    await prepareLogDirectory(logFiles.proxyLog('any'))
-    return {
-      ...(await reading()),
-      groups: await groups(),
-      userSecrets: (await container.secrets()).secrets,
-      sessions: await sessions(),
-      grants: await grants(),
-      containers: await engines.containers(),
-      images: await engines.images(),
-      ports: await ports(),
-      clock: createSystemClock(),
-      installers: installer,
-      planConfinement: await container.confinementPlanner(onTerminal),
-      commands: { resolve: async (typed) => await resolveCommand(await adapters(), environment, typed) },
-      launcher: createDetachedSupervisorLauncher({
-        command: supervisorCommand,
-        environment,
-        logPath: (name) => logFiles.proxyLog(name),
-      }),
-    }
-  })
   const container: Container = {
     files,
     environment,
@@ -159,13 +134,15 @@ export function createContainer(environment: Container['environment'] = process.
     adapters,
     directories,
     reading,
-    workloads,
+    workloads: once(async () => await buildWorkloads(container)),
     logs,
     sessions,
     statusWatch,
     ports,
     groups,
-    secrets: once(async () => buildSecrets(container, await adapters(), await directories())),
+    secrets: once(async () =>
+      buildSecrets(container, await adapters(), { ...(await directories()), ...(await reading()) }),
+    ),
     installer,
     grants,
     login,
@@ -219,6 +196,33 @@ function buildReading(adapters: Adapters, { state, data }: Directories): ReadWor
     configs: adapters.createFileRunConfigStore({ stateDirectory: state }),
     statuses: adapters.createFileStatusStore({ dataDirectory: data, processes }),
     processes,
+  }
+}
+
+async function buildWorkloads(container: Container): Promise<RunWorkloadDeps & StartWorkloadDeps> {
+  const { environment, engines } = container
+  const adapters = await container.adapters()
+  const logFiles = await container.logs()
+  // Every name has the same directory.
+  await prepareLogDirectory(logFiles.proxyLog('any'))
+  return {
+    ...(await container.reading()),
+    groups: await container.groups(),
+    userSecrets: (await container.secrets()).secrets,
+    sessions: await container.sessions(),
+    grants: await container.grants(),
+    containers: await engines.containers(),
+    images: await engines.images(),
+    ports: await container.ports(),
+    clock: adapters.createSystemClock(),
+    installers: container.installer,
+    planConfinement: await container.confinementPlanner(onTerminal),
+    commands: { resolve: async (typed) => await resolveCommand(adapters, environment, typed) },
+    launcher: adapters.createDetachedSupervisorLauncher({
+      command: supervisorCommand,
+      environment,
+      logPath: (name) => logFiles.proxyLog(name),
+    }),
   }
 }
 

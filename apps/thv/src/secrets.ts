@@ -1,20 +1,23 @@
 import { join } from 'node:path'
 import type * as AdaptersModule from '@thv/adapters'
-import { isSecretProvider, ThvError, type SecretProvider, type SetUpSecretsDeps } from '@thv/core'
-import type { Container, Directories } from './container.ts'
+import { isSecretProvider, ThvError, type ProcessTable, type SecretProvider, type SetUpSecretsDeps } from '@thv/core'
 import { selfCommand } from './self-command.ts'
 
+interface User {
+  environment: Readonly<Record<string, string | undefined>>
+  settings: () => Promise<AdaptersModule.Settings>
+}
+
 /** What has to do with secrets, of this user and this machine. Opens nothing until it is used. */
-export async function buildSecrets(
-  container: Pick<Container, 'environment' | 'reading' | 'settings'>,
+export function buildSecrets(
+  user: User,
   adapters: typeof AdaptersModule,
-  directories: Directories,
-): Promise<SetUpSecretsDeps> {
-  const { environment } = container
-  const { processes } = await container.reading()
+  { config, data, processes }: { config: string; data: string; processes: ProcessTable },
+): SetUpSecretsDeps {
+  const { environment } = user
   const givenPassword = environment['TOOLHIVE_SECRETS_PASSWORD'] ?? ''
   const store = adapters.createFileSecretStore({
-    dataDirectory: directories.data,
+    dataDirectory: data,
     processes,
     ...(givenPassword === '' ? {} : { givenPassword }),
     keepers: adapters.createPasswordKeepers({
@@ -24,11 +27,11 @@ export async function buildSecrets(
       keyringCommand: [...selfCommand, '__keyring'],
     }),
   })
-  const path = join(directories.config, 'config.yaml')
+  const path = join(config, 'config.yaml')
   return {
     secrets: {
       store,
-      provider: async () => await chosenProvider(container),
+      provider: async () => await chosenProvider(user),
       variable: (name) => environment[name],
       fallsBack: environment['TOOLHIVE_DISABLE_ENV_FALLBACK'] !== 'true',
     },
@@ -37,10 +40,7 @@ export async function buildSecrets(
 }
 
 /** The variable wins; but only the environment needs no set-up (spec/local 9.1). */
-async function chosenProvider({
-  environment,
-  settings,
-}: Pick<Container, 'environment' | 'settings'>): Promise<SecretProvider | undefined> {
+async function chosenProvider({ environment, settings }: User): Promise<SecretProvider | undefined> {
   const wanted = environment['TOOLHIVE_SECRETS_PROVIDER'] ?? ''
   if (wanted === 'environment') return 'environment'
   const saved = (await settings()).secretsProvider

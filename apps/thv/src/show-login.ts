@@ -1,4 +1,5 @@
 import type { CommandContext } from './command.ts'
+import { withoutSecrets } from './without-secrets.ts'
 
 /** Shows a person where to log in: in their browser, or as a line of text where there is none or it is not wanted. */
 export async function showLogin(
@@ -7,7 +8,8 @@ export async function showLogin(
   { skipsBrowser }: { skipsBrowser: boolean },
 ): Promise<void> {
   const { openBrowser } = await container.adapters()
-  const { environment } = container
+  // It is a program of somebody else.
+  const environment = withoutSecrets(container.environment)
   if (!skipsBrowser && (await openBrowser({ platform: process.platform, environment }, url))) {
     output.progress('waiting for the login in the browser')
     return

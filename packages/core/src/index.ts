@@ -35,6 +35,7 @@ export {
 } from './domain/egress-rules.ts'
 export { parseBearerToken, parseForwardHeader } from './domain/forward-header.ts'
 export { grantPrefix, parseClientSecret, type RemoteAuthConfig } from './domain/remote-auth.ts'
+export { isGrantFor } from './domain/is-grant-for.ts'
 export { takesLogin } from './domain/takes-login.ts'
 export { authorizationUrlProblem, issuerProblem } from './domain/authorization-url.ts'
 export { readScopes, remoteErrorText } from './domain/remote-error-text.ts'

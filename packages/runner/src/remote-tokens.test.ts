@@ -369,3 +369,19 @@ describe('a token source', () => {
     expect(wanted.mergeInto([])).toHaveLength(50)
   })
 })
+
+describe('a login for another server', () => {
+  it('is neither used nor renewed under the name that leads to it', async () => {
+    const place = new Place()
+    place.logIn()
+    const { signal } = new AbortController()
+    const here = place.tokens()
+    await here.prepare(signal)
+    expect(here.login.authorization()).toBeDefined()
+    const elsewhere = place.tokens({ remote_url: 'https://elsewhere.test/mcp', remote_auth_config: { client_id: 'c' } })
+    expect(await elsewhere.prepare(signal)).toMatchObject({ reason: 'login-needed' })
+    await elsewhere.login.renew(undefined)
+    expect([elsewhere.login.authorization(), place.renewals]).toEqual([undefined, 0])
+    await Promise.all([here.close(), elsewhere.close()])
+  })
+})

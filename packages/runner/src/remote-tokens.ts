@@ -1,4 +1,5 @@
 import {
+  isGrantFor,
   isUsable,
   limits,
   messageOf,
@@ -161,7 +162,8 @@ export class RemoteTokens {
       const revision = await grants.revision()
       if (revision === this.#revision) return
       this.#revision = revision
-      const grant = await grants.read(this.#reference, signal)
+      const found = await grants.read(this.#reference, signal)
+      const grant = found !== undefined && isGrantFor(found, this.#config) ? found : undefined
       if (!isSameGrant(grant, this.#grant) || this.#why?.reason === 'token-unreadable') this.#take(grant)
       // Another program may have logged in, which is tried once.
       if (grant === undefined) this.#isOver = false

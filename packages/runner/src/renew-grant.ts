@@ -1,4 +1,5 @@
 import {
+  isGrantFor,
   limits,
   messageOf,
   RefreshError,
@@ -55,6 +56,9 @@ export async function renewGrant(deps: RenewDeps, { config, known, mayUse }: Ren
     const grant = await grants.renew(
       referenceOf(config),
       async (current) => {
+        if (current !== undefined && !isGrantFor(current, config)) {
+          throw new RefreshError('permanent', 'the login under its name is for another server')
+        }
         if (current !== undefined && !isSameGrant(current, known) && mayUse(current)) return undefined
         obtained = await refresh(deps, { config, current }, withTimeLimit(signal, limits.tokenRequestMs))
         return obtained

@@ -70,6 +70,14 @@ describe('a login at a real authorization server', () => {
     expect(grant.client.kind).toBe('registered')
   })
 
+  it('goes on with a client that it registered before, and registers one that was forgotten anew', async () => {
+    await start()
+    const { client } = await logIn(server.url)
+    expect((await logIn(server.url, { client })).client).toEqual(client)
+    const next = await logIn(server.url, { client: { ...client, clientId: 'forgotten' } })
+    expect(await whoAmI(next.accessToken)).toBe(next.client.clientId)
+  })
+
   it('uses a configured client with its secret', async () => {
     await start({ registers: false, clients: [configuredAtServer] })
     const grant = await logIn(server.url, { client: configured })

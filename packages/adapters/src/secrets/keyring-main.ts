@@ -1,10 +1,10 @@
 import { text } from 'node:stream/consumers'
+import type * as Keyring from '@napi-rs/keyring'
 import { messageOf } from '@thv/core'
 import type { KeyringAnswer, KeyringOrder } from './keyring-order.ts'
 import { secretLimits } from './secret-limits.ts'
 
-type Keyring = typeof import('@napi-rs/keyring')
-type Entry = InstanceType<Keyring['Entry']>
+type Entry = Keyring.Entry
 
 /**
  * The process that speaks to the keyring of the desktop (`thv __keyring`): native code that may hang in a service of
@@ -34,7 +34,7 @@ async function answerOf(order: KeyringOrder): Promise<KeyringAnswer> {
 }
 
 /** The names are those under which ToolHive finds it, too. */
-function entryOf({ Entry }: Keyring, service: string): Entry {
+function entryOf({ Entry }: typeof Keyring, service: string): Entry {
   // Windows knows one name for all; Linux has a second store, whose keys ToolHive does not know.
   if (process.platform === 'win32') return Entry.withTarget(`${service}:toolhive`, service, 'toolhive')
   return new Entry(service, 'toolhive', { linux: { store: 'secret-service' } })

@@ -71,6 +71,6 @@ export function passwordDenied(why: string): ThvError {
 function lockedAway(what: string, findings: readonly string[]): ThvError {
   const found = findings.length === 0 ? '' : ` (${findings.join(', ')})`
   return new ThvError('secrets-locked-away', `${what}${found}`, {
-    hint: "set TOOLHIVE_SECRETS_PASSWORD, or run 'thv secret setup' on a terminal",
+    hint: "set TOOLHIVE_SECRETS_PASSWORD, run 'thv secret setup' on a terminal, or move 'secrets_encrypted' away to begin anew",
   })
 }

@@ -23,7 +23,7 @@ export function testSecretStore(adapter: string, setUp: ContractSetUp<SecretStor
     test('null deletes, and what is not named stays', async () => {
       const { open } = await setUp()
       const store = open()
-      await store.update(() => new Map([...'cab'].map((name) => [name, name])), signal)
+      await store.update(() => new Map(['c', 'a', 'b'].map((name) => [name, name])), signal)
       await store.update(
         () =>
           new Map([

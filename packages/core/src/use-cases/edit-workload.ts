@@ -3,7 +3,7 @@ import { parseRemoteUrl } from '../domain/remote-url.ts'
 import { isRemote, type RunConfig } from '../domain/run-config.ts'
 import type { ProgressListener } from '../ports/package-installer.ts'
 import type { PortAllocator } from '../ports/port-allocator.ts'
-import type { RunConfigStore, SessionFiles } from '../ports/state-store.ts'
+import type { SessionFiles } from '../ports/state-store.ts'
 import { assertRunsHere, buildRunConfig, type BuildRunConfigDeps } from './build-run-config.ts'
 import { forgetLogin, hasLoggedIn, nameGrant, type KeepLoginDeps } from './keep-login.ts'
 import { workloadNotFound } from './list-workloads.ts'
@@ -12,9 +12,7 @@ import { stopWorkload, type StopWorkloadDeps } from './stop-workload.ts'
 import { bearerTokenOf, forgetBearerToken } from './workload-secrets.ts'
 
 /** What {@link planEdit} needs. */
-export interface PlanEditDeps extends BuildRunConfigDeps {
-  configs: RunConfigStore
-}
+export interface PlanEditDeps extends BuildRunConfigDeps, KeepLoginDeps {}
 
 /**
  * The whole new config of a workload, with its name, and its port unless another one is asked
@@ -36,7 +34,7 @@ export async function planEdit(
   const wanted = { proxyPort: present.port, ...request }
   if (remote !== undefined) wanted.remote = withKept(present, remote)
   const config = await buildRunConfig({ ...deps, ports }, wanted, progress, signal)
-  await nameGrant(deps.configs, config)
+  await nameGrant(deps, config, signal)
   return config
 }
 

@@ -1,4 +1,11 @@
-import { clientSecretPrefix, formatClientSecret, grantPrefix, parseClientSecret } from '../domain/remote-auth.ts'
+import {
+  clientSecretPrefix,
+  formatClientSecret,
+  grantPrefix,
+  parseClientSecret,
+  type RemoteAuthConfig,
+} from '../domain/remote-auth.ts'
+import { isGrantFor } from '../domain/is-grant-for.ts'
 import type { RunConfig } from '../domain/run-config.ts'
 import { workloadSecretName } from '../domain/secret-name.ts'
 import { takesLogin } from '../domain/takes-login.ts'
@@ -15,13 +22,29 @@ export interface KeepLoginDeps {
 
 /**
  * Gives a config that takes a login the name of the secret that will hold its grant: a supervisor knows so from the
- * beginning where to look. The name is that of no other config; one that was exported after a login shares its grant.
+ * beginning where to look. The name is that of no other config; one that was exported after a login shares its
+ * grant, if it is still for the same server.
  */
-export async function nameGrant(configs: RunConfigStore, config: RunConfig): Promise<void> {
-  if (!takesLogin(config) || (grantReferenceOf(config) !== undefined && hasLoggedIn(config))) return
+export async function nameGrant(
+  { configs, grants }: Pick<KeepLoginDeps, 'configs' | 'grants'>,
+  config: RunConfig,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!takesLogin(config)) return
+  const present = grantReferenceOf(config)
+  if (present !== undefined && hasLoggedIn(config)) {
+    const grant = await grants.read(present, signal)
+    if (grant === undefined || isGrantFor(grant, config)) return
+  }
   const taken = (await readOthers(configs, config.name)).map(grantReferenceOf)
   const reference = freeName(`${grantPrefix}${config.name}`, taken)
-  config.remote_auth_config = { ...config.remote_auth_config, cached_refresh_token_ref: reference }
+  config.remote_auth_config = { ...withoutClient(config.remote_auth_config), cached_refresh_token_ref: reference }
+}
+
+/** The keys of a run config without what the last login has written, but the name of its grant. */
+export function withoutClient(auth: RemoteAuthConfig = {}): RemoteAuthConfig {
+  const kept = Object.entries(auth).filter(([key]) => !key.startsWith('cached_') || key === 'cached_refresh_token_ref')
+  return Object.fromEntries(kept)
 }
 
 /** Keeps a client secret, and gives the config its name. */

@@ -190,6 +190,19 @@ describe('what a login left', () => {
     expect(machine.grants.size).toBe(0)
   })
 
+  it('does not follow its name into the config of another server', async () => {
+    await create()
+    await doLogIn()
+    const remote_url = 'https://b.test/mcp'
+    const config = { ...structuredClone(machine.configs.get('far')!), name: 'other', base_name: 'other', remote_url }
+    await createWorkload(machine.deps, { config }, quiet, signal)
+    expect(authOf('other')).toEqual({ cached_refresh_token_ref: 'OAUTH_REFRESH_TOKEN_other' })
+    // Somebody may write into the saved file.
+    machine.configs.set('other', { ...config, remote_auth_config: authOf()! })
+    await expect(doLogIn({ name: 'other' })).rejects.toMatchObject({ code: 'login-failed' })
+    expect(machine.grants.get(reference)?.resource).toBe(url)
+  })
+
   it('is not shared with one that was exported before', async () => {
     const config = { ...structuredClone(await create()), name: 'copy', base_name: 'copy' }
     await createWorkload(machine.deps, { config }, quiet, signal)

@@ -1,5 +1,6 @@
 import type { RemoteAuthConfig } from '../domain/remote-auth.ts'
 import type { ClientIdentity, RemoteGrant } from '../domain/remote-grant.ts'
+import { isGrantFor } from '../domain/is-grant-for.ts'
 import type { RunConfig } from '../domain/run-config.ts'
 import { takesLogin } from '../domain/takes-login.ts'
 import { ThvError } from '../errors.ts'
@@ -15,7 +16,7 @@ import type {
 import type { StatusStore } from '../ports/state-store.ts'
 import { withTimeLimit } from '../with-time-limit.ts'
 import { atPort, chooseClient, type ChooseClientDeps } from './choose-client.ts'
-import { grantReferenceOf, nameGrant, type KeepLoginDeps } from './keep-login.ts'
+import { grantReferenceOf, nameGrant, withoutClient, type KeepLoginDeps } from './keep-login.ts'
 import { workloadNotFound } from './list-workloads.ts'
 
 /** What {@link logIn} needs. */
@@ -54,12 +55,13 @@ export async function logIn(
   show: (url: string) => Promise<void>,
   signal: AbortSignal,
 ): Promise<LoggedIn> {
-  const config = await loadLogin(deps, request.name)
+  const config = await loadLogin(deps, request.name, signal)
   const auth = config.remote_auth_config ?? {}
   const target = await targetOf(deps, config)
   const plan = await deps.authorization.discover(target, signal)
   if (plan === undefined) throw nobodyAsks(request.name)
   const grant = await deps.grants.read(referenceOf(config), signal)
+  if (grant !== undefined && !isGrantFor(grant, config)) throw foreignGrant(request.name)
   const chosen = await chooseClient(deps, { auth, plan, grant }, signal)
   const scopes = request.scopes ?? (await scopesOf(deps, { config, plan, grant }))
   const callback = await deps.openCallback({ port: request.callbackPort ?? chosen.port, orElse: chosen.orElse })
@@ -85,9 +87,11 @@ export async function logIn(
 
 /** The config of a workload that takes a login, with a name for its grant. `workload-not-found`, `invalid-argument`. */
 export async function loadLogin(
-  { configs }: Pick<LogInDeps, 'configs'>,
+  deps: Pick<LogInDeps, 'configs' | 'grants'>,
   name: string,
+  signal: AbortSignal,
 ): Promise<RunConfig & { remote_url: string }> {
+  const { configs } = deps
   const config = await configs.load(name)
   if (config === undefined) throw workloadNotFound(name)
   if (!takesLogin(config)) {
@@ -98,7 +102,7 @@ export async function loadLogin(
   }
   if (grantReferenceOf(config) === undefined) {
     // Another program has saved it.
-    await nameGrant(configs, config)
+    await nameGrant(deps, config, signal)
     await configs.save(config)
   }
   return config
@@ -200,12 +204,6 @@ async function keep(
   await configs.save(config)
 }
 
-/** The keys of a run config without what the last login has written. */
-export function withoutClient(auth: RemoteAuthConfig = {}): RemoteAuthConfig {
-  const kept = Object.entries(auth).filter(([key]) => !key.startsWith('cached_') || key === 'cached_refresh_token_ref')
-  return Object.fromEntries(kept)
-}
-
 function clientKeys(
   { clientId, kind, authMethod, clientSecretExpiresAt }: ClientIdentity,
   port: number,
@@ -221,5 +219,12 @@ function clientKeys(
 function nobodyAsks(name: string): ThvError {
   return new ThvError('login-failed', `the server of '${name}' asks for no login`, {
     hint: `see 'thv explain ${name}'; a server that wants a token of another kind takes --remote-auth-bearer-token-file`,
+  })
+}
+
+/** A new grant in its place would end the login of the other one. */
+function foreignGrant(name: string): ThvError {
+  return new ThvError('login-failed', `the run config of '${name}' names the login of another server`, {
+    hint: `remove it with 'thv rm ${name}', and run it again`,
   })
 }

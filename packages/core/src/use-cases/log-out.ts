@@ -2,8 +2,8 @@ import { messageOf } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { RemoteGrant } from '../domain/remote-grant.ts'
 import { withTimeLimit } from '../with-time-limit.ts'
-import { sharersOf } from './keep-login.ts'
-import { loadLogin, referenceOf, targetOf, withoutClient, type LogInDeps } from './log-in.ts'
+import { sharersOf, withoutClient } from './keep-login.ts'
+import { loadLogin, referenceOf, targetOf, type LogInDeps } from './log-in.ts'
 
 /** What {@link logOut} needs. */
 export type LogOutDeps = Pick<LogInDeps, 'authorization' | 'configs' | 'grants' | 'readUserFile'>
@@ -23,7 +23,7 @@ export interface LoggedOut {
  * supervisor notices by itself. `workload-not-found`, `invalid-argument`, and what the secret store says.
  */
 export async function logOut(deps: LogOutDeps, name: string, signal: AbortSignal): Promise<LoggedOut> {
-  const config = await loadLogin(deps, name)
+  const config = await loadLogin(deps, name, signal)
   let last: RemoteGrant | undefined
   await deps.grants.renew(
     referenceOf(config),

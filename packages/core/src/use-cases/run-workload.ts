@@ -100,7 +100,7 @@ async function saveWithSecrets(
   const { store } = deps.userSecrets
   const { bearerToken: token, clientSecret } = remote ?? {}
   if (token !== undefined) await keepBearerToken(store, config, token, signal)
-  await nameGrant(deps.configs, config)
+  await nameGrant(deps, config, signal)
   if (clientSecret !== undefined) await keepClientSecret(deps, config, clientSecret, signal)
   try {
     await deps.configs.save(config)

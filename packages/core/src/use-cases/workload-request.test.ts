@@ -75,6 +75,30 @@ describe('the body that creates a workload', () => {
     expect(readWorkloadRequest(told)).toMatchObject({ remote: request.remote })
   })
 
+  it('names secrets of a local server, and tells them again', async () => {
+    const asked = { ...least, secrets: [{ name: 'github', target: 'TOKEN' }] }
+    const { deps, configs, secrets } = createFakeMachine()
+    secrets.set('github', 'hidden')
+    await createWorkload(deps, { request: readWorkloadRequest(asked) }, () => {}, new AbortController().signal)
+    expect(configs.get(least.name)?.secrets).toEqual(['github,target=TOKEN'])
+    expect(JSON.parse(JSON.stringify(writeWorkloadRequest(configs.get(least.name)!)))).toMatchObject({
+      secrets: asked.secrets,
+    })
+  })
+
+  it('names secrets of a remote server, and tells them again', async () => {
+    const asked = {
+      name: 'far',
+      url: 'https://a.test/mcp',
+      header_forward: { add_headers_from_secret: { 'X-Key': 'key' } },
+      oauth_config: { bearer_token: { name: 'token', target: 'bearer_token' } },
+    }
+    const { deps, configs, secrets } = createFakeMachine()
+    secrets.set('key', 'hidden').set('token', 'hidden')
+    await createWorkload(deps, { request: readWorkloadRequest(asked) }, () => {}, new AbortController().signal)
+    expect(JSON.parse(JSON.stringify(writeWorkloadRequest(configs.get('far')!)))).toMatchObject(asked)
+  })
+
   it.each<[string, Partial<CreateWorkloadRequest>]>([
     ['registry entries', { registry: 'default', server: 'fetch' }],
     ['authorization', { authz_config: '/a.json' }],
