@@ -23,6 +23,8 @@ export interface MonitorDeps extends WakeDeps {
 export interface Monitored {
   /** Bounded in time; rejects only when the signal aborts. */
   probe: (signal: AbortSignal) => Promise<ProbeOutcome>
+  /** What earlier probes found; default nothing. */
+  health?: Health
   /** Told of every probe that counts, one at a time. */
   judged: (step: HealthStep, outcome: ProbeOutcome) => Promise<void>
   /** What may make the next probe an early one, where there is such a thing. */
@@ -51,7 +53,7 @@ export async function monitorHealth(
 ): Promise<never> {
   const { clock, random, log } = deps
   const wake = new WakeWatch(deps)
-  let health: Health = noHealth
+  let health: Health = server.health ?? noHealth
   for (;;) {
     const outcome = await server.probe(signal)
     signal.throwIfAborted()
@@ -65,7 +67,7 @@ export async function monitorHealth(
     }
     if (!hasWoken) continue
     server.news?.woken()
-    log('info', 'the machine slept or changed its network: the remote server is asked early')
+    log('info', 'the machine slept or changed its network: the server is asked early')
     health = afterWake(health)
     await clock.sleep(wakeDelayMs(random()), signal)
     wake.hasWoken(Infinity)

@@ -90,10 +90,14 @@ function addHealth(found: StatusExtension, raw: JsonObject): void {
   if (isReasonCode(reason)) found.reason = reason
   if (error !== undefined) found.last_error = error
   if (isProxyMode(transport)) found.transport = transport
-  if (Array.isArray(scopes)) found.wanted_scopes = scopes.filter((scope) => typeof scope === 'string')
+  if (Array.isArray(scopes)) found.wanted_scopes = scopesOf(scopes)
   if (Array.isArray(probes)) {
     found.probes = probes.slice(-limits.probeRuns).flatMap((probe: unknown) => probeRunOf(probe) ?? [])
   }
+}
+
+function scopesOf(raw: readonly unknown[]): string[] {
+  return raw.filter((scope) => typeof scope === 'string').slice(0, limits.wantedScopes)
 }
 
 function errorOf(raw: unknown): StatusError | undefined {

@@ -4,7 +4,7 @@ import type { RemoteGrant } from '@thv/core'
 import { createFakeSecretStore } from '@thv/core/fakes'
 import { createFileSecretStore } from './file-secret-store.ts'
 import { liveProcesses as processes } from './fixtures/live-processes.ts'
-import { scratchDirectory } from './fixtures/scratch.ts'
+import { resultOf, runFixture, scratchDirectory } from './fixtures/scratch.ts'
 import { formatGrant, parseGrant } from './parse-grant.ts'
 import { createSecretGrantStore } from './secret-grant-store.ts'
 
@@ -123,6 +123,28 @@ describe('grants in the secret store', () => {
     expect(seen).toEqual(['r1', 'r2', 'r3', 'r4', 'r5', 'r6', 'r7', 'r8'])
     expect((await open().read('R', signal))?.refreshToken).toBe('r9')
   })
+})
+
+describe('a grant whose renewals are killed at any moment', () => {
+  it('is the old one or the new one afterwards, whole, and nobody has to wait for the dead', async () => {
+    const dataDirectory = scratchDirectory()
+    const secrets = createFileSecretStore({ dataDirectory, processes, keepers: [], givenPassword: 'p' })
+    const store = createSecretGrantStore({ secrets, dataDirectory, processes, warn: () => {} })
+    let last = 0
+    let killed = 0
+    for (let turn = 0; turn < 12 && last < 60; turn += 1) {
+      const { output, signal: end } = await resultOf(runFixture('rotate-grant.ts', [dataDirectory, '60', '40']))
+      if (end === 'SIGKILL') killed += 1
+      expect(output).toBe(end === 'SIGKILL' ? '' : 'done')
+      const found = await store.read('R', signal)
+      const number = Number(found?.refreshToken?.slice(1) ?? 0)
+      if (number > 0) expect(found?.accessToken).toBe(`a${number}`)
+      expect(number).toBeGreaterThanOrEqual(last)
+      last = number
+    }
+    expect(killed).toBeGreaterThan(0)
+    expect(await store.renew('R', async () => undefined, signal)).toMatchObject({ refreshToken: `r${last}` })
+  }, 60_000)
 })
 
 describe('the text of a grant', () => {
