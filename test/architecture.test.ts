@@ -16,7 +16,10 @@ const allowances: Record<string, Allowance> = {
   'packages/core': { ours: [], others: { zod: /^packages\/core\/src\/schemas\// } },
   'packages/proxy': { ours: [], others: { undici: anywhere } },
   'packages/runner': { ours: ['packages/core', 'packages/proxy'], others: {} },
-  'packages/adapters': { ours: ['packages/core'], others: {} },
+  'packages/adapters': {
+    ours: ['packages/core'],
+    others: { oauth4webapi: /^packages\/adapters\/src\/oauth\// },
+  },
   'packages/client': { ours: ['packages/core'], others: {} },
   'apps/thv': {
     ours: ['packages/core', 'packages/proxy', 'packages/runner', 'packages/adapters', 'packages/client'],

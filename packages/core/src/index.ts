@@ -34,7 +34,12 @@ export {
   type EgressTarget,
 } from './domain/egress-rules.ts'
 export { parseBearerToken, parseForwardHeader } from './domain/forward-header.ts'
-export { parseRemoteUrl, type RemoteTarget } from './domain/remote-url.ts'
+export { authorizationUrlProblem, issuerProblem } from './domain/authorization-url.ts'
+export { readScopes, remoteErrorText } from './domain/remote-error-text.ts'
+export { isNearby, parseRemoteUrl, type RemoteTarget } from './domain/remote-url.ts'
+export { coversServer, resourceIndicator } from './domain/resource-indicator.ts'
+export { issuerMetadataUrls, resourceMetadataUrls } from './domain/well-known.ts'
+export { parseChallenges, type Challenge } from './domain/www-authenticate.ts'
 export { parseGoDuration } from './domain/go-duration.ts'
 export { parseSessionTtl } from './domain/session-ttl.ts'
 export { listenHost, urlHost } from './domain/host.ts'

@@ -111,4 +111,10 @@ export const limits = {
   bulkParallel: 4,
   /** Names in one request about several workloads: what an operation keeps of it, and tells of each failure, is kept for a while. */
   bulkNames: 1_000,
+  /** A `WWW-Authenticate` header: a few URLs and scopes. */
+  challengeLength: 8 * 1024,
+  /** Scopes that a remote server may name; beyond that it does not mean what we ask for. */
+  remoteScopes: 100,
+  /** What a remote server or an authorization server says of an error is cut here. */
+  remoteErrorLength: 200,
 } as const

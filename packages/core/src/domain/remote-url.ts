@@ -52,8 +52,8 @@ export function remoteWorkloadName(text: string): string {
   return sanitizeWorkloadName((isAddress ? undefined : labels.at(-2)) ?? hostname)
 }
 
-/** This machine, private networks, and names that mean nothing on the internet. */
-function isNearby(hostname: string): boolean {
+/** Whether a host, as a URL has it, is this machine, in a private network, or a name that means nothing on the internet. */
+export function isNearby(hostname: string): boolean {
   const host = hostname.replace(/^\[|\]$/g, '').toLowerCase()
   const kind = addressKind(host)
   if (kind !== 'special') return kind !== 'public'

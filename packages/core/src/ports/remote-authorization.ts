@@ -51,7 +51,10 @@ export interface LoginWishes {
   /** Where the browser is to end: `http://localhost:PORT/callback` or `http://127.0.0.1:PORT/callback`. */
   redirectUri: string
   scopes: readonly string[]
-  /** A client that is known already: configured, or registered before with the same issuer and redirect. */
+  /**
+   * A client that is known already: configured, or registered before with the same issuer and redirect. A registered one
+   * that the authorization server has forgotten is registered anew.
+   */
   client?: ClientIdentity
   /** Where our client metadata document is; without it a client is registered. */
   metadataDocumentUrl?: string
