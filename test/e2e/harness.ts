@@ -65,7 +65,13 @@ export interface StoredStatus {
   status: string
   process_id: number
   status_context?: string
-  thv?: { server?: { pid: number; group: number; marker: string }; lanes?: { pid: number }[]; restarts?: number }
+  thv?: {
+    server?: { pid: number; group: number; marker: string }
+    lanes?: { pid: number }[]
+    restarts?: number
+    reason?: string
+    last_error?: { reason: string }
+  }
 }
 
 /** The package cache is shared by all tests of a run, as it is on a user's machine. */

@@ -87,6 +87,7 @@ export {
   type OutboundPermissions,
   type PermissionProfile,
 } from './domain/permission-profile.ts'
+export { endsPatience, prolongSilence, type Silence } from './domain/silence.ts'
 export { decideRestart, type RestartDecision } from './domain/restart-policy.ts'
 export {
   assertRunConfig,

@@ -1,32 +1,44 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { HealthStatus } from './proxy-config.ts'
 import { sendJson, sendText } from './respond.ts'
 
-/** What the health answer is made of. */
-export interface HealthState {
+/** What the health answer says beside what was found. */
+export interface HealthContext {
   /** Transport of the server behind the proxy. */
   readonly transport: string
-  /** `degraded` when the last check failed, but not yet as often as it takes. */
-  readonly status: 'healthy' | 'degraded' | 'unhealthy'
-  /** Why it is not healthy. */
-  readonly problem: string
-  /** How long the last successful handshake or check took. */
-  readonly responseTimeMs: number | undefined
-  readonly lastCheckedMs: number
+  /** Whether a server is in use. */
+  readonly isAttached: boolean
 }
 
-/** Answers `/health`: 200 while a server is attached and answers, 503 otherwise. */
-export function answerHealth(req: IncomingMessage, res: ServerResponse, state: HealthState): void {
-  if (req.method !== 'GET') return sendText(res, 405, 'Method not allowed\n', { Allow: 'GET' })
-  const mcp = {
-    available: state.status !== 'unhealthy',
-    ...(state.status === 'healthy' ? { response_time_ms: state.responseTimeMs } : { error: state.problem }),
-    last_checked: new Date(state.lastCheckedMs).toISOString(),
+/** What `/health` tells (spec/local 4.7). It judges nothing: how a server is, is decided by who runs it. */
+export class Health {
+  #status: HealthStatus = 'unhealthy'
+  #problem = 'no server is attached yet'
+  #responseTimeMs: number | undefined
+  #lastCheckedMs = Date.now()
+
+  /** The server was asked something; undefined: it did not answer as it should. */
+  asked(responseTimeMs: number | undefined): void {
+    if (responseTimeMs !== undefined) this.#responseTimeMs = Math.round(responseTimeMs)
+    this.#lastCheckedMs = Date.now()
   }
-  const body = {
-    status: state.status,
-    timestamp: new Date().toISOString(),
-    transport: state.transport,
-    mcp,
+
+  /** What is to be said from now on. */
+  note(status: HealthStatus, problem: string): void {
+    this.#status = status
+    this.#problem = problem
   }
-  sendJson(res, state.status === 'unhealthy' ? 503 : 200, JSON.stringify(body), { 'Cache-Control': 'no-store' })
+
+  /** Answers `/health`: 200 while a server is attached and not held for down, 503 otherwise. */
+  answer(req: IncomingMessage, res: ServerResponse, { transport, isAttached }: HealthContext): void {
+    if (req.method !== 'GET') return sendText(res, 405, 'Method not allowed\n', { Allow: 'GET' })
+    const status = isAttached ? this.#status : 'unhealthy'
+    const mcp = {
+      available: status !== 'unhealthy',
+      ...(status === 'healthy' ? { response_time_ms: this.#responseTimeMs } : { error: this.#problem }),
+      last_checked: new Date(this.#lastCheckedMs).toISOString(),
+    }
+    const body = { status, timestamp: new Date().toISOString(), transport, mcp }
+    sendJson(res, status === 'unhealthy' ? 503 : 200, JSON.stringify(body), { 'Cache-Control': 'no-store' })
+  }
 }

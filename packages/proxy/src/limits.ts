@@ -153,11 +153,13 @@ export const proxyLimits = {
   toolListMs: 5_000,
   /** Redirects of an HTTP backend to itself that are followed; spec/local 4.3. */
   redirects: 10,
-  /** Health checks of an HTTP backend: interval, wait, delay after a failure, failures until unhealthy; spec/local 4.7. */
+  /** Health checks: interval, wait, delay after a failure, failures until unhealthy (a remote server: 3); spec/local 4.7. */
   healthIntervalMs: 10_000,
   healthTimeoutMs: 5_000,
   healthRetryMs: 5_000,
   healthFailures: 5,
+  /** A server that fell silent when it had got a call may be busy with it, and is restarted only after this time, and after all that a call may take. */
+  healthBusyMs: 5 * 60_000,
   /** Tools that the metrics tell apart; names come from clients, and a series is kept for good. */
   metricTools: 200,
   /** Series of any other metric. */

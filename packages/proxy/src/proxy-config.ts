@@ -149,6 +149,22 @@ export type RemoteLookCode =
   | 'not-mcp'
   | 'unreachable'
 
+/** How `/health` calls a server: `degraded` when it is in doubt. */
+export type HealthStatus = 'healthy' | 'degraded' | 'unhealthy'
+
+/** What one question to an attached server of this machine found: whether it lives. */
+export interface BackendSign {
+  /**
+   * `silent`: no answer in time; `refused`: it takes no connection or no more input; `server-error`: it answers with an
+   * HTTP status of 500 or more; `absent`: no server is attached.
+   */
+  code: 'alive' | 'silent' | 'refused' | 'server-error' | 'absent'
+  /** One sentence. */
+  message: string
+  /** Whether calls of clients were under way when it was asked, so that it may be busy with them. */
+  isBusy: boolean
+}
+
 /** What the server said about itself in the handshake; empty strings when it said nothing. */
 export interface BackendInfo {
   serverName: string
@@ -193,6 +209,13 @@ export interface Proxy {
    * sessions go on whatever was found in between. Rejects only when the signal aborts or the proxy is closed.
    */
   look(connection: RemoteConnection, signal: AbortSignal): Promise<RemoteLook>
+  /**
+   * Asks the attached server whether it lives, at most `limits.healthTimeoutMs`, beside the calls of clients. Rejects only
+   * when the signal aborts.
+   */
+  probe(signal: AbortSignal): Promise<BackendSign>
+  /** What `/health` says of the attached server from now on, with the problem; each attach begins `healthy`. Calls go on. */
+  noteHealth(status: HealthStatus, problem: string): void
   /** From now on every call is refused at once for this reason; undefined ends that. Calls in flight go on. */
   refuse(reason: string | undefined): void
   /**

@@ -3,15 +3,23 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { compileChain, type Chain } from './chain.ts'
 import { ProxyError } from './errors.ts'
 import { parseTarget, type FrontDoor } from './front-door.ts'
-import { answerHealth } from './health.ts'
+import { Health } from './health.ts'
 import { HeldBytes } from './held-bytes.ts'
 import { buildLimits, type ProxyLimits } from './limits.ts'
 import { Listener } from './listener.ts'
 import { answerMetrics } from './metrics/answer-metrics.ts'
-import type { Attachment, BackendConnection, Proxy, ProxyConfig, RemoteConnection, RemoteLook } from './proxy-config.ts'
+import type {
+  Attachment,
+  BackendConnection,
+  BackendSign,
+  HealthStatus,
+  Proxy,
+  ProxyConfig,
+  RemoteConnection,
+  RemoteLook,
+} from './proxy-config.ts'
 import { refuseUnlistedVersion } from './protocol-version.ts'
 import { sendFault, sendJson, sendText } from './respond.ts'
-import type { BackendCondition } from './transport/backend-health.ts'
 import { Bridge } from './transport/bridge.ts'
 import { HttpPlane } from './transport/http-plane.ts'
 import { createLegacySseFront } from './transport/legacy-sse.ts'
@@ -27,13 +35,12 @@ export function createProxy(config: ProxyConfig): Proxy {
 /** What a kind of backend brings to a proxy. */
 interface Plane {
   readonly isAttached: boolean
-  /** What regular checks of the attached server found; undefined where there are none. */
-  readonly condition: BackendCondition | undefined
   stats(): { sessions: number; inFlight: number; streams: number }
   /** Bytes kept for peers that are slow or away. */
   readonly heldBytes: number
   attach(backend: BackendConnection, signal: AbortSignal): Promise<Attachment>
   detach(reason: string): void
+  probe(signal: AbortSignal): Promise<BackendSign>
   /** Absent where a server is never remote. */
   look?: (connection: RemoteConnection, signal: AbortSignal) => Promise<RemoteLook>
   refuse?: (reason: string | undefined) => void
@@ -51,12 +58,11 @@ class OneProxy implements Proxy {
   readonly #chain: Chain
   readonly #listener: Listener
   readonly #plane: Plane
+  readonly #health = new Health()
   #address: { host: string; port: number }
   #transport: string
-  #problem = 'no server is attached yet'
   #attaches = 0
-  #responseTimeMs: number | undefined
-  #lastCheckedMs = Date.now()
+  #isRefusing = false
   #sweeper: NodeJS.Timeout | undefined
   #started: 'no' | 'yes' | 'closed' = 'no'
   #closing: Promise<void> | undefined
@@ -100,33 +106,47 @@ class OneProxy implements Proxy {
     const began = performance.now()
     try {
       const attachment = await this.#plane.attach(backend, signal)
-      this.#responseTimeMs = Math.round(performance.now() - began)
+      this.#health.asked(performance.now() - began)
+      this.#health.note('healthy', '')
       this.#attaches += 1
-      void attachment.lost.then((reason) => this.#noteProblem(reason))
+      void attachment.lost.then((reason) => this.#health.note('unhealthy', reason))
       return attachment
     } catch (error) {
-      this.#problem = error instanceof Error ? error.message : String(error)
+      this.#health.note('unhealthy', error instanceof Error ? error.message : String(error))
       throw error
-    } finally {
-      this.#lastCheckedMs = Date.now()
     }
   }
 
   detach(reason: string): void {
-    this.#noteProblem(reason)
+    this.#health.note('unhealthy', reason)
     this.#plane.detach(reason)
+  }
+
+  async probe(signal: AbortSignal): Promise<BackendSign> {
+    const began = performance.now()
+    const sign = await this.#plane.probe(signal)
+    this.#health.asked(sign.code === 'alive' ? performance.now() - began : undefined)
+    return sign
+  }
+
+  noteHealth(status: HealthStatus, problem: string): void {
+    this.#health.note(status, problem)
   }
 
   async look(connection: RemoteConnection, signal: AbortSignal): Promise<RemoteLook> {
     if (this.#plane.look === undefined) throw new ProxyError('handshake-failed', 'a stdio proxy has no remote server')
+    const began = performance.now()
     const look = await this.#plane.look(connection, signal)
     if (look.transport !== undefined) this.#transport = look.transport
-    if (look.kind !== 'alive') this.#noteProblem(look.message)
+    const isFailing = look.kind === 'failing'
+    this.#health.asked(isFailing ? undefined : performance.now() - began)
+    this.#health.note(this.#isRefusing ? 'unhealthy' : isFailing ? 'degraded' : 'healthy', look.message)
     return look
   }
 
   refuse(reason: string | undefined): void {
-    if (reason !== undefined) this.#noteProblem(reason)
+    this.#isRefusing = reason !== undefined
+    this.#health.note(reason === undefined ? 'healthy' : 'unhealthy', reason ?? '')
     this.#plane.refuse?.(reason)
   }
 
@@ -137,11 +157,6 @@ class OneProxy implements Proxy {
 
   stats(): { sessions: number; inFlight: number; streams: number } {
     return this.#plane.stats()
-  }
-
-  #noteProblem(reason: string): void {
-    this.#problem = reason
-    this.#lastCheckedMs = Date.now()
   }
 
   /** A method, because the compiler takes for granted what was checked before an await. */
@@ -163,7 +178,9 @@ class OneProxy implements Proxy {
 
   #handle(req: IncomingMessage, res: ServerResponse): void {
     const { path } = parseTarget(req.url ?? '/')
-    if (path === '/health') return this.#answerHealth(req, res)
+    if (path === '/health') {
+      return this.#health.answer(req, res, { transport: this.#transport, isAttached: this.#plane.isAttached })
+    }
     if (path === '/metrics') return this.#answerMetrics(req, res)
     if (path.startsWith('/.well-known/')) return sendJson(res, 404, '{"error":"not_found"}')
     if (this.#config.strictProtocolValidation === true && refuseUnlistedVersion(req, res)) return
@@ -178,18 +195,6 @@ class OneProxy implements Proxy {
     } catch (error) {
       sendFault(res, error, this.#config.log)
     }
-  }
-
-  #answerHealth(req: IncomingMessage, res: ServerResponse): void {
-    const condition = this.#plane.isAttached ? this.#plane.condition : undefined
-    answerHealth(req, res, {
-      transport: this.#transport,
-      status: this.#plane.isAttached ? 'healthy' : 'unhealthy',
-      problem: this.#problem,
-      responseTimeMs: this.#responseTimeMs,
-      lastCheckedMs: this.#lastCheckedMs,
-      ...condition,
-    })
   }
 
   #answerMetrics(req: IncomingMessage, res: ServerResponse): void {
@@ -233,7 +238,6 @@ class OneProxy implements Proxy {
       get isAttached() {
         return bridge.isAttached
       },
-      condition: undefined,
       get heldBytes() {
         return held.bytes
       },
@@ -243,6 +247,7 @@ class OneProxy implements Proxy {
         return bridge.attach((deps) => new ServerConnection(backend, deps), signal)
       },
       detach: (reason) => bridge.detach(reason),
+      probe: async (signal) => await bridge.probe(signal),
       handle: (req, res) => {
         if (!front.handle(req, res, parseTarget(req.url ?? '/'))) sendText(res, 404, 'Not found\n')
       },
@@ -279,9 +284,6 @@ class OneProxy implements Proxy {
       get isAttached() {
         return plane.isAttached
       },
-      get condition() {
-        return plane.condition
-      },
       get heldBytes() {
         return held.bytes
       },
@@ -293,6 +295,7 @@ class OneProxy implements Proxy {
         return { ...info, lost: new Promise<string>(() => undefined) }
       },
       detach: (reason) => plane.detach(reason),
+      probe: async (signal) => await plane.probe(signal),
       look: async (connection, signal) => await plane.look(connection, signal),
       refuse: (reason) => plane.refuse(reason),
       handle: (req, res) => plane.handle(req, res),

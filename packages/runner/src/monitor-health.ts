@@ -23,6 +23,8 @@ export interface MonitorDeps extends WakeDeps {
 export interface Monitored {
   /** Bounded in time; rejects only when the signal aborts. */
   probe: (signal: AbortSignal) => Promise<ProbeOutcome>
+  /** What earlier probes found; default nothing. */
+  health?: Health
   /** Told of every probe that counts, one at a time. */
   judged: (step: HealthStep, outcome: ProbeOutcome) => Promise<void>
 }
@@ -39,7 +41,7 @@ export async function monitorHealth(
 ): Promise<never> {
   const { clock, random, log } = deps
   const wake = new WakeWatch(deps)
-  let health: Health = noHealth
+  let health: Health = server.health ?? noHealth
   for (;;) {
     const outcome = await server.probe(signal)
     signal.throwIfAborted()
@@ -52,7 +54,7 @@ export async function monitorHealth(
       hasWoken = await pause({ deps, wake, delayMs: step.delayMs }, signal)
     }
     if (!hasWoken) continue
-    log('info', 'the machine slept or changed its network: the remote server is asked early')
+    log('info', 'the machine slept or changed its network: the server is asked early')
     health = afterWake(health)
     await clock.sleep(wakeDelayMs(random()), signal)
     wake.hasWoken(Infinity)

@@ -109,7 +109,7 @@ export class StatusReporter {
     }, signal)
   }
 
-  /** Notes what the probes of a remote server found, where the status stays as it is. */
+  /** Notes what probes of the server found, where the status stays as it is. */
   async recordProbes(probes: readonly ProbeRun[], signal: AbortSignal): Promise<void> {
     // A report that waits to be written says more.
     if (this.#unwritten !== undefined) return
@@ -174,9 +174,11 @@ export class StatusReporter {
       },
       signal,
     )
-    if (verdict === 'ours' && this.#unwritten !== undefined) {
-      await this.#change(this.#unwritten, signal)
-      this.#unwritten = undefined
+    const change = this.#unwritten
+    if (verdict === 'ours' && change !== undefined) {
+      // What was reported meanwhile says more.
+      await this.#change((record, now) => (this.#unwritten === change ? change(record, now) : undefined), signal)
+      if (this.#unwritten === change) this.#unwritten = undefined
     }
     return verdict
   }

@@ -417,6 +417,8 @@ function createFakeProxy(created: Stage): Proxy {
     },
     look: async () => ({ kind: 'alive', code: 'alive', message: 'it answers' }),
     refuse: () => {},
+    probe: async () => ({ code: 'alive', message: 'it answers', isBusy: false }),
+    noteHealth: () => {},
     close: async () => {
       created.proxyClosed = true
     },

@@ -2,7 +2,7 @@ import type { ReasonCode } from './status-reason.ts'
 import type { ProxyMode } from './transport-type.ts'
 
 /**
- * What one probe of a remote server found. `alive`: it answers as a server that can be used;
+ * What one probe of a server found. `alive`: it answers as a server that can be used;
  * `denied`: it answers, and lets us not in; `failing`: anything else.
  */
 export interface ProbeOutcome {

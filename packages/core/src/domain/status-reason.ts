@@ -18,6 +18,26 @@ export const statusReasons = {
     todo: "see 'thv logs NAME' for its last words",
   },
   serving: { statuses: ['running'], says: 'its server answers', todo: '' },
+  'server-hung': {
+    statuses: ['unhealthy'],
+    says: 'its server runs and answers nothing',
+    todo: "nothing: it is restarted by itself; see 'thv logs NAME' for its last words",
+  },
+  'server-busy': {
+    statuses: ['unhealthy'],
+    says: 'its server answers nothing since it has calls to work on',
+    todo: 'wait: it may be busy; it is restarted by itself when it stays silent for minutes',
+  },
+  'server-refuses': {
+    statuses: ['unhealthy'],
+    says: 'its server runs and takes nothing',
+    todo: "nothing: it is restarted by itself; see 'thv logs NAME' for its last words",
+  },
+  'server-error': {
+    statuses: ['unhealthy'],
+    says: 'its server answers with an error of its own (HTTP 5xx)',
+    todo: "nothing: it is restarted by itself; see 'thv logs NAME' for its last words",
+  },
   failed: {
     statuses: ['error'],
     says: 'it could not be kept running',

@@ -90,7 +90,7 @@ export interface StatusExtension {
   reason?: ReasonCode
   /** The last thing that went wrong since the supervisor began. */
   last_error?: StatusError
-  /** What the probes of a remote server found, oldest first; the last one goes on. */
+  /** What the probes of the server found, oldest first; the last one goes on. */
   probes?: ProbeRun[]
   /** What a remote server turned out to speak. */
   transport?: ProxyMode

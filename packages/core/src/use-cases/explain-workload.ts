@@ -16,7 +16,7 @@ export interface Cause {
 export interface Explanation extends Pick<Workload, 'name' | 'status' | 'reason' | 'reason_message' | 'since'> {
   /** What is seen comes first, what led to it after. */
   causes: Cause[]
-  /** What probes of a remote server found, oldest first. */
+  /** What probes of its server found, oldest first. */
   probes: ProbeRun[]
   last_error?: Workload['last_error']
   last_stderr?: string[]

@@ -5,7 +5,7 @@ import { buildResultText, idKey, param, paramText, parseText, type Message } fro
 import { unknownMethod } from '../mcp/modern-methods.ts'
 import { prepareRequest } from '../mcp/readdress.ts'
 import type { Era } from '../mcp/revision.ts'
-import type { Attachment, SessionJournal } from '../proxy-config.ts'
+import type { Attachment, BackendSign, SessionJournal } from '../proxy-config.ts'
 import { BridgeArchive } from '../session/bridge-archive.ts'
 import type { Session } from '../session/session.ts'
 import { SessionTable } from '../session/session-table.ts'
@@ -18,6 +18,7 @@ import { LanePool, type LanePoolOptions } from './lane-pool.ts'
 import type { Lane } from './lane.ts'
 import { ModernProcess } from './modern-process.ts'
 import type { CreatePeer } from './server-peer.ts'
+import type { QuestionResult } from './server-question.ts'
 import { SessionNotices } from './session-notices.ts'
 import { SharedServer, type ListenSink, type ModernCall } from './shared-server.ts'
 
@@ -167,6 +168,19 @@ export class Bridge {
     return { ...handshake.info, lost }
   }
 
+  /** Asks the server that all share whether it lives. Processes of single clients are not asked. */
+  async probe(signal: AbortSignal): Promise<BackendSign> {
+    const isBusy = this.shared.inFlight > 0
+    const result = await this.shared.link.ask(signal)
+    signal.throwIfAborted()
+    return { ...signs[result ?? 'absent'], isBusy }
+  }
+
+  /** Messages of the server so far. */
+  get heard(): number {
+    return this.shared.link.heard
+  }
+
   /** Gives the server up. */
   detach(reason: string): void {
     this.shared.link.detach(reason)
@@ -254,6 +268,14 @@ export class Bridge {
     if (call !== undefined) session.link.cancel(call, typeof reason === 'string' ? reason : undefined)
   }
 }
+
+const signs = {
+  absent: { code: 'absent', message: 'no server is attached' },
+  answered: { code: 'alive', message: 'it answers' },
+  heard: { code: 'alive', message: 'it answers its clients' },
+  silent: { code: 'silent', message: 'it did not answer in time' },
+  refused: { code: 'refused', message: 'it does not read its input' },
+} as const satisfies Record<QuestionResult | 'absent', Omit<BackendSign, 'isBusy'>>
 
 /** What only the client and the proxy have to do with. */
 function withoutHopKeys(message: Message): Message {

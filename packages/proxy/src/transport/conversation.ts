@@ -27,6 +27,7 @@ export class Conversation {
   readonly #pending = new Map<number, Call>()
   readonly #ids = new HopIds()
   #isClosed = false
+  #heard = 0
 
   constructor(deps: ServerPeerDeps, carrier: Carrier) {
     this.#deps = deps
@@ -36,6 +37,11 @@ export class Conversation {
   /** Calls without an answer. */
   get inFlight(): number {
     return this.#pending.size
+  }
+
+  /** Messages of the server so far. */
+  get heard(): number {
+    return this.#heard
   }
 
   /** Whether it is over. */
@@ -59,6 +65,7 @@ export class Conversation {
 
   /** Takes a message of the server. Never throws: one bad message must not take the server of every client with it. */
   receive(message: Message): void {
+    this.#heard += 1
     try {
       if (message.kind === 'response') this.#settle(message)
       else if (message.kind === 'request') this.#answer(message)

@@ -47,6 +47,8 @@ export class Exchange implements ReplyTaker {
   readonly #deadlineMs: number
   readonly #hold: Hold
   readonly #unread: UnreadBound
+  /** Whether a client waits for what it asked for. A subscription of the new protocol is a POST that waits for nothing. */
+  readonly #isCall: boolean
   #session: HttpSession | undefined
   #body: RequestBody = { kind: 'none' }
   #peeked: PeekedBody = { kind: 'other' }
@@ -70,6 +72,7 @@ export class Exchange implements ReplyTaker {
     this.#req = req
     this.#res = res
     this.#deadlineMs = deadlineMs
+    this.#isCall = req.method === 'POST' && req.headers['mcp-method'] !== 'subscriptions/listen'
     this.#hold = new Hold(parts.held)
     this.#unread = new UnreadBound(res, parts.limits.answerUnreadMs)
     if (parts.chain.readsMessages) this.#steps = new ExchangeSteps(parts, req, res)
@@ -77,7 +80,7 @@ export class Exchange implements ReplyTaker {
 
   /** Begins. */
   start(): void {
-    this.#parts.traffic.begin()
+    this.#parts.traffic.begin(this.#isCall)
     this.#res.once('close', () => this.#close())
     const { bodyBytes, collectBytes } = this.#parts.limits
     const limits = { bodyBytes, collectBytes: this.#steps === undefined ? collectBytes : bodyBytes }
@@ -116,6 +119,7 @@ export class Exchange implements ReplyTaker {
   }
 
   data(chunk: Buffer): boolean {
+    this.#parts.traffic.heard += 1
     this.#answerToInitialize?.note(chunk)
     this.#eraWatch?.note(chunk)
     const bytes = this.#step(chunk)
@@ -343,7 +347,7 @@ export class Exchange implements ReplyTaker {
   }
 
   #close(): void {
-    this.#parts.traffic.end(this)
+    this.#parts.traffic.end(this, this.#isCall)
     this.#upstream?.abort()
     this.#unread.stop()
     this.#hold.release()

@@ -52,6 +52,11 @@ export class HttpBridge {
     return this.#bridge.inFlight
   }
 
+  /** Messages of the server so far. */
+  get heard(): number {
+    return this.#bridge.heard
+  }
+
   /** Sessions of clients. */
   get sessions(): number {
     return this.#bridge.sessions.table.size

@@ -47,6 +47,11 @@ export class HttpLegacyPeer implements ServerPeer {
     return this.#conversation.inFlight
   }
 
+  /** Messages of the server so far. */
+  get heard(): number {
+    return this.#conversation.heard
+  }
+
   /** Sends one call; see `ServerPeer.send`. */
   send(call: Call, timeoutMs?: number): void {
     this.#conversation.send(call, timeoutMs)

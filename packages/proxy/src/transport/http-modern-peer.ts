@@ -55,6 +55,11 @@ export class HttpModernPeer implements ServerPeer {
     return this.#conversation.inFlight
   }
 
+  /** Messages of the server so far. */
+  get heard(): number {
+    return this.#conversation.heard
+  }
+
   /** Sends one call; see `ServerPeer.send`. */
   send(call: Call, timeoutMs?: number): void {
     this.#conversation.send(call, timeoutMs)

@@ -1,9 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { headerOf, parseTarget } from '../front-door.ts'
-import type { BackendInfo, HttpConnection, RemoteConnection, RemoteLook } from '../proxy-config.ts'
+import type { BackendInfo, BackendSign, HttpConnection, RemoteConnection, RemoteLook } from '../proxy-config.ts'
 import { isEndpointPath } from './backend-target.ts'
 import type { BackendEra } from './backend-era.ts'
-import type { BackendCondition } from './backend-health.ts'
 import { refuseAtEdge } from './edge-checks.ts'
 import { saysModern } from './era-watch.ts'
 import { HttpBridge } from './http-bridge.ts'
@@ -36,9 +35,18 @@ export class HttpPlane {
     return this.#forwarder.isAttached
   }
 
-  /** What the last look at the attached server found. */
-  get condition(): BackendCondition {
-    return this.#forwarder.condition
+  /** Asks the attached server whether it lives. What it says to clients meanwhile is a sign of life too. */
+  async probe(signal: AbortSignal): Promise<BackendSign> {
+    const parts = (): readonly { heard: number; calls: number }[] => [
+      this.#forwarder,
+      ...this.#bridges().map(({ heard, inFlight }) => ({ heard, calls: inFlight })),
+    ]
+    const isBusy = parts().some(({ calls }) => calls > 0)
+    const heard = sum(parts())
+    const sign = await this.#forwarder.probe(signal)
+    if (sign === undefined) return { code: 'absent', message: 'no server is attached', isBusy }
+    if (sign.code !== 'silent' || sum(parts()) <= heard) return { ...sign, isBusy }
+    return { code: 'alive', message: 'it answers its clients', isBusy }
   }
 
   /** Numbers of the moment. */
@@ -176,4 +184,8 @@ export class HttpPlane {
   #bridges(): HttpBridge[] {
     return [this.#toLegacy, this.#toModern].filter((bridge) => bridge !== undefined)
   }
+}
+
+function sum(parts: readonly { heard: number }[]): number {
+  return parts.reduce((total, { heard }) => total + heard, 0)
 }

@@ -1,8 +1,8 @@
 import type { ProxyLimits } from '../limits.ts'
 import type { Era } from '../mcp/revision.ts'
 import type { RemoteConnection, RemoteLook } from '../proxy-config.ts'
-import type { BackendCondition } from './backend-health.ts'
 import { closeBackend, openBackend, type HttpBackend } from './http-backend.ts'
+import { inTime } from './in-time.ts'
 import { lookAtRemote, meetRemote, type Acquaintance } from './look-at-remote.ts'
 
 /** A server that is to be taken into use now. */
@@ -24,7 +24,6 @@ export class RemoteBackend {
   #proven: HttpBackend | undefined
   /** Whether requests already pass, because a client may have a login. */
   #isUsed = false
-  #condition: BackendCondition | undefined
   #isClosed = false
 
   constructor(connection: RemoteConnection, { limits, era }: { limits: ProxyLimits; era: Era | 'auto' }) {
@@ -33,45 +32,17 @@ export class RemoteBackend {
     this.#era = era
   }
 
-  /** What the last look found; `refusal`: why calls are refused at the moment. */
-  conditionWith(refusal: string | undefined): BackendCondition | undefined {
-    if (this.#condition === undefined || refusal === undefined) return this.#condition
-    return { ...this.#condition, status: 'unhealthy' }
-  }
-
   /** Looks once, in bounded time; `met` when the server is to be taken into use now. Rejects only when the signal aborts. */
   async look(signal: AbortSignal): Promise<{ look: RemoteLook; met: Met | undefined }> {
-    const began = performance.now()
-    const { look, met } = await this.#lookInTime(signal)
+    const found = await inTime(async (inner) => await this.#look(inner), this.#limits.healthTimeoutMs, signal)
     signal.throwIfAborted()
-    this.#condition = {
-      status: look.kind === 'failing' ? 'degraded' : 'healthy',
-      problem: look.kind === 'alive' ? '' : look.message,
-      responseTimeMs: Math.round(performance.now() - began),
-      lastCheckedMs: Date.now(),
-    }
-    return { look, met }
+    return found
   }
 
   /** Cuts every connection. */
   close(reason: Error): void {
     this.#isClosed = true
     for (const backend of this.#opened.values()) closeBackend(backend, reason)
-  }
-
-  /** As `withTimeLimit`, but nothing stays behind: this is done every ten seconds for months. */
-  async #lookInTime(signal: AbortSignal): Promise<{ look: RemoteLook; met: Met | undefined }> {
-    const end = new AbortController()
-    const follow = (): void => end.abort(signal.reason)
-    signal.addEventListener('abort', follow, { once: true })
-    const timer = setTimeout(() => end.abort(timeout()), this.#limits.healthTimeoutMs)
-    try {
-      if (signal.aborted) follow()
-      return await this.#look(end.signal)
-    } finally {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', follow)
-    }
   }
 
   async #look(signal: AbortSignal): Promise<{ look: RemoteLook; met: Met | undefined }> {
@@ -107,8 +78,4 @@ export class RemoteBackend {
     if (this.#isClosed) closeBackend(backend, new Error('the proxy is closed'))
     return backend
   }
-}
-
-function timeout(): Error {
-  return new DOMException('no answer came in time', 'TimeoutError')
 }

@@ -41,6 +41,11 @@ export class ServerConnection implements ServerPeer {
     return this.#conversation.inFlight
   }
 
+  /** Messages of the server so far. */
+  get heard(): number {
+    return this.#conversation.heard
+  }
+
   /**
    * Sends one call. Its sink hears about everything that can happen from here on.
    * `timeoutMs` is Infinity for a caller that bounds the wait itself.

@@ -31,7 +31,7 @@ export interface Handshake extends ServerTraits {
 export async function shakeHands(peer: ServerPeer, era: Era | 'auto' = 'auto'): Promise<Handshake> {
   if (era === 'modern') return await discover(peer)
   const params = { protocolVersion: newestRevision, capabilities: {}, clientInfo: proxyIdentity }
-  const response = await ask(peer, 'initialize', JSON.stringify(params))
+  const response = await ask(peer, buildOwnRequest('initialize', JSON.stringify(params)))
   if (era === 'auto' && isRefusal(response)) {
     // What the server said to `initialize` explains more than that it knows nothing else either.
     return await discover(peer).catch(() => readHandshake(response))
@@ -42,11 +42,16 @@ export async function shakeHands(peer: ServerPeer, era: Era | 'auto' = 'auto'): 
 }
 
 async function discover(peer: ServerPeer): Promise<Handshake> {
+  return readDiscovery(await ask(peer, buildDiscover()))
+}
+
+/** `server/discover` as the proxy asks it for itself. */
+export function buildDiscover(): PreparedRequest {
   const meta = stripMeta(
     '{}',
     envelopeMembers({ version: modernRevision, capabilitiesText: '{}', clientInfo: proxyIdentity }),
   )
-  return readDiscovery(await ask(peer, 'server/discover', `{"_meta":${meta}}`))
+  return buildOwnRequest('server/discover', `{"_meta":${meta}}`)
 }
 
 function isRefusal(response: string): boolean {
@@ -55,10 +60,10 @@ function isRefusal(response: string): boolean {
 }
 
 /** Sends a request and waits for the response, with its error if it has one. */
-function ask(peer: ServerPeer, method: string, paramsText: string): Promise<string> {
+function ask(peer: ServerPeer, request: PreparedRequest): Promise<string> {
   return new Promise((resolve, reject) => {
     peer.send(
-      new Call(buildOwnRequest(method, paramsText), {
+      new Call(request, {
         progress: () => undefined,
         related: () => false,
         response: resolve,

@@ -8,6 +8,7 @@ import type { Call } from './call.ts'
 import { memoryError } from './call-errors.ts'
 import { shakeHands, type Handshake } from './server-handshake.ts'
 import type { CreatePeer, ServerPeer } from './server-peer.ts'
+import { ServerQuestion, type QuestionResult } from './server-question.ts'
 
 /** What a link needs and reports. */
 export interface ServerLinkDeps {
@@ -38,6 +39,7 @@ export class ServerLink {
   readonly #waiters = new Set<Waiter>()
   #peer: ServerPeer | undefined
   #handshake: Handshake | undefined
+  #question: ServerQuestion | undefined
   #wasAttached = false
   #isClosed = false
 
@@ -50,9 +52,22 @@ export class ServerLink {
     return this.#handshake
   }
 
-  /** Calls sent or waiting. */
+  /** Calls sent or waiting; the question whether the server lives is none. */
   get inFlight(): number {
-    return this.#waiters.size + (this.#peer?.inFlight ?? 0)
+    const own = this.#question?.isOpen === true ? 1 : 0
+    return this.#waiters.size + (this.#peer?.inFlight ?? 0) - own
+  }
+
+  /** Messages of the attached server so far. */
+  get heard(): number {
+    return this.#peer?.heard ?? 0
+  }
+
+  /** Asks the server whether it lives, beside the calls. Undefined while there is none. */
+  async ask(signal: AbortSignal): Promise<QuestionResult | undefined> {
+    const question = this.#question
+    const result = await question?.ask(this.#deps.limits.healthTimeoutMs, signal)
+    return question === this.#question ? result : undefined
   }
 
   /** Sends a call now, or as soon as a server is there. */
@@ -123,6 +138,7 @@ export class ServerLink {
       const handshake = await bounded(shakeHands(peer, era), this.#deps.limits.attachTimeoutMs, signal)
       if (this.#peer !== peer) throw new ProxyError('server-gone', 'the server stopped during the handshake')
       this.#handshake = handshake
+      this.#question = new ServerQuestion(peer, handshake)
       this.#release(peer, handshake)
       return { handshake, lost }
     } catch (error) {
@@ -137,6 +153,7 @@ export class ServerLink {
     const peer = this.#peer
     this.#peer = undefined
     this.#handshake = undefined
+    this.#question = undefined
     peer?.close(reason)
   }
 

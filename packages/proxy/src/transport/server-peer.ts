@@ -27,6 +27,8 @@ export type CreatePeer = (deps: ServerPeerDeps) => ServerPeer
 export interface ServerPeer {
   /** Calls without an answer. */
   readonly inFlight: number
+  /** Messages of the server so far: each is a sign of life. */
+  readonly heard: number
   /** Starts to listen. */
   open(): void
   /**

@@ -100,19 +100,16 @@ describe('a stateless proxy before an HTTP server', () => {
     expect(proxy.stats().sessions).toBe(0)
   })
 
-  it('looks at its health with a ping', async () => {
-    const { port, server } = await overScripted({ healthIntervalMs: 5, healthRetryMs: 5, healthFailures: 1 })
-    const asked = await new Promise((resolve) => {
+  it('is asked for its health in the name of nobody', async () => {
+    const { proxy, server } = await overScripted()
+    const asked = new Promise((resolve) => {
       server.ownScript = (req, res, body) => {
-        if (body.includes('"ping"')) resolve([req.method, req.url, JSON.parse(body)])
-        return (res.writeHead(500).end(), true)
+        if (body.includes('"ping"')) resolve([req.method, req.url, req.headers['mcp-session-id'], JSON.parse(body)])
+        return (res.writeHead(404).end(), true)
       }
     })
-    expect(asked).toEqual(['POST', '/mcp', { jsonrpc: '2.0', id: 0, method: 'ping' }])
-    const health = async (): Promise<number> => (await fetchText({ port, path: '/health' })).status
-    await expect.poll(health).toBe(503)
-    server.ownScript = (_req, res) => (res.writeHead(404).end(), true)
-    await expect.poll(health).toBe(200)
+    expect(await proxy.probe(never)).toMatchObject({ code: 'alive' })
+    expect(await asked).toEqual(['POST', '/mcp', undefined, { jsonrpc: '2.0', id: 0, method: 'ping' }])
   })
 
   it('gives no session to Legacy clients of a Modern server', async () => {

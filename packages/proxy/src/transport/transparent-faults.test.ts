@@ -346,29 +346,3 @@ describe('an SSE server', () => {
     events.close()
   })
 })
-
-describe('the health of an HTTP server', () => {
-  const limits = { healthIntervalMs: 10, healthTimeoutMs: 50, healthRetryMs: 10, healthFailures: 3 }
-
-  it('is degraded, then unhealthy, then good again, and the proxy stays', async () => {
-    const { port, server } = await pair(ok, { limits })
-    const seen = new Set<string>()
-    const until = async (wanted: string): Promise<number> => {
-      for (;;) {
-        const { status, text } = await fetchText({ port, path: '/health' })
-        const found: { status: string } = JSON.parse(text)
-        seen.add(found.status)
-        if (found.status === wanted) return status
-      }
-    }
-    expect(await until('healthy')).toBe(200)
-    server.ownScript = (_req, res) => (res.writeHead(503).end(), true)
-    expect(await until('unhealthy')).toBe(503)
-    server.ownScript = () => false
-    expect(await until('healthy')).toBe(200)
-    server.ownScript = () => true
-    expect(await until('unhealthy')).toBe(503)
-    expect([...seen]).toContain('degraded')
-    expect((await fetchText({ port, method: 'POST', body: 'x' })).text).toBe('ok')
-  })
-})

@@ -16,13 +16,13 @@ import type {
 import { sendError } from '../respond.ts'
 import { BackendEra } from './backend-era.ts'
 import { BackendGate } from './backend-gate.ts'
-import { BackendHealth, type BackendCondition } from './backend-health.ts'
 import { refuseAtEdge } from './edge-checks.ts'
 import { EventRelay } from './event-relay.ts'
 import { Exchange } from './exchange.ts'
 import { absentError, type ForwardParts } from './forward-parts.ts'
 import { closeBackend, openBackend, type HttpBackend } from './http-backend.ts'
 import { probeBackend } from './http-probe.ts'
+import { probeHttp, type HttpSign } from './probe-http.ts'
 import { HttpSessions, type HttpSession } from './http-sessions.ts'
 import { RemoteBackend } from './remote-backend.ts'
 import { Traffic } from './traffic.ts'
@@ -56,7 +56,6 @@ export class TransparentForwarder {
   readonly #log: ProxyLog
   readonly #gate: BackendGate
   readonly #parts: ForwardParts
-  readonly #health: BackendHealth
   readonly #relays = new Set<EventRelay>()
   #keepAlive: NodeJS.Timeout | undefined
   #attaches = 0
@@ -70,7 +69,6 @@ export class TransparentForwarder {
     this.#pin = options.era
     this.#log = log
     this.#gate = new BackendGate()
-    this.#health = new BackendHealth(options)
     this.#parts = {
       ...options,
       authority: () => options.authority(),
@@ -130,9 +128,23 @@ export class TransparentForwarder {
     return this.#gate.waiting
   }
 
-  /** What the last look at the attached backend found. */
-  get condition(): BackendCondition {
-    return this.#remote?.conditionWith(this.#gate.refusal) ?? this.#health.condition
+  /** Calls of clients under way. Over the old transport answers come on the streams, so any stream may wait for one. */
+  get calls(): number {
+    const { calls, streams } = this.#parts.traffic
+    return this.#gate.current?.transport === 'sse' ? calls + streams.size : calls
+  }
+
+  /** Pieces of answers that came so far. */
+  get heard(): number {
+    return this.#parts.traffic.heard
+  }
+
+  /** Asks the attached server whether it lives; undefined while there is none. Rejects only when the signal aborts. */
+  async probe(signal: AbortSignal): Promise<HttpSign | undefined> {
+    const backend = this.#gate.current
+    if (backend === undefined) return undefined
+    const sign = await probeHttp({ backend, limits: this.#limits, stateless: this.#parts.stateless }, signal)
+    return backend === this.#gate.current ? sign : undefined
   }
 
   /** Why no request may pass. */
@@ -167,14 +179,12 @@ export class TransparentForwarder {
     this.detach('another server takes its place')
     const attach = this.#attaches
     const backend = await openBackend(connection, this.#limits)
-    const began = performance.now()
     try {
       const probe = { backend, era: this.#pin, limits: this.#limits, signal }
       const { info, knowsLegacy } = await probeBackend(probe)
       // Read through a function: the proxy may have been closed during the wait.
       if (this.#parts.isClosed()) throw new ProxyError('closed', 'the proxy is closed')
       if (attach !== this.#attaches) throw new ProxyError('server-gone', 'the server was given up during its start')
-      this.#health.watch(backend, Math.round(performance.now() - began))
       this.#era = this.#openEra(backend, knowsLegacy)
       this.#gate.set(backend)
       return info
@@ -190,7 +200,6 @@ export class TransparentForwarder {
     this.#attaches += 1
     this.#era?.close()
     this.#gate.set(undefined)
-    this.#health.close()
     const gone = new ProxyError('server-gone', reason)
     this.#remote?.close(gone)
     this.#remote = undefined
