@@ -45,8 +45,9 @@ export function judgeProbe(
   { settings, now, random }: { settings: HealthSettings; now: Date; random: number },
 ): HealthStep {
   const failuresInRow = outcome.kind === 'failing' ? health.failuresInRow + 1 : 0
-  // Who asks to be left alone for longer than a retry says all there is to learn before somebody stops waiting for a start.
-  const isPutOff = health.verdict === 'unknown' && askedMs(outcome) > settings.retryMs
+  // Who asks to be left alone for longer than the judgement takes says all there is to learn by then; nobody waits that long for a start.
+  const patience = health.verdict === 'unknown' ? 1 : settings.failures - 1
+  const isPutOff = askedMs(outcome) > settings.retryMs * patience
   const isDown = failuresInRow >= settings.failures || (outcome.kind === 'failing' && isPutOff)
   const verdict = outcome.kind !== 'failing' ? outcome.kind : isDown ? 'down' : health.verdict
   const last = health.runs.at(-1)
