@@ -5,7 +5,7 @@ import { describe, it } from 'vitest'
 import { limits } from '@thv/core'
 import { makeCertificate } from './fixtures/make-certificate.ts'
 import { openRemoteStage, stepMs, type RemoteStage } from './fixtures/remote-stage.ts'
-import { normal, status, type Behaviour, type ScriptedRemote } from './fixtures/scripted-remote.ts'
+import { normal, status, type Behaviour } from './fixtures/scripted-remote.ts'
 
 const longest = 1 + limits.remoteJitter
 /** Until the first probe after a change, and between failures. */
@@ -173,6 +173,12 @@ describe.concurrent('a remote server with', () => {
     stage.remote.present(own)
     expect(await stage.until('running', 'serving')).toBeLessThanOrEqual(backMs)
     expect(await call('after')).toBe('after')
+  })
+
+  it('a certificate of another name', async ({ expect }) => {
+    await using stage = await opened(makeCertificate('DNS:another.test'))
+    await stage.until('unhealthy', 'remote-tls')
+    expect(stage.record()?.status_context).toMatch(/cannot be trusted/)
   })
 
   it('one 500 and then 200: running after one retry', async ({ expect }) => {

@@ -40,7 +40,9 @@ async function revive(session: HttpSession, context: RevivalContext): Promise<Re
     const question: OwnQuestion = { path: session.backendPath, method: 'POST', headers, body: session.initBody, signal }
     const answer = await askFollowing(backend, question, limits.redirects)
     const text = await readAnswer(answer, limits.probeBytes)
-    if (saysNothing(answer.statusCode)) return 'unreachable'
+    if (answer.statusCode >= 500 || answer.statusCode === 408 || answer.statusCode === 429) return 'unreachable'
+    // The question named no session, so this is about the path: there is nothing behind it for now.
+    if (answer.statusCode === 404) return 'absent'
     const backendId = answer.headers['mcp-session-id']
     const version = versionIn(text)
     const isSame = session.protocolVersion === '' || session.protocolVersion === version
@@ -64,11 +66,6 @@ async function revive(session: HttpSession, context: RevivalContext): Promise<Re
     log('debug', 'a session could not be taken up again yet', { error: String(error) })
     return 'unreachable'
   }
-}
-
-/** The question named no session, so a 404 is about the path: there is nothing behind it for now. */
-function saysNothing(status: number): boolean {
-  return status >= 500 || status === 404 || status === 408 || status === 429
 }
 
 /** The version an answer to `initialize` agrees to. */
