@@ -35,7 +35,7 @@ export interface HealthStep {
 
 /**
  * Judges a probe. An answer counts at once; a failure counts when it is one of enough in a row.
- * While a server is down its probes go on, with a back-off that ends at half a minute. Pure.
+ * While a server is down its probes go on, with a back-off that ends at three intervals, and half a minute at most. Pure.
  *
  * @param random in [0, 1)
  */
@@ -84,7 +84,10 @@ function addRun(runs: readonly ProbeRun[], { reason, message }: ProbeOutcome, no
 function delayOf(outcome: ProbeOutcome, failuresInRow: number, settings: HealthSettings): number {
   if (outcome.kind !== 'failing') return settings.intervalMs
   const beyond = Math.max(0, Math.min(failuresInRow - settings.failures, 10))
-  const longest = Math.max(settings.retryMs, limits.remoteBackOffMs)
+  const longest = Math.max(
+    settings.retryMs,
+    Math.min(settings.intervalMs * limits.remoteBackOffIntervals, limits.remoteBackOffMs),
+  )
   return Math.min(settings.retryMs * 2 ** beyond, longest)
 }
 
