@@ -133,6 +133,7 @@ async function openWorld(dataDirectory: string, scheduler: fc.Scheduler): Promis
       isAlive: async ({ pid }) => alive.has(pid),
       isSupervisorOf: async (pid) => alive.has(pid),
       signal: async ({ pid }, signal) => {
+        await scheduler.schedule(Promise.resolve(), `${who.pid} signals`)
         if (!alive.has(pid)) return false
         if (signal === 'SIGTERM') asked.add(pid)
         else killed.add(pid)
