@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { createFileStatusStore, createProcessTable } from '@thv/adapters'
@@ -116,6 +117,11 @@ async function openWorld(dataDirectory: string, scheduler: fc.Scheduler): Promis
   const writes: Write[] = []
   const [alive, asked, killed] = [new Set<number>(), new Set<number>(), new Set<number>()]
   let nowMs = 0
+  // As slow as a few accesses to the disk, or whoever waits would be done before anybody has written.
+  const arrive = async (what: string): Promise<void> => {
+    await delay(4)
+    await scheduler.schedule(Promise.resolve(), what)
+  }
   const depsOf = (who: ProcessIdentity): DeleteWorkloadDeps => ({
     ...machine.deps,
     statuses: watched(store, { writes, alive, killed }, { who, scheduler }),
@@ -123,7 +129,7 @@ async function openWorld(dataDirectory: string, scheduler: fc.Scheduler): Promis
       now: () => new Date(),
       monotonicMs: () => nowMs,
       sleep: async (ms) => {
-        await scheduler.schedule(Promise.resolve(), `${who.pid} sleeps`)
+        await arrive(`${who.pid} sleeps`)
         nowMs += ms
       },
     },
@@ -133,7 +139,7 @@ async function openWorld(dataDirectory: string, scheduler: fc.Scheduler): Promis
       isAlive: async ({ pid }) => alive.has(pid),
       isSupervisorOf: async (pid) => alive.has(pid),
       signal: async ({ pid }, signal) => {
-        await scheduler.schedule(Promise.resolve(), `${who.pid} signals`)
+        await arrive(`${who.pid} signals`)
         if (!alive.has(pid)) return false
         if (signal === 'SIGTERM') asked.add(pid)
         else killed.add(pid)
