@@ -275,6 +275,15 @@ describe('a remote server that cannot be used', () => {
     expect(history).toEqual(['starting launching', 'unhealthy remote-timeout', 'running serving'])
   })
 
+  it('names an endpoint on another host in the old transport, where no call is let go', async () => {
+    const stream = { 'content-type': 'text/event-stream' }
+    const strange = status(200, stream, 'event: endpoint\ndata: http://elsewhere.test/messages\n\n')
+    const { reached, remote } = await supervised(strange, { request: { transport: 'sse' } })
+    expect((await reached('unhealthy', 'remote-not-mcp')).status_context).toMatch(/endpoint is on another host/)
+    remote.behave = status(200, stream, 'event: endpoint\ndata: /messages?sessionId=1\n\n')
+    await reached('running', 'serving')
+  })
+
   it('is judged by the threshold of its run config', async () => {
     const { reached } = await supervised(status(500), { threshold: 1 })
     expect((await reached('unhealthy')).thv?.probes?.[0]?.count).toBe(1)
