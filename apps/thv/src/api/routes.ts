@@ -11,6 +11,7 @@ import { secretRoutes } from './routes/secrets.ts'
 import { skillRoutes } from './routes/skills.ts'
 import { versionRoutes } from './routes/version.ts'
 import { workloadActionRoutes } from './routes/workload-actions.ts'
+import { workloadExplainRoutes } from './routes/workload-explain.ts'
 import { workloadLogRoutes } from './routes/workload-logs.ts'
 import { workloadRoutes } from './routes/workloads.ts'
 
@@ -20,6 +21,7 @@ export const apiRoutes: readonly ApiRoute[] = [
   ...versionRoutes,
   ...workloadRoutes,
   ...workloadActionRoutes,
+  ...workloadExplainRoutes,
   ...workloadLogRoutes,
   ...groupRoutes,
   ...operationRoutes,
