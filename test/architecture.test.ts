@@ -18,7 +18,10 @@ const allowances: Record<string, Allowance> = {
   'packages/runner': { ours: ['packages/core', 'packages/proxy'], others: {} },
   'packages/adapters': {
     ours: ['packages/core'],
-    others: { oauth4webapi: /^packages\/adapters\/src\/oauth\// },
+    others: {
+      '@napi-rs/keyring': /^packages\/adapters\/src\/secrets\//,
+      oauth4webapi: /^packages\/adapters\/src\/oauth\//,
+    },
   },
   'packages/client': { ours: ['packages/core'], others: {} },
   'apps/thv': {

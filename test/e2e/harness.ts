@@ -8,7 +8,8 @@ import { join, resolve } from 'node:path'
 
 /** The clone's root. */
 export const root = resolve(import.meta.dirname, '../..')
-const program = join(root, 'apps/thv/bin/thv.mjs')
+/** What `thv` is started by. */
+export const program = join(root, 'apps/thv/bin/thv.mjs')
 
 /** A fixture server's command line, for after `--`. */
 export function fixture(file: string, ...flags: string[]): string[] {
@@ -92,6 +93,8 @@ export async function openWorld(options: { cache?: string } = {}): Promise<World
     XDG_STATE_HOME: join(directory, 'state'),
     XDG_CACHE_HOME: cache,
     TOOLHIVE_SKIP_DESKTOP_CHECK: '1',
+    // Never the keyring of whoever runs the tests.
+    TOOLHIVE_SECRETS_PASSWORD: `password-${mark}`,
     // Never the engine of this machine: a test that wants one starts its own.
     TOOLHIVE_DOCKER_SOCKET: join(directory, 'no-engine.sock'),
     THV_TEST_WORLD: mark,
