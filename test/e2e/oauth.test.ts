@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { chmod, readdir, readFile, writeFile } from 'node:fs/promises'
+import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { startAuthorizationServer, type AuthorizationServer } from '../fixtures/oauth/authorization-server.ts'
@@ -239,6 +240,44 @@ describe('a remote server that wants a login', () => {
     expect((await world.list())[0]?.status).toBe('unauthenticated')
   })
 
+  it('is logged in to as a client that was set up by hand, whose secret goes into the store', async () => {
+    await server.close()
+    await authority.close()
+    const port = await freePort()
+    const client = {
+      client_id: 'by-hand',
+      client_secret: 'secret of the client',
+      redirect_uris: [`http://localhost:${port}/callback`],
+      grant_types: ['authorization_code', 'refresh_token'],
+    }
+    authority = await startAuthorizationServer({ registers: false, clients: [client] })
+    server = await startProtectedServer(authority)
+    const flags = ['--remote-auth-client-id', 'by-hand', '--remote-auth-client-secret', 'secret of the client']
+    const places = ['--remote-auth-callback-port', String(port), '--remote-auth-skip-browser']
+    const run = await throughBrowser('run', '--name', 'far', '--remote-auth', ...flags, ...places, server.url)
+    expect(run).toMatchObject({ code: 0, stderr: expect.stringMatching(/warning: a client secret on a command line/) })
+    const peer = await connect()
+    expect(await peer.text('whoami')).toBe('by-hand')
+    const saved = await readFile(join(world.directory, 'state/toolhive/runconfigs/far.json'), 'utf8')
+    expect(JSON.parse(saved)).toMatchObject({
+      remote_auth_config: { client_id: 'by-hand', client_secret: 'OAUTH_CLIENT_SECRET_far,target=oauth_secret' },
+    })
+    expect(saved).not.toContain('secret of the client')
+  })
+
+  it.each([
+    [['--remote-auth-issuer', 'https://a.test', '--remote-auth-token-url', 'https://a.test/t'], /exclude/],
+    [['--remote-auth-authorize-url', 'https://a.test/a'], /token endpoint/],
+    [['--remote-auth-client-secret', 'hush'], /client id/],
+    [['--remote-auth-timeout', '2h'], /at most 60 minutes/],
+    [['--remote-auth-issuer', 'http://example.com'], /https/],
+  ])('is not run with %j', async (flags, why) => {
+    const run = await world.thv('run', '--name', 'far', ...flags, server.url)
+    expect(run).toMatchObject({ code: 1, stderr: expect.stringMatching(why) })
+    expect(run.stderr).not.toContain('hush')
+    expect(await world.list()).toEqual([])
+  })
+
   it('opens the browser that the user has named', async () => {
     await world.ok('run', '--name', 'far', server.url)
     const opener = join(world.directory, 'browser')
@@ -285,6 +324,16 @@ describe('a remote server that wants a login', () => {
     }
   })
 })
+
+async function freePort(): Promise<number> {
+  const probe = createServer()
+  probe.listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const { port } = probe.address() as AddressInfo
+  probe.close()
+  await once(probe, 'close')
+  return port
+}
 
 /** Whether the authorization server still knows a token. */
 async function introspect(token: string): Promise<boolean> {
