@@ -225,7 +225,7 @@ describe('what is wrong', () => {
     ['POST', '/workloads', { image: everything }, 400],
     ['POST', '/workloads', { name: 'a b', image: everything }, 400],
     ['POST', '/workloads', { name: 'x', image: everything, envvars: {} }, 400],
-    ['POST', '/workloads', { name: 'x', image: everything, secrets: [{ name: 's', target: 'T' }] }, 400],
+    ['POST', '/workloads', { name: 'x', image: everything, authz_config: '/rules.json' }, 400],
     ['POST', '/workloads', { name: 'x', image: everything, tools_override: { echo: {} } }, 400],
     ['POST', '/workloads', { name: 'x', url: 'http://example.com/mcp' }, 400],
     ['POST', '/workloads', { name: 'x', url: 'https://example.com/mcp', oauth_config: { client_id: 'a' } }, 400],

@@ -160,7 +160,7 @@ describe('--from-config', () => {
     [
       'a key this version cannot honour',
       'run-config-unsupported',
-      JSON.stringify({ ...config, image: 'npx://a@1.0.0', secrets: ['KEY,target=KEY'] }),
+      JSON.stringify({ ...config, image: 'npx://a@1.0.0', publish: ['1:2'] }),
     ],
     ['a name with a path in it', 'invalid-name', JSON.stringify({ ...config, name: '../x', image: 'npx://a@1.0.0' })],
   ])('refuses %s with %s', async (_what, code, text) => {

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { startApi, type ApiProcess } from './api-server.ts'
@@ -106,7 +106,8 @@ describe.runIf(process.platform === 'linux')('without a keyring', () => {
   })
 })
 
-describe('a server', () => {
+// Looks into /proc, and for a key in the memory of Linux.
+describe.runIf(process.platform === 'linux')('a server', () => {
   it.each(boxes)('with isolation %s gets a secret as a variable, and nobody else sees it', async (isolation) => {
     await piped(['secret', 'set', 'github'], value)
     const words = ['--isolation', isolation, '--secret', 'github,target=TOKEN', '--', ...fixture('hostile-server.mjs')]
@@ -120,6 +121,14 @@ describe('a server', () => {
     const path = join(world.directory, 'data/toolhive/secrets_encrypted')
     const seen = isolation === 'none' ? { done: expect.any(String) } : { failed: expect.any(String) }
     expect(await attempt('read', { path })).toEqual(seen)
+    const memory = mkdtempSync('/dev/shm/thv-e2e-')
+    try {
+      const key = join(memory, 'secrets-key')
+      await writeFile(key, 'a password', { mode: 0o600 })
+      expect(await attempt('read', { path: key })).toEqual(seen)
+    } finally {
+      rmSync(memory, { recursive: true, force: true })
+    }
     expect((await piped(['secret', 'set', 'github'], value)).stderr).toContain('used by boxed')
     expect((await world.thv('secret', 'delete', 'github')).stderr).toContain('used by boxed')
     const restarted = await world.thv('restart', 'boxed')

@@ -13,7 +13,10 @@ export async function openSecrets(context: CommandContext): Promise<SetUpSecrets
   try {
     if ((await secrets.provider()) === 'encrypted') await secrets.store.list(signal)
   } catch (error) {
-    if (!isThvError(error) || error.code !== 'secrets-locked-away' || !canAsk()) throw error
+    // A keyring may know the password of another file; a variable that is wrong is the user's own word.
+    const isGiven = (container.environment['TOOLHIVE_SECRETS_PASSWORD'] ?? '') !== ''
+    const canHelp = isThvError(error) && ['secrets-locked-away', 'secrets-denied'].includes(error.code) && !isGiven
+    if (!canHelp || !canAsk()) throw error
     await deps.secrets.store.unlock(await ask('Password of the secrets file: ', true, signal), signal)
   }
   return deps
