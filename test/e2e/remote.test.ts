@@ -126,6 +126,35 @@ describe('a remote server', () => {
     expect(await peer.text('echo', { text: 'after' })).toBe('after')
   })
 
+  it.each([
+    ['unhealthy', status(500), 'unhealthy', 'supervisor-gone'],
+    ['unauthenticated', status(401), 'unhealthy', 'supervisor-gone'],
+    ['starting', (): boolean => true, 'error', 'start-interrupted'],
+  ] as const)('while it is %s: a supervisor that is killed is told of, and a start goes on', async (...row) => {
+    const [during, behaviour, seen, why] = row
+    remote = await startScriptedRemote()
+    remote.behave = behaviour
+    // A start that waits for a first answer ends with its supervisor.
+    const run = world.thv('run', '--name', 'far', remote.url)
+    const { process_id: pid } = await eventually(`it is ${during}`, 20_000, async () => {
+      const record = await world.status('far').catch(() => undefined)
+      return record?.status === during && record.process_id > 0 && remote.seen.length > 0 ? record : undefined
+    })
+    process.kill(pid, 'SIGKILL')
+    await run
+    await eventually(`it is ${seen}: ${why}`, 10_000, async () => {
+      const [found] = await listed('--all')
+      return found?.status === seen && found.reason === why ? found : undefined
+    })
+    expect(await world.ok('explain', 'far')).toMatch(/To do: run 'thv start far'/)
+    remote.behave = normal
+    await world.ok('start', 'far')
+    await isStatus('far', 'running')
+    const peer = await connectV2((await listed())[0]!.url)
+    peers.push(peer)
+    expect(await peer.text('echo', { text: 'again' })).toBe('again')
+  })
+
   it('keeps its port and its token over a stop and a start', async () => {
     remote = await startScriptedRemote()
     remote.behave = (req, res, body) => req.headers.authorization !== 'Bearer secret-1' && status(401)(req, res, body)

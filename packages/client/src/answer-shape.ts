@@ -50,7 +50,8 @@ function parse(text: string): unknown {
   }
 }
 
-function isObject(value: unknown): value is AnswerObject {
+/** Whether a value is an object, and no list. */
+export function isObject(value: unknown): value is AnswerObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 

@@ -102,6 +102,26 @@ test('what is asked about one workload goes to its own address', async () => {
   expect(seen).toEqual([`${base}/status`, base, `${base}/export`, `${base}/logs`, `${base}/proxy-logs`])
 })
 
+test('an explanation comes in full, and nothing is invented', async () => {
+  const explanation = {
+    name: 'notes',
+    status: 'unhealthy',
+    reason: 'remote-refused',
+    reason_message: 'it refuses connections',
+    since: '2026-08-21T10:26:06Z',
+    causes: [{ at: '2026-08-21T10:26:06Z', message: 'it is unhealthy' }, { message: 'process 7 runs it' }],
+    probes: [{ reason: 'remote-refused', message: 'refused', since: '2026-08-21T10:26:06Z', count: 3 }],
+    todo: 'see whether it runs',
+  }
+  answer.body = JSON.stringify(explanation)
+  expect(await client.workloads.explain('notes', signal)).toEqual(explanation)
+  expect(seen).toEqual(['GET /api/v1beta/workloads/notes/explain'])
+  for (const member of ['name', 'causes', 'probes', 'todo']) {
+    answer.body = JSON.stringify({ ...explanation, [member]: 1 })
+    await expect(client.workloads.explain('notes', signal)).rejects.toMatchObject({ code: 'api-answer-invalid' })
+  }
+})
+
 test('orders need no answer but that they were taken', async () => {
   answer = { status: 202, body: '' }
   await client.workloads.stop('notes', signal)

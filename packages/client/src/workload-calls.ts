@@ -1,6 +1,7 @@
-import type { PermissionProfile, Workload, WorkloadStatus } from '@thv/core'
+import type { Explanation, PermissionProfile, Workload, WorkloadStatus } from '@thv/core'
 import { invalidAnswer, namedObjectsOf, objectOf, textIn, textsIn, type AnswerObject } from './answer-shape.ts'
 import { apiPath, type ApiAnswer, type ApiCaller } from './call-api.ts'
+import { parseExplanation } from './parse-explanation.ts'
 import { countOf, parseStatus, parseWorkload } from './parse-workload.ts'
 
 /** What a workload is created or edited with: spec/local 5.3. Members that are left out get the server's defaults. */
@@ -87,6 +88,8 @@ export interface WorkloadCalls {
   /** Replaces all settings but the name and, unless given, the port. */
   edit(name: string, input: Omit<WorkloadInput, 'name'>, signal: AbortSignal): Promise<CreatedWorkload>
   status(name: string, signal: AbortSignal): Promise<WorkloadStatus>
+  /** Why it is as it is; an addition of thv's. */
+  explain(name: string, signal: AbortSignal): Promise<Explanation>
   /** The server's output, its last lines. */
   logs(name: string, signal: AbortSignal): Promise<string>
   proxyLogs(name: string, signal: AbortSignal): Promise<string>
@@ -131,6 +134,7 @@ export function createWorkloadCalls(call: ApiCaller): WorkloadCalls {
     },
     status: async (name, signal) =>
       parseStatus(textIn(objectOf(await get(apiPath`/${name}/status`, signal)), 'status')),
+    explain: async (name, signal) => parseExplanation(objectOf(await get(apiPath`/${name}/explain`, signal))),
     logs: async (name, signal) => (await get(apiPath`/${name}/logs`, signal)).text,
     proxyLogs: async (name, signal) => (await get(apiPath`/${name}/proxy-logs`, signal)).text,
     export: async (name, signal) => objectOf(await get(apiPath`/${name}/export`, signal)),

@@ -82,6 +82,8 @@ export const limits = {
   remoteFailures: 3,
   /** Longest delay while it is down, so that its return shows within half a minute; and what it may ask for with `Retry-After`. */
   remoteBackOffMs: 30_000,
+  /** The same in intervals, for who wants to know sooner than by default. */
+  remoteBackOffIntervals: 3,
   remoteRetryAfterMs: 5 * 60_000,
   /** Part of a delay that is left to chance, so that many supervisors do not ask in step. */
   remoteJitter: 0.1,

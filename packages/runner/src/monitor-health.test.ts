@@ -147,6 +147,33 @@ describe('watching one remote server', () => {
   })
 })
 
+describe('a wall clock that is set', () => {
+  it('back by an hour changes nothing: probes and verdicts follow the monotonic clock', async () => {
+    const clock = new VirtualClock()
+    let answer = alive
+    const { probes, reports } = watch(clock, () => answer)
+    await clock.run(11_000)
+    clock.set(-60 * minute)
+    answer = refused
+    await clock.run(20_000)
+    expect(probes).toEqual([0, 10_000, 20_000, 25_000, 30_000])
+    expect(reports).toEqual([
+      { atMs: 0, verdict: 'alive' },
+      { atMs: 30_000, verdict: 'down' },
+    ])
+  })
+
+  it('ahead by an hour looks like a sleep: one early probe, and no more', async () => {
+    const clock = new VirtualClock()
+    const { probes, reports } = watch(clock, () => alive)
+    await clock.run(11_000)
+    clock.set(60 * minute)
+    await clock.run(limits.wakeCheckMs + limits.wakeSpreadMs)
+    expect(probes).toHaveLength(3)
+    expect(reports).toHaveLength(1)
+  })
+})
+
 describe('fifty remote servers', () => {
   it('are told the truth about for half an hour of random outages', async () => {
     const random = seeded(7)

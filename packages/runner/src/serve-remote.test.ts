@@ -1,14 +1,11 @@
-import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createWorkload, type RunConfig, type RunRequest, type StatusRecord } from '@thv/core'
 import { createFakeMachine, selfPid, type FakeMachine } from '@thv/core/fakes'
 import { createProxy, type Proxy } from '@thv/proxy'
+import { makeCertificate } from './fixtures/make-certificate.ts'
 import { normal, startScriptedRemote, status, type Behaviour, type ScriptedRemote } from './fixtures/scripted-remote.ts'
 import { supervise } from './supervise.ts'
 import type { SuperviseDeps, SuperviseResult } from './supervision.ts'
@@ -279,6 +276,15 @@ describe('a remote server that cannot be used', () => {
     expect(history).toEqual(['starting launching', 'unhealthy remote-timeout', 'running serving'])
   })
 
+  it('names an endpoint on another host in the old transport, where no call is let go', async () => {
+    const stream = { 'content-type': 'text/event-stream' }
+    const strange = status(200, stream, 'event: endpoint\ndata: http://elsewhere.test/messages\n\n')
+    const { reached, remote } = await supervised(strange, { request: { transport: 'sse' } })
+    expect((await reached('unhealthy', 'remote-not-mcp')).status_context).toMatch(/endpoint is on another host/)
+    remote.behave = status(200, stream, 'event: endpoint\ndata: /messages?sessionId=1\n\n')
+    await reached('running', 'serving')
+  })
+
   it('is judged by the threshold of its run config', async () => {
     const { reached } = await supervised(status(500), { threshold: 1 })
     expect((await reached('unhealthy')).thv?.probes?.[0]?.count).toBe(1)
@@ -446,27 +452,4 @@ async function timed<T>(work: Promise<T>): Promise<T> {
   const result = await work
   expect(performance.now() - began).toBeLessThan(1_000)
   return result
-}
-
-function makeCertificate(): { key: string; cert: string } {
-  const directory = mkdtempSync(join(tmpdir(), 'thv-remote-'))
-  open.push(() => rmSync(directory, { recursive: true }))
-  const [key, cert] = [join(directory, 'key.pem'), join(directory, 'cert.pem')]
-  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1,DNS:far.test']
-  const made = spawnSync('openssl', [
-    'req',
-    '-x509',
-    '-newkey',
-    'rsa:2048',
-    '-nodes',
-    '-days',
-    '2',
-    ...subject,
-    '-keyout',
-    key,
-    '-out',
-    cert,
-  ])
-  if (made.status !== 0) throw new Error('missing: openssl')
-  return { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') }
 }

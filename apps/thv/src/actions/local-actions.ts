@@ -1,4 +1,12 @@
-import { deleteWorkload, exportRunConfig, getWorkload, listWorkloads, requireGroup, stopWorkload } from '@thv/core'
+import {
+  deleteWorkload,
+  explainWorkload,
+  exportRunConfig,
+  getWorkload,
+  listWorkloads,
+  requireGroup,
+  stopWorkload,
+} from '@thv/core'
 import type { Container } from '../container.ts'
 import type { WorkloadActions } from './workload-actions.ts'
 
@@ -9,6 +17,7 @@ export function createLocalActions(
   return {
     list: async (filter) => await listWorkloads(await container.reading(), filter),
     get: async (name) => await getWorkload(await container.reading(), name),
+    explain: async (name) => await explainWorkload(await container.reading(), name),
     exportConfig: async (name) => await exportRunConfig({ configs: await container.configs() }, name),
     requireGroup: async (name) => await requireGroup(await container.groups(), name),
     stop: async (name, options, signal) => await stopWorkload(await container.workloads(), name, options, signal),

@@ -116,6 +116,10 @@ function fake(by: string, error: () => Error | undefined): WorkloadActions {
       await act('get')
       return workload
     },
+    explain: async () => {
+      await act('explain')
+      return { ...workload, causes: [], probes: [], todo: '' }
+    },
     exportConfig: async () => {
       await act('export')
       return config

@@ -14,6 +14,7 @@ export function preferServer(server: WorkloadActions, local: WorkloadActions): W
         return listing
       }),
     get: async (name, signal) => await read(signal, async (by) => await by.get(name, signal)),
+    explain: async (name, signal) => await read(signal, async (by) => await by.explain(name, signal)),
     exportConfig: async (name, signal) => await read(signal, async (by) => await by.exportConfig(name, signal)),
     requireGroup: async (name, signal) => await read(signal, async (by) => await by.requireGroup(name, signal)),
     stop: async (name, options, signal) => {

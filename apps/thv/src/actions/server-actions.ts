@@ -19,6 +19,7 @@ export function createServerActions({ workloads, groups, operations }: ApiClient
       if (found === undefined) throw workloadNotFound(name)
       return found
     },
+    explain: async (name, signal) => await workloads.explain(name, signal),
     exportConfig: async (name, signal) => {
       const config: unknown = await workloads.export(name, signal)
       assertRunConfig(config, 'the answer of the ToolHive API server')

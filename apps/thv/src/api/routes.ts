@@ -11,6 +11,7 @@ import { secretRoutes } from './routes/secrets.ts'
 import { skillRoutes } from './routes/skills.ts'
 import { versionRoutes } from './routes/version.ts'
 import { workloadActionRoutes } from './routes/workload-actions.ts'
+import { workloadExplainRoutes } from './routes/workload-explain.ts'
 import { workloadLoginRoutes } from './routes/workload-login.ts'
 import { workloadLogRoutes } from './routes/workload-logs.ts'
 import { workloadRoutes } from './routes/workloads.ts'
@@ -21,6 +22,7 @@ export const apiRoutes: readonly ApiRoute[] = [
   ...versionRoutes,
   ...workloadRoutes,
   ...workloadActionRoutes,
+  ...workloadExplainRoutes,
   ...workloadLoginRoutes,
   ...workloadLogRoutes,
   ...groupRoutes,

@@ -1,5 +1,5 @@
-import { explainWorkload, type Explanation } from '@thv/core'
-import { tellIsLocal } from '../actions/open-actions.ts'
+import type { Explanation } from '@thv/core'
+import { openActions } from '../actions/open-actions.ts'
 import type { CommandContext, CommandInput } from '../command.ts'
 import { textOption } from '../options.ts'
 import { decorateStatus } from '../output/decorate-status.ts'
@@ -8,8 +8,8 @@ import { printable } from '../output/style.ts'
 
 /** `thv explain NAME`: the chain of causes, what probes found, and what to do. Reads only. */
 export async function explainCommand(context: CommandContext, input: CommandInput): Promise<void> {
-  tellIsLocal(context, 'explain')
-  const explanation = await explainWorkload(await context.container.reading(), input.args[0] ?? '')
+  const actions = await openActions(context, input)
+  const explanation = await actions.explain(input.args[0] ?? '', context.signal)
   if (textOption(input, 'format') === 'json') context.output.json(explanation)
   else for (const line of textOf(explanation)) context.output.line(printable(line))
 }

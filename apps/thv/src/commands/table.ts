@@ -120,7 +120,7 @@ export const commands: readonly CommandSpec[] = [
     name: 'explain',
     summary: 'show why a workload is as it is, and what to do',
     arguments: [workload],
-    options: [format],
+    options: [format, autoStart],
     load: async () => (await import('./explain.ts')).explainCommand,
   },
   {

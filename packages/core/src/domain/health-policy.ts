@@ -35,7 +35,7 @@ export interface HealthStep {
 
 /**
  * Judges a probe. An answer counts at once; a failure counts when it is one of enough in a row.
- * While a server is down its probes go on, with a back-off that ends at half a minute. Pure.
+ * While a server is down its probes go on, with a back-off that ends at three intervals, and half a minute at most. Pure.
  *
  * @param random in [0, 1)
  */
@@ -45,8 +45,9 @@ export function judgeProbe(
   { settings, now, random }: { settings: HealthSettings; now: Date; random: number },
 ): HealthStep {
   const failuresInRow = outcome.kind === 'failing' ? health.failuresInRow + 1 : 0
-  // Who asks to be left alone for longer than a retry says all there is to learn before somebody stops waiting for a start.
-  const isPutOff = health.verdict === 'unknown' && askedMs(outcome) > settings.retryMs
+  // Who asks to be left alone for longer than the judgement takes says all there is to learn by then; nobody waits that long for a start.
+  const patience = health.verdict === 'unknown' ? 1 : settings.failures - 1
+  const isPutOff = askedMs(outcome) > settings.retryMs * patience
   const isDown = failuresInRow >= settings.failures || (outcome.kind === 'failing' && isPutOff)
   const verdict = outcome.kind !== 'failing' ? outcome.kind : isDown ? 'down' : health.verdict
   const last = health.runs.at(-1)
@@ -83,7 +84,10 @@ function addRun(runs: readonly ProbeRun[], { reason, message }: ProbeOutcome, no
 function delayOf(outcome: ProbeOutcome, failuresInRow: number, settings: HealthSettings): number {
   if (outcome.kind !== 'failing') return settings.intervalMs
   const beyond = Math.max(0, Math.min(failuresInRow - settings.failures, 10))
-  const longest = Math.max(settings.retryMs, limits.remoteBackOffMs)
+  const longest = Math.max(
+    settings.retryMs,
+    Math.min(settings.intervalMs * limits.remoteBackOffIntervals, limits.remoteBackOffMs),
+  )
   return Math.min(settings.retryMs * 2 ** beyond, longest)
 }
 

@@ -35,6 +35,8 @@ describe('the URL of a remote server', () => {
     'https://me@example.com/',
     'https://:word@example.com/',
     'https://example.com/#a',
+    'https://example.com:0/mcp',
+    'https://example.com/mcp\nHost: evil',
     'ftp://example.com/',
     'https://',
     'mcp.example.com',

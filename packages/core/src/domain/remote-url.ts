@@ -14,9 +14,11 @@ export interface RemoteTarget {
 
 /**
  * Reads the URL of a remote server. Throws `invalid-argument` for what is no URL, has a user,
- * a password or a fragment, or would cross the internet without TLS.
+ * a password, a fragment or port 0, or would cross the internet without TLS.
  */
 export function parseRemoteUrl(text: string): RemoteTarget {
+  // A parser of URLs drops tabs and line ends without a word: what was meant is not known.
+  if (/\p{Cc}/u.test(text)) throw refused('it has control characters', 'write it on one line')
   if (!URL.canParse(text)) throw refused('it is not a URL', 'write it as https://host/path')
   const url = new URL(text)
   if (url.protocol !== 'https:' && url.protocol !== 'http:') throw refused('it is neither https nor http', '')
@@ -24,6 +26,7 @@ export function parseRemoteUrl(text: string): RemoteTarget {
     throw refused('it carries a user or a password', 'leave them out and use --remote-auth-bearer-token-file')
   }
   if (url.hash !== '') throw refused('it has a fragment, which no server ever sees', 'leave # and what follows out')
+  if (url.port === '0') throw refused('nothing can listen on port 0', 'name the port of the server')
   if (url.protocol === 'http:' && !isNearby(url.hostname)) {
     throw refused(
       `'${url.hostname}' would be spoken to without TLS`,

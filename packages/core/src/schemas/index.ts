@@ -1,4 +1,5 @@
 export { clientSelectionSchema, clientStatusesSchema, registerClientSchema, registeredClientsSchema } from './client.ts'
+export { explanationSchema } from './explanation.ts'
 export { createdGroupSchema, createGroupSchema, groupListSchema, groupSchema } from './group.ts'
 export { begunLoginSchema, loggedOutSchema, loginRequestSchema } from './login.ts'
 export { operationListSchema, operationSchema } from './operation.ts'

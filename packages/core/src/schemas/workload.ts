@@ -5,9 +5,16 @@ import type { Workload } from '../domain/workload.ts'
 import { workloadStatuses, type WorkloadStatus } from '../domain/state-machine.ts'
 import { isReasonCode, statusReasons, type ReasonCode } from '../domain/status-reason.ts'
 
-const statusSchema: z.ZodType<WorkloadStatus> = z.enum(workloadStatuses)
+/** A status. */
+export const statusSchema: z.ZodType<WorkloadStatus> = z.enum(workloadStatuses)
 const reasonCodes = Object.keys(statusReasons).filter(isReasonCode)
-const reasonSchema: z.ZodType<ReasonCode> = z.enum(reasonCodes)
+/** The code of a reason. */
+export const reasonSchema: z.ZodType<ReasonCode> = z.enum(reasonCodes)
+
+/** Something that went wrong. */
+export const lastErrorSchema = z
+  .object({ at: z.string().describe('RFC 3339'), reason: reasonSchema, message: z.string() })
+  .meta({ id: 'WorkloadError', description: 'Something that went wrong, and when' })
 
 /** A workload as lists show it. */
 export const workloadSchema: z.ZodType<Workload> = z
@@ -23,11 +30,7 @@ export const workloadSchema: z.ZodType<Workload> = z
     reason: reasonSchema.describe('Why it has this status, as a stable code'),
     reason_message: z.string().describe('Why it has this status, as a sentence'),
     since: z.string().describe('When the status began; RFC 3339'),
-    last_error: z
-      .object({ at: z.string().describe('RFC 3339'), reason: reasonSchema, message: z.string() })
-      .meta({ id: 'WorkloadError', description: 'Something that went wrong, and when' })
-      .exactOptional()
-      .describe('The last thing that went wrong'),
+    last_error: lastErrorSchema.exactOptional().describe('The last thing that went wrong'),
     remote: z.boolean().exactOptional().describe('Whether the server is at a URL, and not started here'),
     created_at: z.string().describe('RFC 3339'),
     started_at: z.string().describe('RFC 3339; the year 1 for never'),

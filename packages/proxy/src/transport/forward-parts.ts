@@ -81,6 +81,8 @@ async function takeUpAgain(
   const outcome = await reviveSession(session, { sessions, backend, headers, limits, log })
   try {
     if (outcome === 'gone') done('gone')
+    // A stream that is open waits; it does not ask again at once.
+    else if (outcome === 'absent' && !journey.isStream) done('absent')
     else if (outcome === 'revived') whenReady(parts, journey, done)
     else waitForChange(parts, journey, { atMostMs: redialMsOf(parts), done })
   } catch (error) {

@@ -29,7 +29,7 @@ export interface HttpSession {
 }
 
 /** What came of making a session known to another server. */
-export type RevivalOutcome = 'revived' | 'gone' | 'unreachable'
+export type RevivalOutcome = 'revived' | 'gone' | 'unreachable' | 'absent'
 
 /** Everything a session begins with. */
 export type NewHttpSession = Pick<HttpSession, 'path' | 'backendPath' | 'initBody' | 'backendId' | 'backend'>

@@ -45,7 +45,7 @@ export async function lookAtRemote({ backend, limits, signal }: LookOptions): Pr
     const answer = await askFollowing(backend, question, limits.redirects)
     const trouble = lookOfStatus(origin, answer.statusCode, answer.headers)
     if (trouble !== undefined || (answer.statusCode !== 200 && transport !== 'sse')) discard(answer)
-    else if (transport === 'sse') await assertStream(answer, limits.probeBytes)
+    else if (transport === 'sse') await assertStream(answer, backend.origin, limits.probeBytes)
     else assertMcp(await readAnswer(answer, limits.probeBytes))
     return trouble ?? { kind: 'alive', code: 'alive', message: `${origin} answers`, transport }
   } catch (error) {
@@ -93,11 +93,12 @@ async function isModern(options: LookOptions): Promise<true> {
   return true
 }
 
-/** In the old transport the stream is all there is. */
-async function assertStream(answer: Dispatcher.ResponseData, limitBytes: number): Promise<void> {
+/** In the old transport the stream is all there is; no client is let through to an endpoint on another host. */
+async function assertStream(answer: Dispatcher.ResponseData, origin: string, limitBytes: number): Promise<void> {
   if (answer.statusCode === 200 && isEventStream(String(answer.headers['content-type']))) {
-    await firstData(answer.body, (event) => event.event === 'endpoint', limitBytes)
-    return
+    const endpoint = await firstData(answer.body, (event) => event.event === 'endpoint', limitBytes)
+    if (URL.canParse(endpoint, origin) && new URL(endpoint, origin).origin === new URL(origin).origin) return
+    throw new NotMcp('its endpoint is on another host')
   }
   discard(answer)
   throw new NotMcp(`it answered HTTP ${answer.statusCode} and no event stream`)

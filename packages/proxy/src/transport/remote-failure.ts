@@ -50,7 +50,8 @@ function codeOfError(error: unknown): RemoteLookCode {
   // `ERR_TLS_CERT_ALTNAME_INVALID`, `CERT_HAS_EXPIRED`, `ERR_SSL_WRONG_VERSION_NUMBER` and their kin.
   if (/^(?:ERR_TLS|ERR_SSL|ERR_OSSL|CERT_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|HOSTNAME_|INVALID_CA|EPROTO)/.test(code))
     return 'tls'
-  if (/^(?:HPE_|UND_ERR_HEADERS_OVERFLOW)/.test(code)) return 'not-mcp'
+  // Not every error of the parser has a code.
+  if (error.name === 'HTTPParserError' || code === 'UND_ERR_HEADERS_OVERFLOW') return 'not-mcp'
   return error.cause === undefined ? 'unreachable' : codeOfError(error.cause)
 }
 

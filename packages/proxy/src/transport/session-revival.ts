@@ -41,6 +41,8 @@ async function revive(session: HttpSession, context: RevivalContext): Promise<Re
     const answer = await askFollowing(backend, question, limits.redirects)
     const text = await readAnswer(answer, limits.probeBytes)
     if (answer.statusCode >= 500 || answer.statusCode === 408 || answer.statusCode === 429) return 'unreachable'
+    // The question named no session, so this is about the path: there is nothing behind it for now.
+    if (answer.statusCode === 404) return 'absent'
     const backendId = answer.headers['mcp-session-id']
     const version = versionIn(text)
     const isSame = session.protocolVersion === '' || session.protocolVersion === version
