@@ -22,6 +22,8 @@ export class RemoteBackend {
   readonly #opened = new Map<HttpBackend['transport'], HttpBackend>()
   /** Set once it has answered a handshake. */
   #proven: HttpBackend | undefined
+  /** What failed may come back as another server, with another transport or era: only a handshake tells. */
+  #isDoubted = false
   /** Whether requests already pass, because a client may have a login. */
   #isUsed = false
   #isClosed = false
@@ -47,13 +49,21 @@ export class RemoteBackend {
 
   async #look(signal: AbortSignal): Promise<{ look: RemoteLook; met: Met | undefined }> {
     const limits = this.#limits
-    if (this.#proven !== undefined) {
-      return { look: await lookAtRemote({ backend: this.#proven, limits, signal }), met: undefined }
+    const wasDoubted = this.#isDoubted
+    if (this.#proven !== undefined && !wasDoubted) {
+      const look = await lookAtRemote({ backend: this.#proven, limits, signal })
+      this.#isDoubted = look.kind === 'failing'
+      // Some know no question at all, and answer a handshake.
+      if (look.code !== 'not-mcp') return { look, met: undefined }
     }
     const { backend, look, knowsLegacy } = await this.#meet(signal)
-    if (look.kind === 'alive') this.#proven = backend
+    const isNew = wasDoubted || backend !== this.#proven
+    if (look.kind === 'alive') {
+      this.#proven = backend
+      this.#isDoubted = false
+    }
     // Taken into use once for whoever brings a login, and for good when it has answered us.
-    const isTaken = look.kind === 'alive' || (look.kind === 'denied' && !this.#isUsed)
+    const isTaken = (look.kind === 'alive' && isNew) || (look.kind === 'denied' && !this.#isUsed)
     if (isTaken) this.#isUsed = true
     return { look, met: isTaken ? { backend, knowsLegacy } : undefined }
   }
