@@ -93,6 +93,7 @@ async function deadWithoutWord(
       if (view.record === undefined || !isOurs(view)) return undefined
       return applyEvent(view.record, 'fail', deps.clock.now(), {
         context,
+        reason: 'start-interrupted',
         processId: 0,
         extension: { error_code: code },
       })
