@@ -167,7 +167,7 @@ function settledTruth(truths: readonly Truth[], atMs: number): Truth | undefined
 }
 
 function reasonIn({ thv }: StoredStatus): string {
-  return thv !== undefined && 'reason' in thv ? String(thv.reason) : ''
+  return thv?.reason ?? ''
 }
 
 async function cpuPerMinute(pids: readonly number[]): Promise<number> {
