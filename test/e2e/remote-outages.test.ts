@@ -167,7 +167,7 @@ function settledTruth(truths: readonly Truth[], atMs: number): Truth | undefined
 }
 
 function reasonIn({ thv }: StoredStatus): string {
-  return thv?.reason ?? ''
+  return thv !== undefined && 'reason' in thv ? thv.reason : ''
 }
 
 async function cpuPerMinute(pids: readonly number[]): Promise<number> {
