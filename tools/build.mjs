@@ -26,10 +26,13 @@ import { isMainModule, root } from './repository.mjs'
 const keepChunksMs = 7 * 24 * 60 * 60 * 1000
 const thv = join(root, 'apps', 'thv')
 
-/** What only a supervisor, an MCP client or the API needs; it stays in chunks of its own. */
+/** What only a supervisor, an MCP client, a login or the API needs; it stays in chunks of its own. */
 const heavy =
-  /(?:adapters.src.network|thv.src.api|core.src.schemas|mcp-|wire-supervision|supervisor|supervise-here|packages.(?:proxy|runner))/
+  /(?:adapters.src.(?:network|oauth)|thv.src.api|core.src.schemas|mcp-|wire-supervision|supervisor|supervise-here|packages.(?:proxy|runner))/
 const always = /(?:packages.(?:core|adapters)|apps.thv.src|node_modules.commander)/
+
+/** Native code cannot be bundled; it is an optional dependency of the program, which works without it. */
+const native = ['@napi-rs/keyring']
 
 /** Loading a file costs Node more than parsing it, so what every command needs is one chunk. */
 const chunkGroups = [{ name: 'cli', test: (id) => always.test(id) && !heavy.test(id) }]
@@ -78,6 +81,7 @@ export async function bundle(input, directory, { app = thv, sourcemap = false } 
     input,
     cwd: root,
     platform: 'node',
+    external: native,
     resolve: { conditionNames: ['@thv/source', 'import', 'node'] },
     transform: { define: buildConstants(app) },
     plugins: [{ name: 'one-byte-text', renderChunk: (code) => ({ code: toOneByteText(code), map: null }) }],

@@ -1,10 +1,13 @@
 import { execFile, spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import { once } from 'node:events'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
+import { chromium } from 'playwright-core'
+import { account } from '../fixtures/oauth/login-pages.ts'
 
 const execute = promisify(execFile)
 
@@ -13,6 +16,48 @@ export function findBrowser(): string | undefined {
   return ['chromium', 'chromium-browser', 'google-chrome'].find((name) => {
     return spawnSync(name, ['--version'], { stdio: 'ignore' }).error === undefined
   })
+}
+
+/** Where a program of the search path is. */
+function pathOf(program: string): string {
+  return (process.env['PATH'] ?? '')
+    .split(delimiter)
+    .map((directory) => join(directory, program))
+    .find((path) => existsSync(path))!
+}
+
+/** A person with a browser, which forgets everything when it is closed. */
+export interface Person {
+  /**
+   * Opens a URL, logs in and consents at the fixture's authorization server where it asks, and resolves to the page and the
+   * URL at the end.
+   */
+  logIn(url: string): Promise<{ text: string; url: string }>
+  close(): Promise<void>
+}
+
+/** Starts a browser without a window. */
+export async function startPerson(browser: string): Promise<Person> {
+  const chrome = await chromium.launch({ executablePath: pathOf(browser), args: ['--no-sandbox', '--disable-gpu'] })
+  return {
+    logIn: async (url) => {
+      const context = await chrome.newContext()
+      try {
+        const page = await context.newPage()
+        await page.goto(url)
+        if ((await page.locator('#password').count()) > 0) {
+          await page.fill('#login', account.login)
+          await page.fill('#password', account.password)
+          await page.click('#continue')
+        }
+        if ((await page.locator('#continue').count()) > 0) await page.click('#continue')
+        return { text: await page.innerText('body'), url: page.url() }
+      } finally {
+        await context.close()
+      }
+    },
+    close: async () => await chrome.close(),
+  }
 }
 
 /** Opens a page in a browser of its own, and resolves to its markup when its scripts have nothing left to do. */

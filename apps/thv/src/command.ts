@@ -16,7 +16,7 @@ export interface OptionSpec {
 }
 
 /** What completion can look up. */
-export type Completion = 'workloads' | 'files' | 'groups'
+export type Completion = 'workloads' | 'files' | 'groups' | 'secrets'
 
 /** One positional argument. */
 export interface ArgumentSpec {

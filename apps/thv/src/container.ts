@@ -2,8 +2,10 @@ import type * as AdaptersModule from '@thv/adapters'
 import type { SessionJournals, Settings } from '@thv/adapters'
 import type {
   EvaluateServerDeps,
+  GrantStore,
   GroupStore,
   LogFiles,
+  LogInDeps,
   PackageCache,
   PackageInstaller,
   PackageKind,
@@ -13,6 +15,7 @@ import type {
   RunConfigStore,
   RunWorkloadDeps,
   ServerRecordStore,
+  SetUpSecretsDeps,
   StartServerDeps,
   StartWorkloadDeps,
   StatusWatch,
@@ -22,11 +25,14 @@ import { readFile, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createEngineAccess, type EngineAccess } from './engine-access.ts'
 import { homeDirectory } from './home-directory.ts'
+import { createLoginAccess } from './login-access.ts'
 import { prepareLogDirectory } from './prepare-log-directory.ts'
 import { resolveCommand } from './resolve-command.ts'
 import { selfCommand, supervisorCommand } from './self-command.ts'
 import type { Supervision, SupervisionOptions } from './supervision.ts'
 import { createUserFiles, type UserFiles } from './user-files.ts'
+import { buildSecrets } from './secrets.ts'
+import { withoutSecrets } from './without-secrets.ts'
 import { writeUserFile } from './write-user-file.ts'
 
 type Adapters = typeof AdaptersModule
@@ -62,6 +68,8 @@ export interface Container {
   supervision: (name: string, options: SupervisionOptions) => Promise<Supervision>
   configs: () => Promise<RunConfigStore>
   groups: () => Promise<GroupStore>
+  /** Secrets of the user, and the store that also holds what is thv's own. */
+  secrets: () => Promise<SetUpSecretsDeps>
   logs: () => Promise<LogFiles>
   sessions: () => Promise<SessionJournals>
   statusWatch: () => Promise<StatusWatch>
@@ -74,6 +82,9 @@ export interface Container {
   serverControl: () => Promise<StartServerDeps & StopServerDeps>
   /** Reads what a run config says about confinement, and tells about ignore patterns. */
   confinementPlanner: (tell: ConfinementListener) => Promise<PlanConfinement>
+  grants: () => Promise<GrantStore>
+  /** What logs in to remote servers, and out. */
+  login: () => Promise<LogInDeps>
   readonly engines: EngineAccess
   /** The user's `config.yaml`; `config-invalid` for one that cannot be used. */
   settings: () => Promise<Settings>
@@ -92,14 +103,29 @@ export function createContainer(environment: Container['environment'] = process.
     const { resolveDirectories } = await adapters()
     return resolveDirectories({ platform: process.platform, home: homeDirectory(), environment })
   })
+  // What installers and other programs of the user are started with.
+  const publicEnvironment = withoutSecrets(environment)
   const reading = once(async () => buildReading(await adapters(), await directories()))
   const { logs, groups, sessions, statusWatch } = createFileStores(adapters, directories)
   const ports = once(async () => (await adapters()).createPortAllocator())
   const installer = async (kind: PackageKind): Promise<PackageInstaller> => {
     const { createPackageInstaller } = await adapters()
-    return createPackageInstaller(kind, { cacheDirectory: (await directories()).cache, environment })
+    return createPackageInstaller(kind, { cacheDirectory: (await directories()).cache, environment: publicEnvironment })
   }
-  const engines = createEngineAccess({ adapters, environment, dataDirectory: async () => (await directories()).data })
+  const engines = createEngineAccess({
+    adapters,
+    environment: publicEnvironment,
+    dataDirectory: async () => (await directories()).data,
+  })
+  const files = createUserFiles()
+  const { grants, login } = createLoginAccess({
+    adapters,
+    reading,
+    secrets: async () => (await container.secrets()).secrets,
+    dataDirectory: async () => (await directories()).data,
+    files,
+    environment: publicEnvironment,
+  })
   const workloads = once(async (): Promise<RunWorkloadDeps & StartWorkloadDeps> => {
     const { createDetachedSupervisorLauncher, createSystemClock } = await adapters()
     const logFiles = await logs()
@@ -108,7 +134,9 @@ export function createContainer(environment: Container['environment'] = process.
     return {
       ...(await reading()),
       groups: await groups(),
+      userSecrets: (await container.secrets()).secrets,
       sessions: await sessions(),
+      grants: await grants(),
       containers: await engines.containers(),
       images: await engines.images(),
       ports: await ports(),
@@ -124,7 +152,7 @@ export function createContainer(environment: Container['environment'] = process.
     }
   })
   const container: Container = {
-    files: createUserFiles(),
+    files,
     environment,
     debugWanted: isOn(environment['TOOLHIVE_DEBUG']),
     runtimeFacts: { platform: `${process.platform}/${process.arch}`, node: process.version },
@@ -137,7 +165,10 @@ export function createContainer(environment: Container['environment'] = process.
     statusWatch,
     ports,
     groups,
+    secrets: once(async () => buildSecrets(container, await adapters(), await directories())),
     installer,
+    grants,
+    login,
     engines,
     settings: async () =>
       await (await adapters()).readSettings(join((await directories()).config, 'config.yaml'), environment),
@@ -239,7 +270,7 @@ function isOn(value: string | undefined): boolean {
 }
 
 /** Builds a value at the first call and hands out the same one afterwards. */
-function once<T>(build: () => Promise<T>): () => Promise<T> {
+export function once<T>(build: () => Promise<T>): () => Promise<T> {
   let built: Promise<T> | undefined
   return async () => {
     built ??= build()

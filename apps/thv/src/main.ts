@@ -15,6 +15,10 @@ async function main(argv: string[]): Promise<void> {
     const { reapMain } = await import('@thv/adapters')
     process.exit(await reapMain(argv.slice(1)))
   }
+  if (argv[0] === '__keyring') {
+    const { keyringMain } = await import('@thv/adapters')
+    process.exit(await keyringMain())
+  }
   const exit = watchExitSignals()
   const container = createContainer()
   const name = supervisedName(argv, container.environment)

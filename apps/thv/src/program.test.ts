@@ -32,7 +32,7 @@ describe('the command line', () => {
     [['list', '--frobnicate'], /unknown option '--frobnicate'/],
     [['list', '--format', 'yaml'], /Allowed choices are text, json, mcpservers/],
     [['status'], /missing required argument 'name'/],
-    [['run', '--remote-auth', 'npx://x'], /unknown option/],
+    [['run', '--remote-auth-magic', 'npx://x'], /unknown option/],
     [['export', 'a', 'b', 'c'], /too many arguments/],
   ])('refuses %j with a stable code', (argv, message) => {
     expect(() => parse(...argv)).toThrow(expect.objectContaining({ code: 'invalid-argument' }))

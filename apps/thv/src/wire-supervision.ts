@@ -13,7 +13,7 @@ import {
 import { parseGoDuration } from '@thv/core'
 import { createProxy } from '@thv/proxy'
 import { runnerLimits, type SuperviseDeps } from '@thv/runner'
-import type { ConfinementListener, Container } from './container.ts'
+import { once, type ConfinementListener, type Container } from './container.ts'
 import { homeDirectory } from './home-directory.ts'
 import { readLimitVariables } from './limit-variables.ts'
 import { prepareIsolation } from './prepare-isolation.ts'
@@ -73,6 +73,7 @@ export async function wireSupervision(
         },
       },
       installers: container.installer,
+      userSecrets: (await container.secrets()).secrets,
       buildEnvironment: environmentBuilder(adapters),
       packageDirectory: homeDirectory(),
       createProxy,
@@ -98,12 +99,25 @@ export async function wireSupervision(
 /** What only remote servers need of this machine. */
 function remoteAccess(
   container: Container,
-): Pick<SuperviseDeps, 'network' | 'dialerOf' | 'readUserFile' | 'environmentToken'> {
+): Pick<SuperviseDeps, 'network' | 'dialerOf' | 'readUserFile' | 'environmentToken' | 'logins'> {
   return {
     network: localAddresses,
     dialerOf: (host) => createRemoteDialer(container.environment, host),
     readUserFile: async (path) => await container.files.readText(path, { signal: AbortSignal.timeout(userFileMs) }),
     environmentToken: givenText(container.environment['TOOLHIVE_REMOTE_AUTH_BEARER_TOKEN']),
+    logins: once(async () => await remoteLogins(container)),
+  }
+}
+
+/** A supervisor whose server wants no login never loads any of it. */
+async function remoteLogins(container: Container): ReturnType<SuperviseDeps['logins']> {
+  return {
+    secrets: (await container.secrets()).secrets.store,
+    grants: await container.grants(),
+    authorization: once(async () => {
+      const { createRemoteAuthorization } = await import('@thv/adapters/oauth')
+      return createRemoteAuthorization({ dialerOf: (host) => createRemoteDialer(container.environment, host) })
+    }),
   }
 }
 

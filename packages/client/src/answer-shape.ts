@@ -28,6 +28,13 @@ export function textIn(value: AnswerObject, key: string): string {
   throw invalidAnswer(`its '${key}' is no text`)
 }
 
+/** A list of texts. Throws `api-answer-invalid`. */
+export function textsIn(value: AnswerObject, key: string): string[] {
+  const list: unknown = value[key]
+  if (Array.isArray(list) && list.every((item) => typeof item === 'string')) return list
+  throw invalidAnswer(`its '${key}' is no list of texts`)
+}
+
 /** The error for an answer that says nothing usable. */
 export function invalidAnswer(why: string): ThvError {
   return new ThvError('api-answer-invalid', `the answer of the ToolHive API server cannot be used: ${why}`, {

@@ -176,3 +176,23 @@ test('an operation is waited for, and fails under the code of the server', async
   await expect(client.operations.wait('x', 0, signal)).rejects.toMatchObject({ code: 'api-answer-invalid' })
   expect(seen.slice(0, 2)).toEqual(['GET /api/v1beta/operations/a%2Fb?wait=10', 'GET /api/v1beta/operations/x?wait=0'])
 })
+
+test('a login resolves to where a person goes on, and a logout to who else lost it', async () => {
+  answer = { status: 202, body: '{"authorization_url":"https://as.test/authorize"}' }
+  expect(await client.workloads.login('far', { scopes: ['read'] }, signal)).toEqual({
+    authorizationUrl: 'https://as.test/authorize',
+    operation: undefined,
+  })
+  answer = { status: 204, body: '' }
+  await client.workloads.cancelLogin('far', signal)
+  answer = { status: 200, body: '{"was_logged_in":true,"others":["near"]}' }
+  expect(await client.workloads.logout('far', signal)).toEqual(['near'])
+  expect(seen).toEqual([
+    'POST /api/v1beta/workloads/far/login {"scopes":["read"]}',
+    'DELETE /api/v1beta/workloads/far/login',
+    'POST /api/v1beta/workloads/far/logout',
+  ])
+  answer = { status: 200, body: '{}' }
+  await expect(client.workloads.login('far', {}, signal)).rejects.toMatchObject({ code: 'api-answer-invalid' })
+  await expect(client.workloads.logout('far', signal)).rejects.toMatchObject({ code: 'api-answer-invalid' })
+})

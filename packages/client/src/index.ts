@@ -7,8 +7,11 @@ export { clientLimits } from './limits.ts'
 export type { OperationCalls, OperationOutcome } from './operation-calls.ts'
 export { probeServer } from './probe-server.ts'
 export type {
+  BegunLogin,
   CreatedWorkload,
   ListedWorkloads,
+  LoginInput,
+  RemoteLoginInput,
   WorkloadCalls,
   WorkloadInput,
   WorkloadSelection,

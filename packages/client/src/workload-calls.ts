@@ -1,5 +1,5 @@
 import type { Explanation, PermissionProfile, Workload, WorkloadStatus } from '@thv/core'
-import { invalidAnswer, namedObjectsOf, objectOf, textIn, type AnswerObject } from './answer-shape.ts'
+import { invalidAnswer, namedObjectsOf, objectOf, textIn, textsIn, type AnswerObject } from './answer-shape.ts'
 import { apiPath, type ApiAnswer, type ApiCaller } from './call-api.ts'
 import { parseExplanation } from './parse-explanation.ts'
 import { countOf, parseStatus, parseWorkload } from './parse-workload.ts'
@@ -27,6 +27,37 @@ export interface WorkloadInput {
   trust_proxy_headers?: boolean
   tools?: readonly string[]
   tools_override?: Readonly<Record<string, { name?: string; description?: string }>>
+  oauth_config?: RemoteLoginInput
+}
+
+/** How a remote server is logged in to, where its own word is not enough. */
+export interface RemoteLoginInput {
+  issuer?: string
+  authorize_url?: string
+  token_url?: string
+  client_id?: string
+  /** A secret of the store. */
+  client_secret?: { name: string; target: string }
+  scopes?: readonly string[]
+  oauth_params?: Readonly<Record<string, string>>
+  callback_port?: number
+  skip_browser?: boolean
+  resource?: string
+}
+
+/** One login. */
+export interface LoginInput {
+  scopes?: readonly string[]
+  callback_port?: number
+  timeout_seconds?: number
+}
+
+/** A login that waits for a person. */
+export interface BegunLogin {
+  /** To be opened in a browser on the machine of the server. */
+  authorizationUrl: string
+  /** Ends when the login does. */
+  operation: string | undefined
 }
 
 /** What creating and editing answer. */
@@ -67,6 +98,11 @@ export interface WorkloadCalls {
   stop(name: string, signal: AbortSignal): Promise<string | undefined>
   restart(name: string, signal: AbortSignal): Promise<string | undefined>
   delete(name: string, signal: AbortSignal): Promise<string | undefined>
+  /** Resolves when a person can log in; only servers that are thv know it. */
+  login(name: string, input: LoginInput, signal: AbortSignal): Promise<BegunLogin>
+  cancelLogin(name: string, signal: AbortSignal): Promise<void>
+  /** Resolves to the other workloads that shared the login. */
+  logout(name: string, signal: AbortSignal): Promise<string[]>
   /** The same for several; a name that does not exist is no error here. */
   bulk(
     verb: 'stop' | 'restart' | 'delete',
@@ -105,6 +141,18 @@ export function createWorkloadCalls(call: ApiCaller): WorkloadCalls {
     stop: async (name, signal) => await order('POST', apiPath`/${name}/stop`, signal),
     restart: async (name, signal) => await order('POST', apiPath`/${name}/restart`, signal),
     delete: async (name, signal) => await order('DELETE', apiPath`/${name}`, signal),
+    login: async (name, input, signal) => {
+      const answer = await call({ method: 'POST', path: base + apiPath`/${name}/login`, body: input }, signal)
+      const operation = takenOrder(answer)
+      return { authorizationUrl: textIn(objectOf(answer), 'authorization_url'), operation }
+    },
+    cancelLogin: async (name, signal) => {
+      await call({ method: 'DELETE', path: base + apiPath`/${name}/login` }, signal)
+    },
+    logout: async (name, signal) => {
+      const answer = await call({ method: 'POST', path: base + apiPath`/${name}/logout` }, signal)
+      return textsIn(objectOf(answer), 'others')
+    },
     bulk: async (verb, selection, signal) =>
       takenOrder(await call({ method: 'POST', path: `${base}/${verb}`, body: selection }, signal)),
   }

@@ -66,6 +66,8 @@ export const errorKinds = {
   'registry-entry-not-found': 'not-found',
   'secrets-not-set-up': 'not-found',
   'secret-not-found': 'not-found',
+  'secret-exists': 'conflict',
+  'secrets-read-only': 'invalid',
   'secrets-locked-away': 'unavailable',
   'secrets-denied': 'denied',
   'secrets-corrupt': 'internal',

@@ -34,6 +34,8 @@ export {
   type EgressTarget,
 } from './domain/egress-rules.ts'
 export { parseBearerToken, parseForwardHeader } from './domain/forward-header.ts'
+export { grantPrefix, parseClientSecret, type RemoteAuthConfig } from './domain/remote-auth.ts'
+export { takesLogin } from './domain/takes-login.ts'
 export { authorizationUrlProblem, issuerProblem } from './domain/authorization-url.ts'
 export { readScopes, remoteErrorText } from './domain/remote-error-text.ts'
 export { isNearby, parseRemoteUrl, type RemoteTarget } from './domain/remote-url.ts'
@@ -41,6 +43,21 @@ export { coversServer, resourceIndicator } from './domain/resource-indicator.ts'
 export { issuerMetadataUrls, resourceMetadataUrls } from './domain/well-known.ts'
 export { parseChallenges, type Challenge } from './domain/www-authenticate.ts'
 export { parseGoDuration } from './domain/go-duration.ts'
+export {
+  assertUserSecretName,
+  formatSecretParameter,
+  isSystemSecret,
+  parseServerSecret,
+  workloadSecretName,
+  type SecretParameter,
+} from './domain/secret-name.ts'
+export {
+  isSecretProvider,
+  secretCapabilities,
+  secretProviders,
+  type SecretCapabilities,
+  type SecretProvider,
+} from './domain/secret-provider.ts'
 export { parseSessionTtl } from './domain/session-ttl.ts'
 export { listenHost, urlHost } from './domain/host.ts'
 export { clientKinds, isClientKind, type ClientKind } from './domain/client.ts'
@@ -64,6 +81,7 @@ export {
   type HealthStep,
 } from './domain/health-policy.ts'
 export type { ProbeOutcome } from './domain/probe-outcome.ts'
+export { isUsable, renewalDueMs, retryDelayMs } from './domain/token-schedule.ts'
 export { matchesLabels, parseLabel } from './domain/label.ts'
 export { parseMount, parseVolume, type Mount, type Volume } from './domain/mount.ts'
 export { operationKinds, operationStates, type Operation, type OperationKind } from './domain/operation.ts'
@@ -181,8 +199,10 @@ export type {
   WorkloadRuntime,
 } from './ports/workload-runtime.ts'
 export type { CommandResolver } from './ports/command-resolver.ts'
-export type { SecretChange, SecretStore } from './ports/secret-store.ts'
+export type { KeptPassword, PasswordKeeper } from './ports/password-keeper.ts'
+export type { EncryptedSecretStore, SecretChange, SecretStore } from './ports/secret-store.ts'
 export type { GrantChange, GrantStore } from './ports/grant-store.ts'
+export type { LoginAnswer, LoginCallback, OpenLoginCallback } from './ports/login-callback.ts'
 export { RefreshError } from './ports/remote-authorization.ts'
 export type {
   AuthorizationPlan,
@@ -227,11 +247,40 @@ export { stopServer, type StopServerDeps } from './use-cases/stop-server.ts'
 export { reapServers, stoppedRecord, stopWorkload, type StopWorkloadDeps } from './use-cases/stop-workload.ts'
 export { listRegisteredClients, type RegisteredClient } from './use-cases/list-clients.ts'
 export { createGroup, deleteGroup, getGroup, listGroups, type DeleteGroupDeps } from './use-cases/manage-groups.ts'
+export {
+  deleteSecret,
+  deleteSystemSecret,
+  getSecret,
+  listSecrets,
+  listSystemSecrets,
+  requireSecretProvider,
+  setSecret,
+  setUpSecrets,
+  type SecretInput,
+  type SetUpSecretsDeps,
+  type UserSecrets,
+} from './use-cases/manage-secrets.ts'
 export { parseServerArgument } from './use-cases/parse-server-argument.ts'
+export { awaitLogin } from './use-cases/await-login.ts'
+export { grantReferenceOf, type KeepLoginDeps } from './use-cases/keep-login.ts'
+export {
+  logIn,
+  targetOf as authorizationTargetOf,
+  type LogInDeps,
+  type LoggedIn,
+  type LogInRequest,
+} from './use-cases/log-in.ts'
+export { logOut, type LoggedOut, type LogOutDeps } from './use-cases/log-out.ts'
 export { readLogs } from './use-cases/read-logs.ts'
 export { readWorkloadRequest } from './use-cases/read-workload-request.ts'
 export { getWorkloadRequest } from './use-cases/write-workload-request.ts'
 export { selectWorkloads } from './use-cases/select-workloads.ts'
+export {
+  listWorkloadsUsingSecret,
+  namesSecrets,
+  resolveHeaderSecrets,
+  resolveServerSecrets,
+} from './use-cases/workload-secrets.ts'
 export { asShared, whileUncontested } from './use-cases/while-uncontested.ts'
 export { watchWorkloads, type WatchWorkloadsDeps, type WorkloadChange } from './use-cases/watch-workloads.ts'
 export { withTimeLimit } from './with-time-limit.ts'

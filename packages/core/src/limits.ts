@@ -15,6 +15,9 @@ export const limits = {
   groupBytes: 256 * 1024,
   /** An environment file is read whole. */
   envFileBytes: 1024 * 1024,
+  /** Of a secret: a name that people type, and a value that is no file. */
+  secretNameLength: 256,
+  secretValueBytes: 256 * 1024,
   /** How many state files one listing reads. */
   stateEntries: 10_000,
   /** The user's `config.yaml`. */
@@ -90,6 +93,39 @@ export const limits = {
   sleepMs: 5_000,
   /** After a sleep or a change of the network, all supervisors ask within this time, each at a moment of its own. */
   wakeSpreadMs: 3_000,
+  /** Time for a person to log in, unless they say otherwise; and at `thv run`, where somebody waits for the workload: spec/local 3.5. */
+  loginMs: 5 * 60_000,
+  runLoginMs: 30_000,
+  /** Longest time for a login that one may ask for: its listener is open that long. */
+  maxLoginMs: 60 * 60_000,
+  /** Until a supervisor has taken a login up: it looks every `tokenPollMs`, and then asks the server. */
+  loginTakenMs: 15_000,
+  loginPollMs: 100,
+  /** Where a browser comes back to, unless said otherwise: spec/local 3.5. */
+  callbackPort: 8666,
+  /** Telling an authorization server that a grant is not needed any more: politeness, for which nobody waits long. */
+  revokeMs: 10_000,
+  /**
+   * A token is renewed after this part of its life, less up to `tokenJitter` of it: enough is left for all tries in a row
+   * before it ends. A life shorter than `tokenLeastMs` is a clock that is wrong: such a token is used until it is refused.
+   */
+  tokenLifePart: 0.8,
+  tokenJitter: 0.05,
+  tokenLeastMs: 5_000,
+  /** Renewals that fail for now: first delay (doubles), longest, how many; then one tick after the other for a day. Spec/local 11.2. */
+  tokenRetryMs: 10_000,
+  tokenRetryMaxMs: 2 * 60_000,
+  tokenRetries: 5,
+  tokenTickMs: 10 * 60_000,
+  tokenTicks: 144,
+  /** One renewal, discovery included; two requests over a slow line. */
+  tokenRequestMs: 15_000,
+  /** How often it is looked for a login that somebody else did, while one is needed. */
+  tokenPollMs: 1_000,
+  /** What a client whose token has ended is told to wait: spec/local 11.2. */
+  tokenRetryAfterS: 10,
+  /** Scopes that are kept for the next login; a server that asks for more is not well. */
+  wantedScopes: 50,
   /** Recorded server processes of single clients; the proxy allows fewer. */
   laneRecords: 128,
   /** Restart back-off: delay of the second in a row (the first has none), cap, attempts; spec/local 2.10 allows 10. */

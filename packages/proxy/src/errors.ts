@@ -44,6 +44,7 @@ export const wireErrors = {
   'params-invalid': { status: 200, code: -32602 },
   'input-not-bridged': { status: 200, code: -32603 },
   'session-required': { status: 400, code: -32000 },
+  'scope-missing': { status: 403, code: -32603 },
   'host-denied': { status: 403, code: -32600 },
   'origin-denied': { status: 403, code: -32600 },
   'session-unknown': { status: 404, code: -32001 },
@@ -77,6 +78,8 @@ export interface WireError {
   readonly name: WireErrorName
   readonly message: string
   readonly data?: Record<string, unknown>
+  /** Seconds; told as `Retry-After`. */
+  readonly retryAfterS?: number
 }
 
 /**

@@ -115,8 +115,42 @@ export interface RemoteConnection extends Omit<HttpConnection, 'transport' | 'pa
   path: string
   /** Added to every request, in the place of headers of the same name; asked for each, so that they may change. */
   headers?: () => Readonly<Record<string, string>>
+  /** Default: clients log in by themselves, or need not. */
+  login?: RemoteLogin
   /** Opens the connections that an https server is spoken to over, in bounded time; default: directly. */
   dial?: (target: { host: string; port: number }) => Promise<Socket>
+}
+
+/**
+ * The login at a remote server, where it is ours: no credentials of clients reach the server then, and no demand of the
+ * server reaches clients.
+ */
+export interface RemoteLogin {
+  /** Whether it is; that may begin and end while the server is in use. */
+  isOurs: () => boolean
+  /** Value of the Authorization header; undefined when there is none that could be of use. */
+  authorization: () => string | undefined
+  /**
+   * The server refused this value (401), or there was none. Resolves to undefined once there is another, else to why there
+   * is none. Bounded in time; never rejects.
+   */
+  renew: (refused: string | undefined) => Promise<Refusal | undefined>
+  /** The server refused this value too, which had just been renewed. Why there is no other. */
+  giveUp: (refused: string) => Refusal
+  /** The server wants these scopes for a call (403), as far as it names them. What its client is told. */
+  lacks: (scopes: readonly string[]) => Refusal
+}
+
+/** Why calls are refused, as clients are told. */
+export interface Refusal {
+  /** Without the end of the sentence. */
+  message: string
+  /** Code for programs (`data.reason`). */
+  reason?: string
+  /** What can be done (`data.todo`). */
+  todo?: string
+  /** Seconds (`Retry-After`). */
+  retryAfterS?: number
 }
 
 /** What one look at a remote server found. */
@@ -137,6 +171,7 @@ export type RemoteLookCode =
   | 'alive'
   | 'unauthorized'
   | 'forbidden'
+  | 'scope-missing'
   | 'refused'
   | 'dns'
   | 'tls'
@@ -216,8 +251,8 @@ export interface Proxy {
   probe(signal: AbortSignal): Promise<BackendSign>
   /** What `/health` says of the attached server from now on, with the problem; each attach begins `healthy`. Calls go on. */
   noteHealth(status: HealthStatus, problem: string): void
-  /** From now on every call is refused at once for this reason; undefined ends that. Calls in flight go on. */
-  refuse(reason: string | undefined): void
+  /** From now on every call is refused at once; undefined ends that. Calls in flight go on. A text is the message. */
+  refuse(refusal: Refusal | string | undefined): void
   /**
    * Stops accepting, lets calls in flight finish until the deadline (default
    * `limits.closeMs`), then cuts. Idempotent; never rejects.

@@ -15,6 +15,7 @@ import type {
   HealthStatus,
   Proxy,
   ProxyConfig,
+  Refusal,
   RemoteConnection,
   RemoteLook,
 } from './proxy-config.ts'
@@ -43,7 +44,7 @@ interface Plane {
   probe(signal: AbortSignal): Promise<BackendSign>
   /** Absent where a server is never remote. */
   look?: (connection: RemoteConnection, signal: AbortSignal) => Promise<RemoteLook>
-  refuse?: (reason: string | undefined) => void
+  refuse?: (refusal: Refusal | string | undefined) => void
   handle(req: IncomingMessage, res: ServerResponse): void
   /** Regular housekeeping. */
   sweep(): void
@@ -144,10 +145,11 @@ class OneProxy implements Proxy {
     return look
   }
 
-  refuse(reason: string | undefined): void {
-    this.#isRefusing = reason !== undefined
-    this.#health.note(reason === undefined ? 'healthy' : 'unhealthy', reason ?? '')
-    this.#plane.refuse?.(reason)
+  refuse(refusal: Refusal | string | undefined): void {
+    const problem = typeof refusal === 'object' ? refusal.message : refusal
+    this.#isRefusing = problem !== undefined
+    this.#health.note(problem === undefined ? 'healthy' : 'unhealthy', problem ?? '')
+    this.#plane.refuse?.(refusal)
   }
 
   close(deadlineMs: number = this.#limits.closeMs): Promise<void> {
@@ -297,7 +299,7 @@ class OneProxy implements Proxy {
       detach: (reason) => plane.detach(reason),
       probe: async (signal) => await plane.probe(signal),
       look: async (connection, signal) => await plane.look(connection, signal),
-      refuse: (reason) => plane.refuse(reason),
+      refuse: (refusal) => plane.refuse(refusal),
       handle: (req, res) => plane.handle(req, res),
       sweep: () => plane.sweep(),
       endStreams: () => plane.endStreams(),

@@ -24,7 +24,9 @@ export function sendEmpty(res: ServerResponse, status: number): void {
 /** Answers with a refusal as JSON-RPC error, under the status of its name. */
 export function sendError(res: ServerResponse, error: WireError, idText = '', headers?: Record<string, string>): void {
   noteRefusal(res, error.name)
-  sendJson(res, wireErrors[error.name].status, buildErrorText(error, idText), headers)
+  const { retryAfterS } = error
+  const all = retryAfterS === undefined ? headers : { ...headers, 'Retry-After': String(retryAfterS) }
+  sendJson(res, wireErrors[error.name].status, buildErrorText(error, idText), all)
 }
 
 /** Answers 405 with what would be allowed. */

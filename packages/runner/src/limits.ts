@@ -12,8 +12,14 @@ export const runnerLimits = {
   finalWriteMs: 5_000,
   /** A failed handshake and the exit that caused it arrive by different ways; the exit is the better reason, and a sandbox ends after its server. */
   exitReasonMs: 1_000,
+  /** Renewing a login: what another process does first, the request, and the write. */
+  renewalMs: 30_000,
+  /** A renewal under way when a supervisor ends; what comes after it may be lost. */
+  renewalEndMs: 5_000,
   /** Ending the server of a failed start. */
   failedStartStopMs: 5_000,
+  /** Looking up secrets: a keyring may ask its user first. */
+  secretMs: 30_000,
   /** A server whose output ended most likely ends itself; then its exit is the better reason. */
   exitAfterLostMs: 1_000,
 } as const

@@ -137,6 +137,7 @@ async function supervised(
     dialerOf: () => undefined,
     readUserFile: async () => 'text',
     environmentToken: undefined,
+    logins: async () => await Promise.reject(new Error('no logins here')),
     log: () => {},
     random: more.random ?? (() => 0.5),
   }

@@ -27,6 +27,18 @@ export interface Monitored {
   health?: Health
   /** Told of every probe that counts, one at a time. */
   judged: (step: HealthStep, outcome: ProbeOutcome) => Promise<void>
+  /** What may make the next probe an early one, where there is such a thing. */
+  news?: News
+}
+
+/** Something beside the server that decides whether it can be used. */
+export interface News {
+  /** How often it is to be asked during a pause. */
+  pollMs: () => number
+  /** Whether the next probe should not wait. */
+  isThere: (signal: AbortSignal) => Promise<boolean>
+  /** The machine slept, or changed its network. */
+  woken: () => void
 }
 
 /**
@@ -51,9 +63,10 @@ export async function monitorHealth(
       const step = judgeProbe(health, outcome, { settings, now: clock.now(), random: random() })
       await server.judged(step, outcome)
       health = step.health
-      hasWoken = await pause({ deps, wake, delayMs: step.delayMs }, signal)
+      hasWoken = await pause({ deps, wake, delayMs: step.delayMs, news: server.news }, signal)
     }
     if (!hasWoken) continue
+    server.news?.woken()
     log('info', 'the machine slept or changed its network: the server is asked early')
     health = afterWake(health)
     await clock.sleep(wakeDelayMs(random()), signal)
@@ -63,7 +76,7 @@ export async function monitorHealth(
 
 /** Waits in slices, so that a sleep is noticed soon after its end; resolves to whether there was one. */
 async function pause(
-  { deps, wake, delayMs }: { deps: MonitorDeps; wake: WakeWatch; delayMs: number },
+  { deps, wake, delayMs, news }: { deps: MonitorDeps; wake: WakeWatch; delayMs: number; news: News | undefined },
   signal: AbortSignal,
 ): Promise<boolean> {
   const due = deps.clock.monotonicMs() + delayMs
@@ -71,8 +84,11 @@ async function pause(
   for (;;) {
     const leftMs = due - deps.clock.monotonicMs()
     if (leftMs <= 0) return false
-    const sliceMs = Math.min(leftMs, limits.wakeCheckMs)
+    const sliceMs = Math.min(leftMs, news?.pollMs() ?? limits.wakeCheckMs)
     await deps.clock.sleep(sliceMs, signal)
     if (wake.hasWoken(sliceMs)) return true
+    if ((await news?.isThere(signal)) === true) return false
+    // That may have taken a while, and is no sleep.
+    if (news !== undefined) wake.hasWoken(Infinity)
   }
 }

@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest'
+import { createFakeMachine, type FakeMachine } from '@thv/core/fakes'
+import { beforeEach, describe, expect, it } from 'vitest'
 import type { RunConfig } from '@thv/core'
 import { RemoteCredentials } from './remote-credentials.ts'
 
@@ -13,6 +14,12 @@ const config: RunConfig = {
   remote_url: 'https://a.test/mcp',
 }
 
+let machine: FakeMachine
+
+beforeEach(() => {
+  machine = createFakeMachine()
+})
+
 function credentials(
   more: Partial<RunConfig>,
   environmentToken: string | undefined,
@@ -23,7 +30,10 @@ function credentials(
     if (text === undefined) throw Object.assign(new Error('gone'), { code: 'ENOENT' })
     return text
   }
-  return new RemoteCredentials({ readUserFile, environmentToken }, { ...config, ...more })
+  return new RemoteCredentials(
+    { readUserFile, environmentToken, userSecrets: machine.deps.userSecrets },
+    { ...config, ...more },
+  )
 }
 
 describe('credentials for a remote server', () => {
@@ -62,3 +72,50 @@ describe('credentials for a remote server', () => {
     expect(file.headers()).toEqual({ Authorization: 'Bearer good' })
   })
 })
+
+describe('headers from secrets', () => {
+  const wanted: Partial<RunConfig> = {
+    header_forward: { add_plaintext_headers: { 'X-Team': 'notes' }, add_headers_from_secret: { 'X-Key': 'key' } },
+    remote_auth_config: { bearer_token: 'BEARER_TOKEN_a,target=bearer_token' },
+  }
+
+  it('are sent, with a token of the workload, and looked up again when the store changes', async () => {
+    await change({ key: 'k1', __thv_workloads_BEARER_TOKEN_a: 't1' })
+    const some = credentials(wanted, undefined)
+    expect(await some.refresh()).toBeUndefined()
+    expect(some.headers()).toEqual({ 'X-Team': 'notes', 'X-Key': 'k1', Authorization: 'Bearer t1' })
+    expect(some.hasToken).toBe(true)
+    await change({ key: 'k2' })
+    expect(await some.refresh()).toBeUndefined()
+    expect(some.headers()).toMatchObject({ 'X-Key': 'k2', Authorization: 'Bearer t1' })
+  })
+
+  it('are not looked up while the store stays as it is', async () => {
+    await change({ key: 'k1', __thv_workloads_BEARER_TOKEN_a: 't1' })
+    const some = credentials(wanted, undefined)
+    await some.refresh()
+    machine.secrets.set('key', 'nobody has said that this has changed')
+    expect(await some.refresh()).toBeUndefined()
+    expect(some.headers()).toMatchObject({ 'X-Key': 'k1' })
+  })
+
+  it('that cannot be looked up are told without a value, tried again, and the last ones stay', async () => {
+    await change({ key: 'k1' })
+    const some = credentials(wanted, undefined)
+    expect(await some.refresh()).toBe(
+      "a secret for the remote server cannot be used: secret not found: 'BEARER_TOKEN_a'",
+    )
+    await change({ BEARER_TOKEN_a: 'as-another-program-keeps-it' })
+    expect(await some.refresh()).toBeUndefined()
+    expect(some.headers()).toMatchObject({ Authorization: 'Bearer as-another-program-keeps-it' })
+    await change({ key: 'hidden\nvalue' })
+    const problem = await some.refresh()
+    expect(problem).toContain("the value of 'X-Key' has a character that no header can hold")
+    expect(problem).not.toContain('hidden')
+    expect(some.headers()).toMatchObject({ 'X-Key': 'k1' })
+  })
+})
+
+async function change(secrets: Record<string, string>): Promise<void> {
+  await machine.deps.userSecrets.store.update(() => new Map(Object.entries(secrets)), new AbortController().signal)
+}

@@ -136,6 +136,7 @@ function buildDeps(
       return files[path]
     },
     environmentToken: undefined,
+    logins: async () => await Promise.reject(new Error('no logins here')),
     log: () => {},
     random: () => 0.5,
   }

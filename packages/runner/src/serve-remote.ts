@@ -1,6 +1,7 @@
 import {
   limits,
   messageOf,
+  takesLogin,
   ThvError,
   type HealthSettings,
   type HealthStep,
@@ -8,10 +9,12 @@ import {
   type RemoteTarget,
   type RunConfig,
 } from '@thv/core'
-import type { RemoteConnection, RemoteLook, RemoteLookCode } from '@thv/proxy'
-import { monitorHealth, type Monitored } from './monitor-health.ts'
+import type { Refusal, RemoteConnection, RemoteLook, RemoteLookCode } from '@thv/proxy'
+import { monitorHealth, type Monitored, type News } from './monitor-health.ts'
 import { RemoteCredentials } from './remote-credentials.ts'
+import { RemoteTokens } from './remote-tokens.ts'
 import type { SuperviseDeps, Supervision } from './supervision.ts'
+import { outcomeOfTrouble } from './token-trouble.ts'
 
 /**
  * Keeps a workload whose server is at a URL, until the signal aborts: nothing is started, so there is nothing to restart.
@@ -22,40 +25,74 @@ export async function serveRemote(
   target: RemoteTarget,
   onServing: (config: RunConfig) => void,
 ): Promise<'stopped'> {
-  const { deps, config, proxy, signal } = supervision
+  const { deps, config, signal } = supervision
   const credentials = new RemoteCredentials(deps, config)
-  const connection = await connectionOf(deps, config, { target, credentials })
+  const tokens = takesLogin(config) ? new RemoteTokens(deps, config) : undefined
+  const connection = await connectionOf(deps, config, { target, credentials, tokens })
   let isTold = false
   const server: Monitored = {
     probe: async () => {
       const problem = await credentials.refresh()
       if (problem !== undefined) return { kind: 'denied', reason: 'token-unreadable', message: problem }
-      return outcomeOf(await proxy.look(connection, signal))
+      return await probe(supervision, connection, tokens)
     },
     judged: async (step, outcome) => {
-      await tell(supervision, { step, outcome, hasToken: credentials.hasToken })
+      const refusal = outcome.kind === 'failing' ? outcome.message : tokens?.refusal
+      await tell(supervision, { step, outcome, refusal, hasToken: credentials.hasToken })
       if (isTold || step.event === undefined) return
       isTold = true
       onServing(config)
     },
+    ...(tokens === undefined ? {} : { news: newsOf(supervision, tokens) }),
   }
   try {
     return await monitorHealth(deps, server, settingsOf(deps, config), signal)
   } catch (error) {
     if (signal.aborted) return 'stopped'
     throw error
+  } finally {
+    await tokens?.close()
+  }
+}
+
+/** Asks the server, unless there is nothing to ask it with. */
+async function probe(
+  { proxy, signal }: Supervision,
+  connection: RemoteConnection,
+  tokens: RemoteTokens | undefined,
+): Promise<ProbeOutcome> {
+  const trouble = await tokens?.prepare(signal)
+  if (trouble !== undefined) return outcomeOfTrouble(trouble)
+  const look = await proxy.look(connection, signal)
+  if (look.code === 'alive' || look.code === 'unauthorized') tokens?.noteLook(look.code)
+  const found = look.kind === 'denied' ? tokens?.trouble : undefined
+  return found === undefined ? outcomeOf(look) : outcomeOfTrouble(found)
+}
+
+/** What becomes of the login decides too, and is seen to in the pauses between probes. */
+function newsOf({ reporter }: Supervision, tokens: RemoteTokens): News {
+  return {
+    pollMs: () => tokens.pollMs,
+    isThere: async (signal) => {
+      const { wanted } = tokens
+      if (wanted.takeNews()) await reporter.recordWantedScopes((known) => wanted.mergeInto(known), signal)
+      return await tokens.hasNews(signal)
+    },
+    woken: () => tokens.woken(),
   }
 }
 
 interface Verdict {
   step: HealthStep
   outcome: ProbeOutcome
+  /** Why calls are not to pass. */
+  refusal: Refusal | string | undefined
   hasToken: boolean
 }
 
 /** The one place from where calls are refused and the status is written. */
 async function tell({ deps, reporter, proxy, signal }: Supervision, verdict: Verdict): Promise<void> {
-  const { step, outcome, hasToken } = verdict
+  const { step, outcome, refusal, hasToken } = verdict
   const probes = [...step.health.runs]
   if (step.isNew)
     deps.log(outcome.kind === 'alive' ? 'info' : 'warn', 'the remote server was asked', { found: outcome.message })
@@ -63,7 +100,7 @@ async function tell({ deps, reporter, proxy, signal }: Supervision, verdict: Ver
     if (step.isNew) await reporter.recordProbes(probes, signal)
     return
   }
-  proxy.refuse(step.event === 'down' ? outcome.message : undefined)
+  proxy.refuse(refusal)
   const context = contextOf(outcome, hasToken)
   await reporter.report(
     step.event,
@@ -91,8 +128,9 @@ function contextOf({ kind, reason, message }: ProbeOutcome, hasToken: boolean): 
 async function connectionOf(
   deps: SuperviseDeps,
   config: RunConfig,
-  { target, credentials }: { target: RemoteTarget; credentials: RemoteCredentials },
+  more: { target: RemoteTarget; credentials: RemoteCredentials; tokens: RemoteTokens | undefined },
 ): Promise<RemoteConnection> {
+  const { target, credentials, tokens } = more
   const { thv_ca_bundle: bundle } = config
   const dial = deps.dialerOf(new URL(target.origin).hostname)
   return {
@@ -100,6 +138,7 @@ async function connectionOf(
     ...target,
     transport: spokenBy(config),
     headers: () => credentials.headers(),
+    ...(tokens === undefined ? {} : { login: tokens.login }),
     ...(dial === undefined ? {} : { dial }),
     ...(bundle === undefined || bundle === '' ? {} : { ca: await readBundle(deps, bundle) }),
   }
@@ -141,6 +180,7 @@ const reasonOf = {
   alive: 'serving',
   unauthorized: 'remote-unauthorized',
   forbidden: 'remote-forbidden',
+  'scope-missing': 'scope-missing',
   refused: 'remote-refused',
   dns: 'remote-dns',
   tls: 'remote-tls',

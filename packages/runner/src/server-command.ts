@@ -2,6 +2,7 @@ import {
   sourceOf,
   ensurePackage,
   listenHost,
+  resolveServerSecrets,
   ThvError,
   userLabels,
   type Confinement,
@@ -11,6 +12,7 @@ import {
   type PackageKind,
   type PlanConfinement,
   type RunConfig,
+  type UserSecrets,
 } from '@thv/core'
 
 /** What the runner must know of this machine to start a server. */
@@ -22,12 +24,13 @@ export interface ServerCommandDeps {
   /** Working directory of servers that come from a package. */
   packageDirectory: string
   planConfinement: PlanConfinement
+  userSecrets: UserSecrets
 }
 
 /** Everything of a {@link DeploySpec} that follows from the run config. */
 export type ServerCommand = Omit<DeploySpec, 'onOutput'>
 
-/** Resolves what to execute: the cached package (installed again if it was pruned) or the local command. */
+/** Resolves what to execute: the cached package (installed again if it was pruned) or the local command, and its secrets. */
 export async function buildServerCommand(
   deps: ServerCommandDeps,
   config: RunConfig,
@@ -37,6 +40,8 @@ export async function buildServerCommand(
   const source = sourceOf(config)
   if ('remote' in source) throw new ThvError('internal', 'a remote server has no command')
   const confinement = await deps.planConfinement(config)
+  const secrets = await resolveServerSecrets(deps.userSecrets, config, signal)
+  const told = (listening: RunConfig): Record<string, string> => ({ ...serverEnvironment(listening), ...secrets })
   const common = { name: config.name, transport: config.transport, ...listenOf(config) }
   if ('command' in source) {
     const { executable, workingDirectory, searchPath } = source.command
@@ -45,7 +50,7 @@ export async function buildServerCommand(
       confinement,
       command: [executable, ...args],
       workingDirectory,
-      environment: deps.buildEnvironment(serverEnvironment(config), searchPath),
+      environment: deps.buildEnvironment(told(config), searchPath),
     }
   }
   if ('image' in source) {
@@ -55,7 +60,7 @@ export async function buildServerCommand(
       command: args,
       workingDirectory: '',
       // A server that listens on the loopback address of its container is reached by nobody.
-      environment: serverEnvironment({ ...config, target_host: '0.0.0.0' }),
+      environment: told({ ...config, target_host: '0.0.0.0' }),
       image: { reference: source.image, labels: containerLabels(config, confinement), ...targetPortOf(config) },
     }
   }
@@ -66,7 +71,7 @@ export async function buildServerCommand(
     confinement: { ...confinement, programPaths: installed === undefined ? [] : [installed.directory] },
     command: [executable, ...leading, ...args],
     workingDirectory: deps.packageDirectory,
-    environment: deps.buildEnvironment({ ...installed?.environment, ...serverEnvironment(config) }, undefined),
+    environment: deps.buildEnvironment({ ...installed?.environment, ...told(config) }, undefined),
   }
 }
 

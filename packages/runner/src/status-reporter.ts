@@ -116,6 +116,16 @@ export class StatusReporter {
     await this.#tolerate((record) => ({ ...record, thv: { ...record.thv, probes: [...probes] } }), signal)
   }
 
+  /** Notes which scopes the next login should ask for, given those that are noted. */
+  async recordWantedScopes(change: (known: readonly string[]) => string[], signal: AbortSignal): Promise<void> {
+    await this.#change((record) => {
+      const { wanted_scopes: known = [], ...kept } = record.thv ?? {}
+      const scopes = change(known)
+      if (isDeepStrictEqual(scopes, known)) return undefined
+      return { ...record, thv: scopes.length === 0 ? kept : { ...kept, wanted_scopes: scopes } }
+    }, signal)
+  }
+
   /** The last word: `stopped`, with nothing left to own. */
   async reportStopped(): Promise<void> {
     await this.#change(stoppedRecord, AbortSignal.timeout(runnerLimits.finalWriteMs))

@@ -368,6 +368,7 @@ function createStage(): Stage {
       dialerOf: () => undefined,
       readUserFile: async () => 'text',
       environmentToken: undefined,
+      logins: async () => await Promise.reject(new Error('no logins here')),
       log: () => {},
       random: () => 0.5,
     },

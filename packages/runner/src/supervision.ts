@@ -11,11 +11,12 @@ import type { Failure } from './failure.ts'
 import type { Lanes } from './lanes.ts'
 import type { Log } from './log.ts'
 import type { CredentialDeps } from './remote-credentials.ts'
+import type { TokenDeps } from './remote-tokens.ts'
 import type { ServerCommandDeps } from './server-command.ts'
 import type { StatusReporter } from './status-reporter.ts'
 
 /** What a supervisor needs of the outside. */
-export interface SuperviseDeps extends ChangeStatusDeps, ServerCommandDeps, CredentialDeps {
+export interface SuperviseDeps extends ChangeStatusDeps, ServerCommandDeps, CredentialDeps, Pick<TokenDeps, 'logins'> {
   configs: RunConfigStore
   containers: ContainerTable
   runtime: Pick<WorkloadRuntime, 'deploy'>

@@ -1,4 +1,12 @@
-import type { LogFiles, ReadWorkloadDeps, RunRequest, RunWorkloadDeps, StartWorkloadDeps } from '@thv/core'
+import type {
+  LogFiles,
+  LogInDeps,
+  ReadWorkloadDeps,
+  RunRequest,
+  RunWorkloadDeps,
+  SetUpSecretsDeps,
+  StartWorkloadDeps,
+} from '@thv/core'
 import type { ApiLog } from './api-log.ts'
 import type { EventHub } from './events/event-hub.ts'
 import type { Operations } from './operations.ts'
@@ -17,6 +25,10 @@ export interface ApiDeps {
   readonly findTrouble: () => Promise<string | undefined>
   readonly reading: () => Promise<ReadWorkloadDeps>
   readonly workloads: () => Promise<RunWorkloadDeps & StartWorkloadDeps>
+  /** What logs in to remote servers, and out. */
+  readonly login: () => Promise<LogInDeps>
+  /** Secrets of the user. */
+  readonly secrets: () => Promise<SetUpSecretsDeps>
   readonly logs: () => Promise<LogFiles>
   /** Adds what the user's settings say about packages to a request. */
   readonly addDefaults: (request: RunRequest, signal: AbortSignal) => Promise<void>

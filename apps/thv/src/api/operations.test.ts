@@ -195,3 +195,29 @@ describe('operations', () => {
     accepted.open()
   })
 })
+
+describe('a login', () => {
+  it('can be cancelled where it waits, and is told from others', async () => {
+    const { operations, begin, ended } = table()
+    const { begun, started } = begin('far', { kind: 'login' })
+    await started
+    expect([operations.isRunning('login', 'far'), operations.isRunning('login', 'near')]).toEqual([true, false])
+    expect([operations.cancel('login', 'near'), operations.cancel('logout', 'far')]).toEqual([false, false])
+    expect(operations.cancel('login', 'far')).toBe(true)
+    await ended(begun.id)
+    expect(operations.get(begun.id)).toMatchObject({ state: 'failed', error: { code: 'cancelled' } })
+    expect([operations.isRunning('login', 'far'), operations.cancel('login', 'far')]).toEqual([false, false])
+  })
+
+  it.each(['restart', 'edit', 'logout', 'stop', 'delete'] as const)('is not what a %s waits for', async (kind) => {
+    const { operations, begin, ended } = table()
+    const login = begin('far', { kind: 'login' })
+    await login.started
+    const later = begin('far', { kind })
+    await later.started
+    await ended(login.begun.id)
+    expect(operations.get(login.begun.id)).toMatchObject({ state: 'failed', error: { message: expect.any(String) } })
+    later.open()
+    await ended(later.begun.id)
+  })
+})

@@ -61,7 +61,16 @@ interface Turn {
 }
 
 /** A kind interrupts the lower ones at their common subjects, and waits for its equals: what ends something must not wait for its start. */
-const ranks: Readonly<Record<OperationKind, number>> = { create: 0, edit: 0, restart: 0, stop: 1, delete: 2 }
+const ranks: Readonly<Record<OperationKind, number>> = {
+  // It waits for a person, and nothing waits for that.
+  login: -1,
+  create: 0,
+  edit: 0,
+  restart: 0,
+  logout: 0,
+  stop: 1,
+  delete: 2,
+}
 
 /** The operations of one server: bounded, one at a time for each subject. */
 export class Operations {
@@ -87,6 +96,18 @@ export class Operations {
   watch(listener: (change: OperationChange) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  /** Whether something of this kind is being done to a subject, or waits for its turn. */
+  isRunning(kind: OperationKind, subject: string): boolean {
+    return this.#turnsOf(kind, subject).length > 0
+  }
+
+  /** Ends what of this kind is being done to a subject; whether there was anything. */
+  cancel(kind: OperationKind, subject: string): boolean {
+    const turns = this.#turnsOf(kind, subject)
+    for (const { abort } of turns) abort.abort(new ThvError('cancelled', `the ${kind} was cancelled`))
+    return turns.length > 0
   }
 
   /** Waits until an operation has ended or the signal aborts, and tells how it stands then; undefined for one nobody knows. */
@@ -185,6 +206,10 @@ export class Operations {
       end = resolve
     })
     return { abort: new AbortController(), earlier, over, end }
+  }
+
+  #turnsOf(kind: OperationKind, subject: string): Turn[] {
+    return this.#running().flatMap(({ shown, turns }) => (shown.kind === kind ? (turns.get(subject) ?? []) : []))
   }
 
   #note(entry: Entry, text: string): void {

@@ -12,6 +12,7 @@ import { skillRoutes } from './routes/skills.ts'
 import { versionRoutes } from './routes/version.ts'
 import { workloadActionRoutes } from './routes/workload-actions.ts'
 import { workloadExplainRoutes } from './routes/workload-explain.ts'
+import { workloadLoginRoutes } from './routes/workload-login.ts'
 import { workloadLogRoutes } from './routes/workload-logs.ts'
 import { workloadRoutes } from './routes/workloads.ts'
 
@@ -22,6 +23,7 @@ export const apiRoutes: readonly ApiRoute[] = [
   ...workloadRoutes,
   ...workloadActionRoutes,
   ...workloadExplainRoutes,
+  ...workloadLoginRoutes,
   ...workloadLogRoutes,
   ...groupRoutes,
   ...operationRoutes,

@@ -71,7 +71,9 @@ function buildDeps({ container }: CommandContext, log: ApiLog): ApiDeps {
     log,
     findTrouble,
     reading: container.reading,
+    login: container.login,
     logs: container.logs,
+    secrets: container.secrets,
     addDefaults: async (request, signal) =>
       await addRunDefaults(container, { request, note: (line) => log('warn', line) }, signal),
     workloads: async () => {

@@ -1,4 +1,4 @@
-import { listWorkloads } from '@thv/core'
+import { listSecrets, listWorkloads } from '@thv/core'
 import type { CommandContext, CommandInput, CommandSpec, Completion, OptionSpec } from '../command.ts'
 import { commands } from './table.ts'
 
@@ -73,6 +73,7 @@ async function valuesOf(context: CommandContext, option: OptionSpec, last: strin
 }
 
 async function lookUp(context: CommandContext, what: Completion, last: string): Promise<Candidate[]> {
+  if (what === 'secrets') return matching((await secretNames(context)).map(plain), last)
   if (what === 'files') return [{ word: ':files', summary: '' }]
   const { workloads } = await listWorkloads(await context.container.reading(), { all: true })
   if (what === 'workloads')
@@ -82,6 +83,15 @@ async function lookUp(context: CommandContext, what: Completion, last: string): 
     )
   const groups = new Set(['default', ...workloads.map((workload) => workload.group ?? 'default')])
   return matching([...groups].map(plain), last)
+}
+
+/** None where they cannot be told without a question: completion has nobody to ask. */
+async function secretNames({ container, signal }: CommandContext): Promise<string[]> {
+  try {
+    return await listSecrets((await container.secrets()).secrets, signal)
+  } catch {
+    return []
+  }
 }
 
 function plain(word: string): Candidate {

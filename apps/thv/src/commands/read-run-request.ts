@@ -25,6 +25,7 @@ export async function readRunRequest(context: CommandContext, input: CommandInpu
       values: listOption(input, 'env'),
       signal: context.signal,
     }),
+    secrets: listOption(input, 'secret'),
     labels: Object.fromEntries(parseLabels(listOption(input, 'label'))),
     allowedOrigins: listOption(input, 'allowedOrigins'),
     trustProxyHeaders: flagOption(input, 'trustProxyHeaders'),

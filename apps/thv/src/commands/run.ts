@@ -6,6 +6,7 @@ import {
   isRemote,
   limits,
   messageOf,
+  namesSecrets,
   parseVolume,
   runWorkload,
   systemCodeOf,
@@ -18,8 +19,11 @@ import { tellIsLocal } from '../actions/open-actions.ts'
 import type { CommandContext, CommandInput } from '../command.ts'
 import { flagOption, textOption } from '../options.ts'
 import { readLimitVariables } from '../limit-variables.ts'
+import { openSecrets } from '../open-secrets.ts'
 import { superviseHere } from '../supervise-here.ts'
+import { renderError } from '../output/render-error.ts'
 import { servingLine } from '../output/serving-line.ts'
+import { logInAfterRun } from './login-after-run.ts'
 import { readRunRequest } from './read-run-request.ts'
 
 /** `thv run`: create a workload and serve it, detached or here. */
@@ -33,6 +37,7 @@ export async function runCommand(context: CommandContext, input: CommandInput): 
   if ('request' in run && run.request.proxyMode === 'sse') {
     output.note('warning: proxy mode sse is deprecated; streamable-http is what clients of today speak')
   }
+  if (usesSecrets(run)) await openSecrets(context)
   const deps = await container.workloads()
   const learns = flagOption(input, 'learn')
   if (!flagOption(input, 'foreground')) {
@@ -40,12 +45,16 @@ export async function runCommand(context: CommandContext, input: CommandInput): 
     output.settle()
     output.note(servingLine(config))
     await warnOfState(context, config)
+    await logInAfterRun(context, input, config)
     return 0
   }
   const config = await createWorkload(deps, run, output.progress, signal)
   output.settle()
   try {
-    const serving = (): void => output.line(servingLine(config))
+    const serving = (): void => {
+      output.line(servingLine(config))
+      logInBeside(context, input, config)
+    }
     const egress = await superviseHere(context, config.name, serving)
     if (learns) output.json(egress.smallestProfile(config.name, mountsOf(config)))
     return 0
@@ -54,9 +63,23 @@ export async function runCommand(context: CommandContext, input: CommandInput): 
   }
 }
 
+function usesSecrets(run: RunInput): boolean {
+  if ('config' in run) return namesSecrets(run.config)
+  const { secrets = [], remote } = run.request
+  const ofRemote = [remote?.secretHeaders, remote?.bearerToken, remote?.clientSecret]
+  return secrets.length > 0 || ofRemote.some((wish) => wish !== undefined)
+}
+
 function noteOldVariable({ container, output }: CommandContext): void {
   if ((container.environment['TOOLHIVE_REMOTE_HEALTHCHECKS'] ?? '') === '') return
   output.note('note: TOOLHIVE_REMOTE_HEALTHCHECKS is ignored: the health of remote servers is always checked')
+}
+
+/** Whoever stays may log in late: the server goes on being served as it is. */
+function logInBeside(context: CommandContext, input: CommandInput, config: RunConfig): void {
+  logInAfterRun(context, input, config).catch((error: unknown) => {
+    if (!context.signal.aborted) context.output.note(renderError(error, context.debug))
+  })
 }
 
 /** Nobody gets less than a sandbox, or a remote server that is down, without being told; who asked for it knows. */
@@ -83,15 +106,30 @@ async function readInput(context: CommandContext, input: CommandInput): Promise<
   const file = textOption(input, 'fromConfig')
   if (file !== undefined) {
     refuseOtherFlags(input)
-    const config = await loadConfigFile(context, file)
+    const config = renamed(await loadConfigFile(context, file), textOption(input, 'name'))
+    noteUnused(context, config)
     if (context.debug) config.debug = true
     return { config }
   }
   return { request: await readRunRequest(context, input) }
 }
 
+/** The port in a file is that of the workload it was exported from. */
+function renamed(config: RunConfig, name = config.name): RunConfig {
+  return name === config.name ? config : { ...config, name, base_name: name, container_name: name, port: 0 }
+}
+
+/** Another program writes some of them for every workload. */
+function noteUnused({ output }: CommandContext, config: RunConfig): void {
+  if (!isRemote(config)) return
+  const keys = ['cmd_args', 'env_vars', 'volumes', 'permission_profile', 'target_port', 'runtime_config'] as const
+  const unused = keys.filter((key) => Object.keys(Object(config[key])).length > 0 || typeof config[key] === 'number')
+  if (unused.length === 0) return
+  output.note(`note: a remote server is not started here, so that ${unused.join(', ')} of the run config mean nothing`)
+}
+
 function refuseOtherFlags(input: CommandInput): void {
-  const allowed = new Set(['fromConfig', 'foreground', 'debug'])
+  const allowed = new Set(['fromConfig', 'foreground', 'debug', 'name', 'remoteAuth'])
   const given = Object.entries(input.options)
     .filter(
       ([name, value]) => !allowed.has(name) && value !== undefined && !(Array.isArray(value) && value.length === 0),

@@ -20,6 +20,8 @@ const autoStart: OptionSpec = {
 const workloads = { name: '[names...]', summary: 'workload names', completes: 'workloads' } as const
 const workload = { name: '<name>', summary: 'workload name', completes: 'workloads' } as const
 
+const secret = { name: '<name>', summary: 'name of the secret', completes: 'secrets' } as const
+
 const mcpOptions: readonly OptionSpec[] = [
   { flags: '--server <server>', summary: 'workload name or URL of an MCP endpoint', completes: 'workloads' },
   format,
@@ -122,6 +124,30 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import('./explain.ts')).explainCommand,
   },
   {
+    name: 'login',
+    summary: 'log in to the remote server of a workload, which goes on by itself then',
+    arguments: [workload],
+    options: [
+      { flags: '--skip-browser', summary: 'show the URL, and open no browser' },
+      { flags: '--timeout <duration>', summary: 'time for a person (default: 5m)' },
+      { flags: '--callback-port <port>', summary: 'where the browser comes back to (default: 8666)' },
+      {
+        flags: '--scopes <scopes>',
+        summary: 'ask for these scopes alone (a,b; default: those there were, and what calls have needed)',
+        repeat: true,
+      },
+      format,
+    ],
+    load: async () => (await import('./login.ts')).loginCommand,
+  },
+  {
+    name: 'logout',
+    summary: 'forget the login of a workload, here and at the authorization server',
+    arguments: [workload],
+    options: [format],
+    load: async () => (await import('./logout.ts')).logoutCommand,
+  },
+  {
     name: 'logs',
     summary: "show a workload's output; 'thv logs prune' removes logs of workloads that are gone",
     arguments: [workload],
@@ -195,6 +221,60 @@ export const commands: readonly CommandSpec[] = [
           { flags: '--ignore-tool-error', summary: 'exit 0 although the tool reports an error' },
         ],
         load: async () => (await import('./mcp-call.ts')).mcpCallCommand,
+      },
+    ],
+  },
+  {
+    name: 'secret',
+    summary: 'values that servers get and that stand in no file as they are',
+    subcommands: [
+      {
+        name: 'setup',
+        summary: 'choose where secrets come from, and its password',
+        load: async () => (await import('./secret-setup.ts')).secretSetupCommand,
+      },
+      {
+        name: 'provider',
+        summary: 'choose where secrets come from',
+        arguments: [
+          {
+            name: '<provider>',
+            summary: 'encrypted or environment',
+            choices: ['encrypted', 'environment', '1password'],
+          },
+        ],
+        load: async () => (await import('./secret-setup.ts')).secretProviderCommand,
+      },
+      {
+        name: 'set',
+        summary: 'save a secret; its value is typed unseen, or comes from a pipe',
+        arguments: [secret],
+        examples: ['thv secret set github', 'pass github | thv secret set github'],
+        load: async () => (await import('./secret.ts')).secretSetCommand,
+      },
+      {
+        name: 'get',
+        summary: 'show the value of a secret',
+        arguments: [secret],
+        load: async () => (await import('./secret.ts')).secretGetCommand,
+      },
+      {
+        name: 'list',
+        summary: 'list the names of secrets',
+        options: [{ flags: '--system', summary: 'those that thv keeps for itself' }],
+        load: async () => (await import('./secret.ts')).secretListCommand,
+      },
+      {
+        name: 'delete',
+        summary: 'delete a secret',
+        arguments: [secret],
+        options: [{ flags: '--system', summary: 'one that thv keeps for itself, by its whole name' }],
+        load: async () => (await import('./secret.ts')).secretDeleteCommand,
+      },
+      {
+        name: 'reset-keyring',
+        summary: 'take the password of the secrets out of every keyring',
+        load: async () => (await import('./secret-setup.ts')).secretResetKeyringCommand,
       },
     ],
   },

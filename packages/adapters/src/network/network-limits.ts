@@ -16,6 +16,14 @@ export const networkLimits = {
   upstreamMs: 30_000,
   /** Head of such an answer. */
   headBytes: 16 * 1024,
+  /** Connections at the listener of a login: a browser opens a few, ahead of need. */
+  callbackConnections: 32,
+  /** Until one of them has sent its request. */
+  callbackRequestMs: 10_000,
+  /** Until a browser has read the page at the end. */
+  callbackReplyMs: 2_000,
+  /** Free ports that are tried until one is free on both loopback addresses. */
+  callbackTries: 10,
   /** Different refusals and failures that are logged; after that the log says nothing new. */
   refusals: 500,
   /** Different hosts and ports that a learning run remembers. */

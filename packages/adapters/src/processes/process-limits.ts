@@ -30,6 +30,8 @@ export const processLimits = {
   listCommandBytes: 32 * 1024 * 1024,
   /** Environment of one process; the kernel's own limit for arguments and environment is a few MB. */
   environBytes: 8 * 1024 * 1024,
+  /** A browser that cannot be opened says so within this time; one that runs on longer is open. */
+  browserMs: 3_000,
   /** An API server that did not come up gets this long to end before it is killed; it has served nobody. */
   serverEndMs: 5_000,
   /** What is read of the log of such a server, and how much of that is shown. */

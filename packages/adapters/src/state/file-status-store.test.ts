@@ -107,6 +107,7 @@ test('a status of a later version reads as unknown, and the malformed rest is le
     reason: 'because',
     last_error: { at: time, reason: 'remote-dns' },
     transport: 'pigeon',
+    wanted_scopes: ['a', 7, ...Array.from({ length: 60 }, () => 'b')],
     probes: [{ reason: 'serving', message: 'm', since: time, count: 2 }, { reason: 'serving' }, 7],
     last_stderr: ['kept', 7, null, 'x'.repeat(9_000)],
     later: true,
@@ -123,6 +124,7 @@ test('a status of a later version reads as unknown, and the malformed rest is le
       lanes: [{ pid: 8, started: 'a', group: 8, marker: 'm' }],
       started_at: time,
       probes: [{ reason: 'serving', message: 'm', since: time, count: 2 }],
+      wanted_scopes: ['a', ...Array.from({ length: limits.wantedScopes - 1 }, () => 'b')],
       last_stderr: ['kept', 'x'.repeat(limits.stderrLineLength)],
     },
   })
@@ -279,6 +281,7 @@ test('every record reads back as it was written', async () => {
             maxLength: limits.probeRuns,
           }),
           transport: fc.constantFrom('sse', 'streamable-http'),
+          wanted_scopes: fc.array(text, { maxLength: limits.wantedScopes }),
           isolation: fc.constantFrom(...isolations),
           last_stderr: fc.array(text, { maxLength: limits.stderrLines }),
         },

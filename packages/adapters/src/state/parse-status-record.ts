@@ -85,14 +85,19 @@ function extensionOf(raw: JsonObject): StatusExtension {
 }
 
 function addHealth(found: StatusExtension, raw: JsonObject): void {
-  const { reason, transport, probes } = raw
+  const { reason, transport, probes, wanted_scopes: scopes } = raw
   const error = errorOf(raw['last_error'])
   if (isReasonCode(reason)) found.reason = reason
   if (error !== undefined) found.last_error = error
   if (isProxyMode(transport)) found.transport = transport
+  if (Array.isArray(scopes)) found.wanted_scopes = scopesOf(scopes)
   if (Array.isArray(probes)) {
     found.probes = probes.slice(-limits.probeRuns).flatMap((probe: unknown) => probeRunOf(probe) ?? [])
   }
+}
+
+function scopesOf(raw: readonly unknown[]): string[] {
+  return raw.filter((scope) => typeof scope === 'string').slice(0, limits.wantedScopes)
 }
 
 function errorOf(raw: unknown): StatusError | undefined {

@@ -22,12 +22,14 @@ export interface Settings {
   buildEnvironment: Readonly<Record<string, string>>
   /** `ca_certificate_path`. */
   caCertificatePath?: string
+  /** `secrets.provider_type`, once its set-up is complete. */
+  secretsProvider?: string
   /** Keys that change a build and that this version cannot obey. */
   unsupported: readonly string[]
 }
 
 /**
- * Reads `config.yaml`. It is never written. A file that is not there says nothing; one that is not
+ * Reads `config.yaml`. A file that is not there says nothing; one that is not
  * ours, is too large, or does not have the expected types is `config-invalid`.
  */
 export async function readSettings(
@@ -62,8 +64,10 @@ function settingsOf(
   }
   const certificate = value['ca_certificate_path'] ?? ''
   if (typeof certificate !== 'string') throw new Error('ca_certificate_path is not a text')
+  const secretsProvider = secretsProviderOf(value['secrets'])
   return {
     ...(runtime === undefined ? {} : { runtime }),
+    ...(secretsProvider === undefined ? {} : { secretsProvider }),
     runtimeConfigs: runtimeConfigsOf(value['runtime_configs'] ?? {}),
     buildEnvironment: {
       ...shellVariables(value['build_env_from_shell'] ?? [], environment),
@@ -72,6 +76,12 @@ function settingsOf(
     ...(certificate === '' ? {} : { caCertificatePath: certificate }),
     unsupported: ['build_env_from_secrets', 'build_auth_files'].filter((key) => hasEntries(value[key])),
   }
+}
+
+function secretsProviderOf(value: unknown): string | undefined {
+  if (!isRecord(value) || value['setup_completed'] !== true) return undefined
+  const type = value['provider_type']
+  return typeof type === 'string' && type !== '' ? type : undefined
 }
 
 function runtimeConfigsOf(value: unknown): Settings['runtimeConfigs'] {

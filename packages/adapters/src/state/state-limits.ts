@@ -39,6 +39,18 @@ export const stateLimits = {
   sessionLineLength: 128 * 1024,
   /** Texts of one session; the proxy allows 1,000 subscriptions. */
   sessionTexts: 1_100,
+  /** Who wants a grant may wait for another process that renews it, discovery included. */
+  grantLockMs: 45_000,
+  /** A grant holds two tokens, which have a few KB at most, and some URLs. */
+  grantLength: 256 * 1024,
+  /** The secret file: spec/local 9.2. */
+  secretFileBytes: 32 * 1024 * 1024,
+  /** Whoever makes the file holds its lock while keyrings are asked, each of which may take its time. */
+  secretLockMs: 60_000,
+  /** Randomness in a password that is made; as much as the key that follows from it. */
+  secretPasswordBytes: 32,
+  /** A file with one password. */
+  keyFileBytes: 4 * 1024,
   /** Log lines waiting for the disk. */
   logQueueLines: 2_000,
   logQueueBytes: 1024 * 1024,

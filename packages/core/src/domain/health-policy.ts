@@ -14,7 +14,7 @@ export interface HealthSettings {
 /** What is known of a server's health. */
 export interface Health {
   /** `unknown` until the first verdict. */
-  verdict: 'unknown' | 'alive' | 'denied' | 'down'
+  verdict: 'unknown' | 'alive' | 'denied' | 'delayed' | 'down'
   failuresInRow: number
   runs: readonly ProbeRun[]
 }
@@ -72,7 +72,7 @@ export function afterWake(health: Health): Health {
   return health.verdict === 'down' ? health : { ...health, failuresInRow: 0 }
 }
 
-const eventOf = { unknown: undefined, alive: 'ready', denied: 'denied', down: 'down' } as const
+const eventOf = { unknown: undefined, alive: 'ready', denied: 'denied', delayed: 'delayed', down: 'down' } as const
 
 function addRun(runs: readonly ProbeRun[], { reason, message }: ProbeOutcome, now: Date): ProbeRun[] {
   const last = runs.at(-1)

@@ -1,5 +1,5 @@
 /** What an operation may do. */
-export const operationKinds = ['create', 'edit', 'stop', 'restart', 'delete'] as const
+export const operationKinds = ['create', 'edit', 'login', 'logout', 'stop', 'restart', 'delete'] as const
 export type OperationKind = (typeof operationKinds)[number]
 
 /** Where an operation may stand. */

@@ -3,10 +3,11 @@ import type { ProxyMode } from './transport-type.ts'
 
 /**
  * What one probe of a server found. `alive`: it answers as a server that can be used;
- * `denied`: it answers, and lets us not in; `failing`: anything else.
+ * `denied`: it answers, and lets us not in, or there is no login to ask it with; `delayed`: there is none for now;
+ * `failing`: anything else.
  */
 export interface ProbeOutcome {
-  kind: 'alive' | 'denied' | 'failing'
+  kind: 'alive' | 'denied' | 'delayed' | 'failing'
   reason: ReasonCode
   /** One sentence. */
   message: string

@@ -1,5 +1,6 @@
 import { messageOf } from '../errors.ts'
 import { assertForwardHeader } from './forward-header.ts'
+import { remoteAuthProblem } from './remote-auth.ts'
 import { parseRemoteUrl } from './remote-url.ts'
 
 /** What is wrong with the keys of a run config that are about a remote server; undefined when nothing is. */
@@ -10,8 +11,9 @@ export function remoteKeyProblem(config: Readonly<Record<string, unknown>>): str
   for (const [key, object] of Object.entries({ remote_auth_config: auth, header_forward: forward })) {
     if (object !== undefined && object !== null && !isRecord(object)) return `'${key}' is not an object`
   }
-  if (isRecord(auth) && !isTextOrAbsent(auth['bearer_token_file'])) {
-    return "'remote_auth_config.bearer_token_file' is not a string"
+  if (isRecord(auth)) {
+    const problem = remoteAuthProblem(auth)
+    if (problem !== undefined) return problem
   }
   if (typeof url === 'string' && url !== '') {
     if (config['transport'] === 'stdio') return 'a remote server does not speak stdio'

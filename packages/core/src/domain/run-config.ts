@@ -1,7 +1,9 @@
 import { messageOf, ThvError } from '../errors.ts'
 import { isolationWishes, type IsolationWish } from './confinement.ts'
 import { formatPackage, packageKinds, parsePackageSource, type ResolvedPackage } from './package-source.ts'
+import type { RemoteAuthConfig } from './remote-auth.ts'
 import { remoteKeyProblem } from './remote-keys.ts'
+import { secretKeyProblem } from './secret-keys.ts'
 import { parseSessionTtl } from './session-ttl.ts'
 import { parseRuntimeConfig, type RuntimeConfig } from './runtime-config.ts'
 import type { ToolOverride } from './tool-rules.ts'
@@ -60,10 +62,17 @@ export interface RunConfig {
   debug?: boolean
   /** The URL of a remote server; nothing is started then. */
   remote_url?: string
-  /** Of the login at a remote server, this version knows a token in a file. */
-  remote_auth_config?: { bearer_token_file?: string; [key: string]: unknown }
+  /** The login at a remote server. */
+  remote_auth_config?: RemoteAuthConfig
   /** What is added to every request to a remote server. */
-  header_forward?: { add_plaintext_headers?: Record<string, string>; [key: string]: unknown }
+  header_forward?: {
+    add_plaintext_headers?: Record<string, string>
+    /** Header to name of a secret. */
+    add_headers_from_secret?: Record<string, string>
+    [key: string]: unknown
+  }
+  /** Variables of the server from secrets: `NAME,target=VARIABLE`. */
+  secrets?: string[]
   /** Path of a PEM file: the authorities whose certificates a remote server may have. */
   thv_ca_bundle?: string
   container_labels?: Record<string, string>
@@ -151,7 +160,7 @@ export function assertRunConfig(value: unknown, origin: string): asserts value i
   assertExtension(value['thv'], origin)
   if (isRecord(value['runtime_config'])) parseRuntimeConfig(value['runtime_config'], `'runtime_config' of ${origin}`)
   assertFront(value, origin)
-  const problem = remoteKeyProblem(value)
+  const problem = secretKeyProblem(value) ?? remoteKeyProblem(value)
   if (problem !== undefined) throw invalid(origin, problem)
 }
 
@@ -272,7 +281,7 @@ function assertStrings(value: Record<string, unknown>, origin: string): void {
   for (const key of ['image', 'host', 'group', 'target_host', 'base_name', 'permission_profile_name_or_path']) {
     if (value[key] !== undefined && typeof value[key] !== 'string') throw invalid(origin, `'${key}' is not a string`)
   }
-  for (const key of ['cmd_args', 'allowed_origins', 'tools_filter', 'volumes']) {
+  for (const key of ['cmd_args', 'allowed_origins', 'tools_filter', 'volumes', 'secrets']) {
     const list = value[key]
     if (list === undefined || list === null) continue
     if (!Array.isArray(list) || list.some((entry) => typeof entry !== 'string')) {

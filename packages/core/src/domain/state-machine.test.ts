@@ -50,7 +50,7 @@ describe('the table of moves', () => {
   })
 
   it('no probe and no server wakes what was stopped, failed or is being ended', () => {
-    const found: StatusEvent[] = ['ready', 'exit', 'down', 'denied']
+    const found: StatusEvent[] = ['ready', 'exit', 'down', 'denied', 'delayed']
     for (const status of ['stopping', 'stopped', 'error', 'removing', 'policy_stopped', 'unknown'] as const) {
       expect(found.map((event) => nextStatus(status, event))).toEqual(found.map(() => undefined))
     }

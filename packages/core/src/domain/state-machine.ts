@@ -15,7 +15,8 @@ export const workloadStatuses = [
 export type WorkloadStatus = (typeof workloadStatuses)[number]
 
 /**
- * Everything that moves a status. `down` and `denied` are what probes of a server find;
+ * Everything that moves a status. `down` and `denied` are what probes of a server find; `delayed`: it cannot be asked,
+ * because the token for it ended and cannot be renewed for now.
  * `orphaned` is never written: readers see that the process that kept the status is dead.
  */
 export const statusEvents = [
@@ -24,6 +25,7 @@ export const statusEvents = [
   'exit',
   'down',
   'denied',
+  'delayed',
   'fail',
   'stop',
   'stopped',
@@ -51,6 +53,7 @@ const supervised = {
   exit: 'starting',
   down: 'unhealthy',
   denied: 'unauthenticated',
+  delayed: 'auth_retrying',
   fail: 'error',
   orphaned: 'unhealthy',
 } as const
@@ -64,7 +67,6 @@ const transitions: Readonly<Record<WorkloadStatus, Moves>> = {
   running: supervised,
   unhealthy: supervised,
   unauthenticated: supervised,
-  // Of a token that cannot be renewed for now; ToolHive writes it.
   auth_retrying: supervised,
   stopping: { ...ends, stopped: 'stopped', launch: 'starting', fail: 'error', orphaned: 'stopped' },
   stopped: { ...ends, launch: 'starting', stopped: 'stopped' },

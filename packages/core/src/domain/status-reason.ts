@@ -75,7 +75,17 @@ export const statusReasons = {
   'token-refresh-delayed': {
     statuses: ['auth_retrying'],
     says: 'its token cannot be renewed for now',
-    todo: 'wait: the renewal is tried again',
+    todo: "wait: the renewal is tried again for a day; 'thv login NAME' ends the wait",
+  },
+  'login-needed': {
+    statuses: ['unauthenticated'],
+    says: 'it needs a login',
+    todo: "run 'thv login NAME'; it is taken up by itself",
+  },
+  'scope-missing': {
+    statuses: ['unauthenticated'],
+    says: 'the login lacks a scope that the remote server asks for (HTTP 403)',
+    todo: "run 'thv login NAME', which asks for it",
   },
   'remote-refused': {
     statuses: ['unhealthy'],
@@ -141,7 +151,7 @@ export const statusReasons = {
   'token-unreadable': {
     statuses: ['unauthenticated'],
     says: 'the token for the remote server cannot be read',
-    todo: 'mend the file; it is read again by itself',
+    todo: 'mend what holds it; it is read again by itself',
   },
 } as const satisfies Record<string, ReasonText>
 

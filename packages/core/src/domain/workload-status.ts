@@ -94,6 +94,8 @@ export interface StatusExtension {
   probes?: ProbeRun[]
   /** What a remote server turned out to speak. */
   transport?: ProxyMode
+  /** Scopes that calls have turned out to need, for the next login. */
+  wanted_scopes?: string[]
   /** When the server was last seen to start, RFC 3339. */
   started_at?: string
   /** Restarts since the last stable run. */

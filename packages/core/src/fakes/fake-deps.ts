@@ -1,17 +1,30 @@
 import type { Group } from '../domain/group.ts'
 import type { ResolvedPackage } from '../domain/package-source.ts'
+import type { RemoteGrant } from '../domain/remote-grant.ts'
 import type { RunConfig } from '../domain/run-config.ts'
 import type { ProcessIdentity, ServerProcess, StatusRecord } from '../domain/workload-status.ts'
+import type { SecretProvider } from '../domain/secret-provider.ts'
 import type { InstalledPackage, PackageInstaller } from '../ports/package-installer.ts'
 import type { RunWorkloadDeps } from '../use-cases/run-workload.ts'
 import type { StartWorkloadDeps } from '../use-cases/start-workload.ts'
 import { applyEvent } from '../use-cases/change-status.ts'
+import { createFakeSecretStore } from './fake-secret-store.ts'
+
+export { createFakeSecretStore } from './fake-secret-store.ts'
 
 /** An in-memory machine: files, processes and packages that use cases can be held against. */
 export interface FakeMachine {
   deps: RunWorkloadDeps & StartWorkloadDeps
   configs: Map<string, RunConfig>
   statuses: Map<string, StatusRecord>
+  /** By the names of the secret store. */
+  secrets: Map<string, string>
+  /** By their references. */
+  grants: Map<string, RemoteGrant>
+  /** Variables of the environment. */
+  variables: Map<string, string>
+  /** Where the user's secrets come from. */
+  provider: SecretProvider | undefined
   /** Workloads with sessions that are kept. */
   sessions: Set<string>
   /** Pids that live, with their start tokens. */
@@ -43,6 +56,10 @@ export function createFakeMachine(): FakeMachine {
   const machine: Omit<FakeMachine, 'deps'> = {
     configs: new Map(),
     statuses: new Map(),
+    secrets: new Map(),
+    grants: new Map(),
+    variables: new Map(),
+    provider: 'encrypted',
     sessions: new Set(),
     alive: new Map([[selfPid, 'self']]),
     reaped: [],
@@ -60,7 +77,7 @@ export function createFakeMachine(): FakeMachine {
     },
   }
   machine.onLaunch = (name, supervisor) => serve(machine, name, supervisor)
-  const deps = { ...stores(machine), ...processes(machine), ...outside(machine) }
+  const deps = { ...stores(machine), ...logins(machine), ...processes(machine), ...outside(machine) }
   return Object.assign(machine, { deps })
 }
 
@@ -77,7 +94,7 @@ export function serve(machine: Pick<FakeMachine, 'statuses'>, name: string, supe
 
 function stores(
   machine: Omit<FakeMachine, 'deps'>,
-): Pick<RunWorkloadDeps, 'configs' | 'statuses' | 'groups' | 'sessions'> {
+): Pick<RunWorkloadDeps, 'configs' | 'statuses' | 'groups' | 'sessions' | 'userSecrets'> {
   const groups = new Map<string, Group>()
   return {
     configs: {
@@ -104,6 +121,12 @@ function stores(
       list: async () => ({ names: [...machine.statuses.keys()].sort(), problems: [] }),
       watch: () => {},
     },
+    userSecrets: {
+      provider: async () => machine.provider,
+      store: createFakeSecretStore(machine.secrets),
+      variable: (name) => machine.variables.get(name),
+      fallsBack: true,
+    },
     sessions: {
       delete: async (name) => {
         machine.sessions.delete(name)
@@ -120,6 +143,22 @@ function stores(
         groups.delete(name)
       },
       list: async () => ({ names: [...groups.keys()].sort(), problems: [] }),
+    },
+  }
+}
+
+function logins(machine: Omit<FakeMachine, 'deps'>): Pick<RunWorkloadDeps, 'grants'> {
+  const revision = async (): Promise<string> => JSON.stringify([...machine.grants])
+  return {
+    grants: {
+      read: async (reference) => machine.grants.get(reference),
+      renew: async (reference, action) => {
+        const change = await action(machine.grants.get(reference))
+        if (change === 'delete') machine.grants.delete(reference)
+        else if (change !== undefined) machine.grants.set(reference, change)
+        return machine.grants.get(reference)
+      },
+      revision,
     },
   }
 }

@@ -16,3 +16,16 @@ export interface SecretStore {
   /** A text that is another one after each change, found without opening the store; cheap enough to ask every second. */
   revision(): Promise<string>
 }
+
+/** A store that a password opens. */
+export interface EncryptedSecretStore extends SecretStore {
+  /**
+   * Takes and keeps `password`: of a store that is empty it is the one from now on, another one must open by it. Rejects with
+   * `secrets-denied`, or `secrets-locked-away` where it cannot be kept.
+   */
+  unlock(password: string, signal: AbortSignal): Promise<void>
+  /** Whether there is nothing that a password would open. */
+  isNew(): Promise<boolean>
+  /** Takes the password away from every place that keeps it; resolves to whether one did. The secrets stay as they are. */
+  forgetPassword(signal: AbortSignal): Promise<boolean>
+}

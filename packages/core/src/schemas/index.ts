@@ -1,6 +1,7 @@
 export { clientSelectionSchema, clientStatusesSchema, registerClientSchema, registeredClientsSchema } from './client.ts'
 export { explanationSchema } from './explanation.ts'
 export { createdGroupSchema, createGroupSchema, groupListSchema, groupSchema } from './group.ts'
+export { begunLoginSchema, loggedOutSchema, loginRequestSchema } from './login.ts'
 export { operationListSchema, operationSchema } from './operation.ts'
 export {
   registryErrorSchema,
@@ -10,6 +11,15 @@ export {
   registryServersSchema,
 } from './registry.ts'
 export { runConfigSchema } from './run-config.ts'
+export {
+  createSecretSchema,
+  savedSecretSchema,
+  secretListSchema,
+  secretProviderSchema,
+  secretsSetUpSchema,
+  setUpSecretsSchema,
+  updateSecretSchema,
+} from './secret.ts'
 export { installedSchemas, localBuildsSchema } from './skill.ts'
 export { upgradeChecksSchema, upgradeCheckSchema, upgradeRequestSchema } from './upgrade.ts'
 export { versionSchema } from './version.ts'

@@ -22,6 +22,7 @@ import {
   type RunConfigExtension,
 } from '../domain/run-config.ts'
 import { assertOrigin } from '../domain/origin.ts'
+import { formatSecretParameter, parseServerSecret } from '../domain/secret-name.ts'
 import { parseSessionTtl } from '../domain/session-ttl.ts'
 import { parseToolFilter, parseToolOverrides } from '../domain/tool-rules.ts'
 import { effectiveProxyMode } from '../domain/transport-type.ts'
@@ -35,7 +36,9 @@ import type { PortAllocator } from '../ports/port-allocator.ts'
 import { addRemote } from './add-remote.ts'
 import { addSource } from './add-source.ts'
 import { chooseRuntime } from './choose-runtime.ts'
+import type { UserSecrets } from './manage-secrets.ts'
 import type { RunRequest } from './run-request.ts'
+import { requireSecrets } from './workload-secrets.ts'
 
 /** What {@link buildRunConfig} needs of the outside. */
 export interface BuildRunConfigDeps {
@@ -45,6 +48,7 @@ export interface BuildRunConfigDeps {
   commands: CommandResolver
   planConfinement: PlanConfinement
   images: ImageStore
+  userSecrets: UserSecrets
 }
 
 /** What a config says about confinement, with its files looked up; throws what forbids a start. */
@@ -86,6 +90,7 @@ export async function buildRunConfig(
   if (request.remote !== undefined) {
     config.thv = { runtime: 'remote', ...extensionOf(request) }
     addRemote(config, request, request.remote)
+    await requireSecrets(deps.userSecrets, config, signal)
     return config
   }
   config.thv = { runtime: await chooseRuntime(deps.images, request, progress, signal), ...extensionOf(request) }
@@ -96,6 +101,7 @@ export async function buildRunConfig(
   }
   // Before a package is installed or an image pulled: what contradicts itself is told at once.
   await deps.planConfinement(config)
+  await requireSecrets(deps.userSecrets, config, signal)
   await addSource({ deps, config, request, progress }, signal)
   return config
 }
@@ -186,6 +192,9 @@ function addOptional(config: RunConfig, request: RunRequest): void {
   addSessions(config, request)
   addChain(config, request)
   if (Object.keys(request.environment).length > 0) config.env_vars = request.environment
+  if (request.secrets !== undefined && request.secrets.length > 0) {
+    config.secrets = request.secrets.map((text) => formatSecretParameter(parseServerSecret(text)))
+  }
   if (Object.keys(request.labels).length > 0) config.container_labels = request.labels
   if (request.debug === true) config.debug = true
 }

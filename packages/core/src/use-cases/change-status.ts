@@ -108,4 +108,4 @@ export function firstRecord(now: Date, extension: StatusExtension): StatusRecord
 }
 
 /** Events after which something is wrong. */
-const troubles: ReadonlySet<StatusEvent> = new Set(['exit', 'down', 'denied', 'fail'])
+const troubles: ReadonlySet<StatusEvent> = new Set(['exit', 'down', 'denied', 'delayed', 'fail'])

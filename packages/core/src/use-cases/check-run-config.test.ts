@@ -14,7 +14,6 @@ it('a config that asks for what would have to be ignored is refused, naming ever
     permission_profile: null,
     publish: ['1:2'],
     runtime_config: { builder_image: 'node:24-alpine' },
-    secrets: ['A,target=B'],
     volumes: [],
     stateless: false,
   }
@@ -22,7 +21,7 @@ it('a config that asks for what would have to be ignored is refused, naming ever
   expect(() => assertSupportedRunConfig(config)).toThrow(
     expect.objectContaining({
       code: 'run-config-unsupported',
-      hint: "remove 'publish', 'secrets', 'runtime_config' if the server may run without",
+      hint: "remove 'publish', 'runtime_config' if the server may run without",
     }),
   )
 })

@@ -1,7 +1,7 @@
 import { readChainSettings } from '../domain/chain-settings.ts'
+import { loginProblem } from '../domain/remote-auth.ts'
 import { isRemote, type RunConfig } from '../domain/run-config.ts'
 import { effectiveProxyMode } from '../domain/transport-type.ts'
-import { zeroTime } from '../domain/workload.ts'
 import { ThvError } from '../errors.ts'
 
 /**
@@ -12,7 +12,6 @@ const unsupported: Record<string, string> = {
   env_file_dir: 'an environment directory',
   jwks_auth_token_file: 'incoming authentication',
   publish: 'published ports',
-  secrets: 'secrets',
   oidc_config: 'incoming authentication',
   token_exchange_config: 'token exchange',
   upstream_swap_config: 'token exchange',
@@ -35,6 +34,7 @@ const unsupported: Record<string, string> = {
  */
 export function assertSupportedRunConfig(config: RunConfig): void {
   assertSessionsSuit(config)
+  assertLogin(config)
   const inChain = readChainSettings(config).unsupported
   const found = Object.keys(unsupported).filter((key) => isSet(config[key]))
   // How an image was built concerns nobody who runs it; a process would run without what it says.
@@ -59,26 +59,32 @@ function unsupportedOfRemote(config: RunConfig): { key: string; meaning: string 
     const ofRemote = ['remote_auth_config', 'header_forward', 'thv_ca_bundle'].filter((key) => isSet(config[key]))
     return ofRemote.map((key) => ({ key, meaning: 'a setting of a remote server without its URL' }))
   }
-  const logins = Object.keys(auth ?? {}).filter((key) => !harmlessAuthKeys.has(key) && isSetOrTime(auth?.[key]))
-  const secrets = Object.keys(forward ?? {}).filter((key) => key !== 'add_plaintext_headers' && isSet(forward?.[key]))
+  const ofServer = isSet(config.secrets)
+    ? [{ key: 'secrets', meaning: 'variables of a server that is not started' }]
+    : []
+  const logins = Object.entries(unsupportedAuth).filter(([key]) => isSet(auth?.[key]))
+  const headers = Object.keys(forward ?? {}).filter((key) => !headerKeys.has(key) && isSet(forward?.[key]))
   return [
-    ...logins.map((key) => ({ key: `remote_auth_config.${key}`, meaning: 'a login at a remote server' })),
-    ...secrets.map((key) => ({ key: `header_forward.${key}`, meaning: 'headers from secrets' })),
+    ...ofServer,
+    ...logins.map(([key, meaning]) => ({ key: `remote_auth_config.${key}`, meaning })),
+    ...headers.map((key) => ({ key: `header_forward.${key}`, meaning: 'headers' })),
   ]
 }
 
-/** What is honoured, and what says nothing without a login. */
-const harmlessAuthKeys: ReadonlySet<string> = new Set([
-  'bearer_token_file',
-  'skip_browser',
-  'timeout',
-  'callback_port',
-  'use_pkce',
-])
+const headerKeys: ReadonlySet<string> = new Set(['add_plaintext_headers', 'add_headers_from_secret'])
 
-/** ToolHive writes the zero time for none. */
-function isSetOrTime(value: unknown): boolean {
-  return isSet(value) && value !== zeroTime
+/** Of `remote_auth_config`. What else another program has cached there is not needed. */
+const unsupportedAuth: Record<string, string> = {
+  headers: 'headers of a registry entry',
+  env_vars: 'variables of a registry entry',
+}
+
+function assertLogin({ name, remote_auth_config: auth }: RunConfig): void {
+  const problem = loginProblem(auth ?? {})
+  if (problem === undefined) return
+  throw new ThvError('invalid-run-config', `the login in the run config of '${name}' makes no sense: ${problem}`, {
+    hint: "mend 'remote_auth_config', or run the workload again",
+  })
 }
 
 /** The session of an SSE client is its stream: without it there is no answer. */

@@ -1,18 +1,21 @@
+import type { RunConfig } from '../domain/run-config.ts'
 import { isThvError, messageOf, ThvError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { SessionFiles } from '../ports/state-store.ts'
 import { assertRunsHere } from './build-run-config.ts'
+import { forgetLogin, type KeepLoginDeps } from './keep-login.ts'
 import { workloadNotFound } from './list-workloads.ts'
+import { forgetBearerToken } from './workload-secrets.ts'
 import { endOwnerOf, reapLeftovers, tryAnnounce, type StopWorkloadDeps } from './stop-workload.ts'
 
 /** What {@link deleteWorkload} needs. */
-export interface DeleteWorkloadDeps extends StopWorkloadDeps {
+export interface DeleteWorkloadDeps extends StopWorkloadDeps, KeepLoginDeps {
   sessions: SessionFiles
 }
 
 /**
  * Stops a workload and removes everything `run` created, except logs and the
- * package cache. The status goes last, so a removal that is cut off can be repeated.
+ * package cache. A login that no other workload shares is forgotten. The status goes last, so a removal that is cut off can be repeated.
  * `workload-not-found` when there is nothing of that name, `runtime-unsupported` for one
  * that another program runs. A full disk may still let files go, so a status that cannot
  * be written does not end the removal.
@@ -31,6 +34,8 @@ export async function deleteWorkload(
     if (owner !== undefined) await endOwnerOf(deps, { name, owner, timeoutMs }, signal)
     await tolerateCorrupt(() => reapLeftovers(deps, name, signal))
   }
+  const config = await deps.configs.load(name).catch(() => undefined)
+  await tolerateLocked(() => forgetToken(deps, name, signal))
   try {
     await deps.configs.delete(name)
     await deps.sessions.delete(name)
@@ -41,6 +46,32 @@ export async function deleteWorkload(
       hint: error.hint ?? 'mend the disk, then remove it again',
       cause: error,
     })
+  }
+  if (config !== undefined) await forget(deps, config, signal)
+}
+
+async function forget(deps: DeleteWorkloadDeps, config: RunConfig, signal: AbortSignal): Promise<void> {
+  try {
+    await forgetLogin(deps, config, signal)
+  } catch (error) {
+    if (!isThvError(error)) throw error
+    const message = `'${config.name}' was removed, but its login is still in the secret store: ${messageOf(error)}`
+    throw new ThvError(error.code, message, { ...(error.hint === undefined ? {} : { hint: error.hint }), cause: error })
+  }
+}
+
+async function forgetToken(deps: DeleteWorkloadDeps, name: string, signal: AbortSignal): Promise<void> {
+  const config = await deps.configs.load(name).catch(() => undefined)
+  if (config !== undefined)
+    await forgetBearerToken({ configs: deps.configs, store: deps.userSecrets.store }, config, signal)
+}
+
+/** Who cannot open the store any more can remove workloads all the same; what stays there is named by nobody. */
+async function tolerateLocked(action: () => Promise<void>): Promise<void> {
+  try {
+    await action()
+  } catch (error) {
+    if (!isThvError(error)) throw error
   }
 }
 

@@ -55,7 +55,11 @@ describe('an edit', () => {
     expect(await edited({ url: 'https://a.test/other' })).toEqual([{ bearer_token_file: '/token' }, true, '/ca.pem'])
     expect(await edited({ url, headers: { authorization: 'Basic eA==' } })).toEqual([undefined, undefined, '/ca.pem'])
     for (const other of ['https://b.test/mcp', 'https://a.test:8443/mcp']) {
-      expect(await edited({ url: other })).toEqual([undefined, undefined, undefined])
+      expect(await edited({ url: other })).toEqual([
+        { cached_refresh_token_ref: 'OAUTH_REFRESH_TOKEN_a' },
+        undefined,
+        undefined,
+      ])
     }
   })
 

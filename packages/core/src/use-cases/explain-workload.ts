@@ -46,12 +46,13 @@ function explain(workload: Workload, record: StatusRecord | undefined, config: R
       { at: since, message: `it is ${status}: ${reason_message}` },
       ...causesOfProbes(probes),
       ...causesOfServer(workload),
+      ...causesOfScopes(record),
       causeOfSupervisor(workload, config),
     ],
     probes,
     ...(last_error === undefined ? {} : { last_error }),
     ...(last_stderr === undefined ? {} : { last_stderr }),
-    todo: todoOf(reason, name),
+    todo: todoOf(reason, name, record),
   }
 }
 
@@ -74,11 +75,20 @@ function causesOfServer({ status, restarts = 0, last_error: error }: Workload): 
   return causes
 }
 
+/** Some calls are refused while all others work: nothing else shows it. */
+function causesOfScopes(record: StatusRecord | undefined): Cause[] {
+  const scopes = record?.thv?.wanted_scopes ?? []
+  if (scopes.length === 0) return []
+  return [{ message: `calls were refused because the login lacks a scope: ${scopes.join(', ')}` }]
+}
+
 function causeOfSupervisor({ supervisor_pid: pid }: Workload, config: RunConfig | undefined): Cause {
   const work = config !== undefined && isRemote(config) ? 'asks the remote server and serves its proxy' : 'runs it'
   return { message: pid === undefined ? 'no process supervises it' : `process ${pid} ${work}` }
 }
 
-function todoOf(reason: ReasonCode, name: string): string {
-  return statusReasons[reason].todo.replaceAll('NAME', name)
+function todoOf(reason: ReasonCode, name: string, record: StatusRecord | undefined): string {
+  const isLacking = (record?.thv?.wanted_scopes ?? []).length > 0
+  const { todo } = statusReasons[reason === 'serving' && isLacking ? 'scope-missing' : reason]
+  return todo.replaceAll('NAME', name)
 }

@@ -1,6 +1,8 @@
 import { builtImagePrefix } from '../domain/image-reference.ts'
+import { formatClientSecret, type RemoteAuthConfig } from '../domain/remote-auth.ts'
 import { parsePermissionProfile } from '../domain/permission-profile.ts'
 import { isProxyMode, isTransportType, type TransportType } from '../domain/transport-type.ts'
+import { formatSecretParameter } from '../domain/secret-name.ts'
 import { ThvError } from '../errors.ts'
 import type { CreateWorkloadRequest, UpdateWorkloadRequest } from '../schemas/workload-request.ts'
 import { parseServerArgument } from './parse-server-argument.ts'
@@ -33,6 +35,9 @@ export function readWorkloadRequest(body: Body): RunRequest & { name: string } {
   addProxy(request, body)
   addTarget(request, body)
   if (isGiven(body.group)) request.group = body.group
+  if (isGiven(body.secrets)) {
+    request.secrets = body.secrets.map(({ name = '', target = '' }) => formatSecretParameter({ name, target }))
+  }
   if (isGiven(body.volumes)) request.volumes = body.volumes
   if (isGiven(body.tools)) request.toolsFilter = body.tools
   if (body.tools_override !== undefined) request.toolsOverride = toolsOverrideOf(body.tools_override)
@@ -49,17 +54,15 @@ export function readWorkloadRequest(body: Body): RunRequest & { name: string } {
 const unsupported: Readonly<Partial<Record<keyof Body, string>>> = {
   registry: 'registry entries',
   server: 'registry entries',
-  secrets: 'secrets',
   authz_config: 'authorization',
   oidc: 'incoming authentication',
-  oauth_config: 'a login at a remote server',
   headers: 'headers of a registry entry',
 }
 
 function refuseUnsupported(body: Body): void {
   const found: [string, string][] = Object.entries(unsupported).filter(([key]) => isGiven(Reflect.get(body, key)))
-  const { url, image, header_forward: forward } = body
-  if (isGiven(forward?.add_headers_from_secret)) found.push(['header_forward.add_headers_from_secret', 'secrets'])
+  const { url, image, header_forward: forward, oauth_config: oauth } = body
+  if (isGiven(oauth) && !isGiven(url)) found.push(['oauth_config', 'a login at a server that is not remote'])
   if (isGiven(forward) && !isGiven(url)) found.push(['header_forward', 'headers for a server that is not remote'])
   if (isGiven(url) && isGiven(image)) found.push(['image', 'an image and a remote server at once'])
   if (found.length === 0) return
@@ -69,13 +72,31 @@ function refuseUnsupported(body: Body): void {
   })
 }
 
-function remoteOf({ url = '', header_forward: forward }: Body): RemoteRequest {
+function remoteOf({ url = '', header_forward: forward, oauth_config: oauth }: Body): RemoteRequest {
   if (!isRemoteUrl(url)) {
     throw new ThvError('invalid-argument', 'the URL of the remote server is neither https nor http', {
       hint: 'write it as https://host/path',
     })
   }
-  return { url, ...(isGiven(forward?.add_plaintext_headers) ? { headers: forward.add_plaintext_headers } : {}) }
+  return {
+    url,
+    ...(isGiven(forward?.add_plaintext_headers) ? { headers: forward.add_plaintext_headers } : {}),
+    ...(isGiven(forward?.add_headers_from_secret) ? { secretHeaders: forward.add_headers_from_secret } : {}),
+    ...(isGiven(oauth?.bearer_token?.name) ? { bearerTokenSecret: oauth.bearer_token.name } : {}),
+    ...loginOf(oauth),
+  }
+}
+
+/** PKCE is always used. */
+function loginOf({
+  client_secret: secret,
+  use_pkce: _always,
+  bearer_token: _token,
+  ...rest
+}: NonNullable<Body['oauth_config']> = {}): Pick<RemoteRequest, 'login'> {
+  const login: RemoteAuthConfig = Object.fromEntries(Object.entries(rest).filter(([, value]) => isGiven(value)))
+  if (isGiven(secret?.name)) login.client_secret = formatClientSecret(secret.name)
+  return Object.keys(login).length === 0 ? {} : { login }
 }
 
 function imageOf({ image }: Body): string {

@@ -78,9 +78,9 @@ describe('a remote workload', () => {
   })
 
   it.each<[string, Partial<RunConfig>]>([
-    ['a login', { remote_auth_config: { issuer: 'https://a.test' } }],
-    ['a login', { remote_auth_config: { bearer_token: 'x' } }],
-    ['secrets', { header_forward: { add_headers_from_secret: { A: 'b' } } }],
+    ['headers of a registry entry', { remote_auth_config: { headers: [{}] } }],
+    ['variables of a server that is not started', { secrets: ['A,target=B'] }],
+    ['headers', { header_forward: { add_headers_from_file: { A: 'b' } } }],
     [
       'without its URL',
       { remote_url: '', image: 'npx://a@1.0.0', header_forward: { add_plaintext_headers: { A: 'b' } } },

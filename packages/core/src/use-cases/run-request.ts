@@ -1,3 +1,4 @@
+import type { RemoteAuthConfig } from '../domain/remote-auth.ts'
 import type { Era, RuntimeWish } from '../domain/run-config.ts'
 import type { ToolOverride } from '../domain/tool-rules.ts'
 import type { IsolationWish } from '../domain/confinement.ts'
@@ -10,12 +11,22 @@ export interface RemoteRequest {
   url: string
   /** Added to every request to it; they stand in the run config as they are. */
   headers?: Record<string, string>
+  /** Header to name of a secret. */
+  secretHeaders?: Record<string, string>
+  /** Goes into the secret store, and its name into the run config. */
+  bearerToken?: string
+  /** Name of a secret with a token. */
+  bearerTokenSecret?: string
   /** Absolute path of a file with a token. */
   bearerTokenFile?: string
   /** Whether the token in the environment of whoever starts it is meant for this server. */
   tokenFromEnvironment?: boolean
   /** Absolute path of a PEM file: the authorities whose certificates it may have. */
   caBundle?: string
+  /** How it is logged in to, where its own word is not enough; in the keys of a run config. */
+  login?: RemoteAuthConfig
+  /** Goes into the secret store, and its name into the run config. */
+  clientSecret?: string
 }
 
 /** What a user asks of `run`, before defaults: flags of the CLI or the body of an API call. */
@@ -56,6 +67,8 @@ export interface RunRequest {
   strictProtocolValidation?: boolean
   /** Already merged: files first, then single values. */
   environment: Record<string, string>
+  /** `NAME,target=VARIABLE`: variables of the server from secrets. */
+  secrets?: string[]
   labels: Record<string, string>
   /** One server process for all clients, whatever they declare. */
   sharedServer?: boolean

@@ -7,7 +7,7 @@ import { isPackageArgument } from '../domain/package-source.ts'
 import { assertWorkloadName } from '../domain/workload-name.ts'
 import type { ProgressListener } from '../ports/package-installer.ts'
 import type { ContainerTable } from '../ports/container-table.ts'
-import type { RunConfigStore, SessionFiles } from '../ports/state-store.ts'
+import type { SessionFiles } from '../ports/state-store.ts'
 import {
   buildRunConfig,
   chooseTargetPort,
@@ -20,12 +20,13 @@ import { changeStatus, firstRecord } from './change-status.ts'
 import { assertSupportedRunConfig } from './check-run-config.ts'
 import { deleteWorkload } from './delete-workload.ts'
 import { ensurePackage } from './ensure-package.ts'
+import { forgetLogin, keepClientSecret, nameGrant, type KeepLoginDeps } from './keep-login.ts'
 import { launchAndWait, type LaunchDeps } from './launch-supervisor.ts'
-import type { RunRequest } from './run-request.ts'
+import type { RemoteRequest, RunRequest } from './run-request.ts'
+import { forgetBearerToken, keepBearerToken, requireSecrets } from './workload-secrets.ts'
 
 /** What {@link runWorkload} needs. */
-export interface RunWorkloadDeps extends BuildRunConfigDeps, LaunchDeps {
-  configs: RunConfigStore
+export interface RunWorkloadDeps extends BuildRunConfigDeps, LaunchDeps, KeepLoginDeps {
   sessions: SessionFiles
   containers: ContainerTable
 }
@@ -81,10 +82,32 @@ export async function createWorkload(
     // The name may have been another server's: its clients must not end up here.
     await deps.sessions.delete(name)
     const config = await prepare(deps, input, progress, signal)
-    await deps.configs.save(config)
+    await saveWithSecrets(deps, config, 'request' in input ? input.request.remote : undefined, signal)
     return config
   } catch (error) {
     await restore(deps, name, previous)
+    throw error
+  }
+}
+
+/** What is kept for a config that cannot be saved is forgotten again. */
+async function saveWithSecrets(
+  deps: RunWorkloadDeps,
+  config: RunConfig,
+  remote: RemoteRequest | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const { store } = deps.userSecrets
+  const { bearerToken: token, clientSecret } = remote ?? {}
+  if (token !== undefined) await keepBearerToken(store, config, token, signal)
+  await nameGrant(deps.configs, config)
+  if (clientSecret !== undefined) await keepClientSecret(deps, config, clientSecret, signal)
+  try {
+    await deps.configs.save(config)
+  } catch (error) {
+    const undo = AbortSignal.timeout(limits.undoMs)
+    if (token !== undefined) await forgetBearerToken({ configs: deps.configs, store }, config, undo)
+    if (clientSecret !== undefined) await forgetLogin(deps, config, undo)
     throw error
   }
 }
@@ -100,6 +123,7 @@ async function prepare(
   adoptImage(config)
   sourceOf(config)
   assertSupportedRunConfig(config)
+  await requireSecrets(deps.userSecrets, config, signal)
   if (!isRemote(config)) await deps.planConfinement(config)
   const host = listenHost(config.host)
   if (config.port === 0) config.port = await deps.ports.findFree(host)

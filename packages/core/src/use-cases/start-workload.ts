@@ -16,7 +16,9 @@ import { assertSupportedRunConfig } from './check-run-config.ts'
 import { ensurePackage } from './ensure-package.ts'
 import { launchAndWait, waitUntilServing, type LaunchDeps } from './launch-supervisor.ts'
 import { workloadNotFound } from './list-workloads.ts'
+import type { UserSecrets } from './manage-secrets.ts'
 import { reapLeftovers, stopWorkload } from './stop-workload.ts'
+import { requireSecrets } from './workload-secrets.ts'
 import { readAssessed } from './workload-view.ts'
 
 /** What {@link startWorkload} needs. */
@@ -24,6 +26,7 @@ export interface StartWorkloadDeps extends LaunchDeps {
   configs: RunConfigStore
   containers: ContainerTable
   images: ImageStore
+  userSecrets: UserSecrets
   installers: (kind: PackageKind) => Promise<PackageInstaller>
   ports: PortAllocator
 }
@@ -74,6 +77,7 @@ async function launchClaimed(
     // What a dead supervisor left would hold the server's port.
     await reapLeftovers(deps, name, signal)
     await requireTargetPort(deps.ports, config)
+    await requireSecrets(deps.userSecrets, config, signal)
     await ensurePackage(deps, config, options.progress, signal)
   } catch (error) {
     if (!signal.aborted) await recordFailure(deps, name, error)

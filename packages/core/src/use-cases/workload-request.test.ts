@@ -49,9 +49,24 @@ describe('the body that creates a workload', () => {
       name: 'far',
       url: 'https://a.test/mcp?b=c',
       header_forward: { add_plaintext_headers: { 'X-Team': 'notes' } },
+      oauth_config: {
+        issuer: 'https://as.test',
+        client_id: 'mine',
+        client_secret: { name: 'hush', target: 'oauth_secret' },
+        scopes: ['a'],
+        oauth_params: { prompt: 'login' },
+        callback_port: 9000,
+        skip_browser: true,
+        resource: 'urn:x',
+      },
     }
     const request = readWorkloadRequest(asked)
-    expect(request.remote).toEqual({ url: asked.url, headers: { 'X-Team': 'notes' } })
+    const { client_secret: _secret, ...login } = asked.oauth_config
+    expect(request.remote).toEqual({
+      url: asked.url,
+      headers: { 'X-Team': 'notes' },
+      login: { ...login, client_secret: 'hush,target=oauth_secret' },
+    })
     expect([request.transport, request.isolateNetwork]).toEqual([undefined, undefined])
     const { deps, configs } = createFakeMachine()
     await createWorkload(deps, { request }, () => {}, new AbortController().signal)
@@ -62,13 +77,13 @@ describe('the body that creates a workload', () => {
 
   it.each<[string, Partial<CreateWorkloadRequest>]>([
     ['registry entries', { registry: 'default', server: 'fetch' }],
-    ['secrets', { secrets: [{ name: 'A', target: 'B' }] }],
     ['authorization', { authz_config: '/a.json' }],
     ['incoming authentication', { oidc: { issuer: 'https://a' } }],
-    ['a login at a remote server', { oauth_config: { client_id: 'a' } }],
+    ['a login at a server that is not remote', { oauth_config: { client_id: 'a' } }],
     ['registry entry', { headers: [{}] }],
     ['not remote', { header_forward: { add_plaintext_headers: { A: 'b' } } }],
-    ['secrets', { header_forward: { add_headers_from_secret: { A: 'b' } } }],
+    ['not remote', { header_forward: { add_headers_from_secret: { A: 'b' } } }],
+    ['not remote', { oauth_config: { bearer_token: { name: 'a', target: 'bearer_token' } } }],
     ['at once', { url: 'https://a.test/mcp' }],
   ])('is refused for %s and not obeyed in part', (meaning, more) => {
     const read = (): unknown => readWorkloadRequest({ ...least, ...more })

@@ -1,3 +1,4 @@
+import type { Refusal } from '../proxy-config.ts'
 import type { HttpBackend } from './http-backend.ts'
 
 /** A place in the queue. Leaving twice is harmless. */
@@ -9,7 +10,7 @@ export interface GateTicket {
 export class BackendGate {
   readonly #waiting = new Set<() => void>()
   #current: HttpBackend | undefined
-  #refusal: string | undefined
+  #refusal: Refusal | undefined
 
   /** The backend in use, undefined while there is none. */
   get current(): HttpBackend | undefined {
@@ -17,13 +18,13 @@ export class BackendGate {
   }
 
   /** Why no request may pass, although there may be a backend. */
-  get refusal(): string | undefined {
+  get refusal(): Refusal | undefined {
     return this.#refusal
   }
 
   /** Lets no request pass from now on, also none that waits; undefined lets them pass again. */
-  refuse(reason: string | undefined): void {
-    this.#refusal = reason
+  refuse(refusal: Refusal | string | undefined): void {
+    this.#refusal = typeof refusal === 'string' ? { message: refusal } : refusal
     this.wakeAll()
   }
 

@@ -1,4 +1,5 @@
-import { ProxyError, type WireError } from '../errors.ts'
+import { ProxyError, type WireError, type WireErrorName } from '../errors.ts'
+import type { Refusal } from '../proxy-config.ts'
 
 /** Turns a refusal of a call of our own into an error to throw. */
 export function toProxyError(error: WireError): ProxyError {
@@ -19,6 +20,22 @@ export function stoppedError(name: string): WireError {
 /** The refusal of a call that did not go out. */
 export function busyError(why: string): WireError {
   return { name: 'server-busy', message: `The call was not sent: ${why}`, data: { outcome: 'not-sent' } }
+}
+
+/** The refusal of a call to the server of this name while none may pass, or that the server did not let in. */
+export function refusedError(name: string, refusal: Refusal, error: WireErrorName = 'server-absent'): WireError {
+  const { message, reason, todo, retryAfterS } = refusal
+  return {
+    name: error,
+    message: `The server "${name}" cannot be used: ${message}; the call did not run`,
+    data: {
+      outcome: 'not-sent',
+      backend: name,
+      ...(reason === undefined ? {} : { reason }),
+      ...(todo === undefined ? {} : { todo }),
+    },
+    ...(retryAfterS === undefined ? {} : { retryAfterS }),
+  }
 }
 
 /** The refusal of a call for which the memory budget has no room. */

@@ -14,6 +14,7 @@ import {
 import { backendTarget } from './backend-target.ts'
 import type { HttpBackend } from './http-backend.ts'
 import type { HttpSession } from './http-sessions.ts'
+import { LoginRefused } from './login-interceptor.ts'
 import { isEventStream, sseKeepAlive } from './sse-codec.ts'
 import { SteppedAnswer } from './stepped-answer.ts'
 import { UnreadBound } from './unread-bound.ts'
@@ -140,6 +141,9 @@ export class EventRelay implements ReplyTaker {
   fail(error: Error): void {
     if (this.#res.destroyed) return
     if (this.#state === 'plain' || !this.#events.isWhole) return void this.#res.destroy()
+    if (this.#state === 'opening' && error instanceof LoginRefused) {
+      return sendError(this.#res, error.tell(this.#parts.name))
+    }
     if (this.#state === 'events') {
       this.#parts.log('debug', 'the event stream of a session was lost and will be opened again', {
         error: error.message,

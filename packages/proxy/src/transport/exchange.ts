@@ -20,6 +20,7 @@ import {
 } from './forward-parts.ts'
 import type { HttpBackend } from './http-backend.ts'
 import type { HttpSession } from './http-sessions.ts'
+import { LoginRefused } from './login-interceptor.ts'
 import { lostError, silenceError, type Fate } from './lost-call.ts'
 import { requestIdIn, type PeekedBody } from './peek-body.ts'
 import { isReplayable, receiveRequestBody, type RequestBody } from './request-body.ts'
@@ -148,6 +149,7 @@ export class Exchange implements ReplyTaker {
     if (this.#body.kind === 'streamed' && this.#body.stream.isTooLarge && !this.#res.headersSent) {
       return refuseBody({ req: this.#req, res: this.#res }, this.#parts.limits)
     }
+    if (error instanceof LoginRefused) return this.#refuse(error.tell(this.#parts.name))
     if (!wasSent && isReplayable(this.#body)) {
       const atMostMs = redialMsOf(this.#parts)
       return waitForChange(this.#parts, this.#journey(), { atMostMs, done: (readiness) => this.#proceed(readiness) })

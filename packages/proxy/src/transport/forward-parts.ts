@@ -7,6 +7,7 @@ import { buildRequestHeaders } from '../header-rules.ts'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { BackendGate } from './backend-gate.ts'
 import { sendFault } from '../respond.ts'
+import { refusedError } from './call-errors.ts'
 import type { HttpBackend } from './http-backend.ts'
 import type { HttpSession, HttpSessions } from './http-sessions.ts'
 import { reviveSession } from './session-revival.ts'
@@ -134,13 +135,7 @@ export function redialMsOf({ gate, limits }: ForwardParts): number {
 export function absentError(parts: ForwardParts): WireError {
   const data = { outcome: 'not-sent', backend: parts.name }
   const { refusal } = parts.gate
-  if (refusal !== undefined) {
-    return {
-      name: 'server-absent',
-      message: `The server "${parts.name}" is down: ${refusal}; the call was not sent`,
-      data,
-    }
-  }
+  if (refusal !== undefined) return refusedError(parts.name, refusal)
   return parts.gate.current === undefined
     ? { name: 'server-absent', message: `The server "${parts.name}" is not running; the call was not sent`, data }
     : {

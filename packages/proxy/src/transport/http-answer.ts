@@ -1,5 +1,6 @@
 import { Hold, type HeldBytes } from '../held-bytes.ts'
 import type { ProxyLimits } from '../limits.ts'
+import { LoginRefused } from './login-interceptor.ts'
 import { isEventStream, SseParser } from './sse-codec.ts'
 import { Upstream, type ReplyHead, type ReplyTaker, type UpstreamRequest } from './upstream.ts'
 import { WholeEvents } from './whole-events.ts'
@@ -10,6 +11,7 @@ export type AnswerEnd =
   | { readonly kind: 'stream' }
   | { readonly kind: 'too-large' }
   | { readonly kind: 'broken'; readonly reason: string; readonly wasSent: boolean }
+  | { readonly kind: 'refused'; readonly by: LoginRefused }
 
 /** Who hears of an answer. Nothing is called after `ended`, or after the answer was aborted. */
 export interface AnswerListener {
@@ -101,7 +103,8 @@ export class HttpAnswer implements ReplyTaker {
   }
 
   fail(error: Error, wasSent: boolean): void {
-    this.#end({ kind: 'broken', reason: error.message, wasSent })
+    if (error instanceof LoginRefused) this.#end({ kind: 'refused', by: error })
+    else this.#end({ kind: 'broken', reason: error.message, wasSent })
   }
 
   #collect(chunk: Buffer): void {

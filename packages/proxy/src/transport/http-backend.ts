@@ -3,6 +3,8 @@ import type { ProxyLimits } from '../limits.ts'
 import type { FrontMode, HttpConnection, RemoteConnection } from '../proxy-config.ts'
 import { createDialledConnector } from './dialled-connector.ts'
 import { endpointTarget, type RemoteTarget } from './backend-target.ts'
+import { logIn } from './login-interceptor.ts'
+import { mergeHeaders } from './merge-headers.ts'
 
 /**
  * One HTTP server in use. A restarted server is another object, which is how
@@ -27,12 +29,12 @@ export interface HttpBackend {
 
 /** Prepares connections to a server; none is opened before the first request. */
 export async function openBackend(
-  connection: HttpConnection & Pick<RemoteConnection, 'headers' | 'dial'>,
+  connection: HttpConnection & Pick<RemoteConnection, 'headers' | 'login' | 'dial'>,
   limits: ProxyLimits,
 ): Promise<HttpBackend> {
-  const { transport, path, query = '', ca, dial, headers } = connection
+  const { transport, path, query = '', ca, dial, headers, login } = connection
   // Loaded here, so that the process in front of a stdio server never pays for it.
-  const { buildConnector, Pool } = await import('undici')
+  const { buildConnector, DecoratorHandler, Pool } = await import('undici')
   const { origin, host, protocol } = new URL(connection.origin)
   const connect = {
     timeout: limits.connectTimeoutMs,
@@ -53,6 +55,10 @@ export async function openBackend(
   }
   const remote = path === undefined ? undefined : { path: path === '' ? '/' : path, query }
   const pool = new Pool(origin, options)
+  const steps = [
+    ...(login === undefined ? [] : [logIn(login, DecoratorHandler)]),
+    ...(headers === undefined ? [] : [addHeaders(headers)]),
+  ]
   return {
     origin,
     host,
@@ -60,7 +66,7 @@ export async function openBackend(
     transport,
     endpoint: endpointTarget(transport, remote),
     remote,
-    pool: headers === undefined ? pool : pool.compose(addHeaders(headers)),
+    pool: steps.length === 0 ? pool : pool.compose(steps),
   }
 }
 
@@ -71,17 +77,6 @@ function addHeaders(headers: () => Readonly<Record<string, string>>): Dispatcher
     if (Object.keys(added).length === 0) return dispatch(options, handler)
     return dispatch({ ...options, headers: mergeHeaders(options.headers, added) }, handler)
   }
-}
-
-function mergeHeaders(given: Dispatcher.DispatchOptions['headers'], added: Readonly<Record<string, string>>): string[] {
-  const names = new Set(Object.keys(added).map((name) => name.toLowerCase()))
-  const flat = Array.isArray(given) ? given : Object.entries(given ?? {}).flat()
-  const merged: string[] = []
-  for (let index = 0; index + 1 < flat.length; index += 2) {
-    const [name, value] = [String(flat[index]), flat[index + 1]]
-    if (!names.has(name.toLowerCase()) && typeof value === 'string') merged.push(name, value)
-  }
-  return [...merged, ...Object.entries(added).flat()]
 }
 
 /** Cuts every connection; what is under way fails with the reason. */

@@ -153,7 +153,8 @@ export class HttpLegacyPeer implements ServerPeer {
     } else if (end.kind === 'body') {
       this.#receive(end.text, call)
       if (!call.settled) refuseWithAnswer(this.#conversation, call, { name, status, text: end.text })
-    } else if (end.kind === 'too-large') this.#conversation.refuse(call, tooLargeError(limits.lineBytes))
+    } else if (end.kind === 'refused') this.#conversation.refuse(call, end.by.tell(name))
+    else if (end.kind === 'too-large') this.#conversation.refuse(call, tooLargeError(limits.lineBytes))
     else if (lastId !== '') this.#resume(call, answer)
     else this.#conversation.refuse(call, lostError(name, end.kind === 'stream' || end.wasSent))
   }

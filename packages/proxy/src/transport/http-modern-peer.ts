@@ -108,6 +108,7 @@ export class HttpModernPeer implements ServerPeer {
   #ended(sent: Sent, end: AnswerEnd, { status }: HttpAnswer): void {
     const { call, request, mayRepeat } = sent
     const { name, limits } = this.#deps
+    if (end.kind === 'refused') return this.#conversation.refuse(call, end.by.tell(name))
     if (end.kind === 'too-large') return this.#conversation.refuse(call, tooLargeError(limits.lineBytes))
     if (end.kind !== 'body') {
       return this.#conversation.refuse(call, lostError(name, end.kind === 'stream' || end.wasSent))

@@ -1,6 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { headerOf, parseTarget } from '../front-door.ts'
-import type { BackendInfo, BackendSign, HttpConnection, RemoteConnection, RemoteLook } from '../proxy-config.ts'
+import type {
+  BackendInfo,
+  BackendSign,
+  HttpConnection,
+  Refusal,
+  RemoteConnection,
+  RemoteLook,
+} from '../proxy-config.ts'
 import { isEndpointPath } from './backend-target.ts'
 import type { BackendEra } from './backend-era.ts'
 import { refuseAtEdge } from './edge-checks.ts'
@@ -74,8 +81,8 @@ export class HttpPlane {
   }
 
   /** Lets no request pass from now on; undefined lets them pass again. */
-  refuse(reason: string | undefined): void {
-    this.#forwarder.refuse(reason)
+  refuse(refusal: Refusal | string | undefined): void {
+    this.#forwarder.refuse(refusal)
   }
 
   /** Gives the server up. */

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { DialFailed } from './dialled-connector.ts'
+import { LoginRefused } from './login-interceptor.ts'
 import type { RemoteLook, RemoteLookCode } from '../proxy-config.ts'
 
 /** What the status of an answer says about a server, unless it can be used: then undefined. */
@@ -18,6 +19,10 @@ export function lookOfStatus(origin: string, status: number, headers: IncomingHt
 
 /** Why nothing usable came. Messages of TLS and of the parser may quote what the peer sent, so they are cut. */
 export function lookOfError(origin: string, error: unknown): RemoteLook {
+  if (error instanceof LoginRefused) {
+    const code = error.status === 403 ? 'scope-missing' : 'unauthorized'
+    return { kind: 'denied', code, message: `${origin} answered HTTP ${error.status}: ${error.message}` }
+  }
   const code = codeOfError(error)
   const text = error instanceof Error ? error.message : String(error)
   return { kind: 'failing', code, message: `${origin} ${said[code] ?? 'cannot be used'}: ${text.slice(0, 200)}` }

@@ -9,6 +9,7 @@ import type {
   BackendInfo,
   HttpConnection,
   ProxyLog,
+  Refusal,
   RemoteConnection,
   RemoteLook,
   SessionJournal,
@@ -148,13 +149,13 @@ export class TransparentForwarder {
   }
 
   /** Why no request may pass. */
-  get refusal(): string | undefined {
+  get refusal(): Refusal | undefined {
     return this.#gate.refusal
   }
 
   /** Lets no request pass from now on; undefined lets them pass again. */
-  refuse(reason: string | undefined): void {
-    this.#gate.refuse(reason)
+  refuse(refusal: Refusal | string | undefined): void {
+    this.#gate.refuse(refusal)
   }
 
   /** Looks at a remote server, and takes it into use once it answers. */

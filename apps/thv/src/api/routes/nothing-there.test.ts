@@ -46,8 +46,6 @@ describe('what thv cannot do yet', () => {
   })
 
   it.each([
-    ['GET', '/api/v1beta/secrets/default', 404, 'secrets-not-set-up'],
-    ['POST', '/api/v1beta/secrets', 501, 'not-implemented'],
     ['POST', '/api/v1beta/skills', 501, 'not-implemented'],
     ['POST', '/api/v1beta/plugins/sync', 501, 'not-implemented'],
     ['GET', '/api/v1beta/skills/mine', 404, 'skill-not-found'],
