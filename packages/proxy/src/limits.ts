@@ -153,6 +153,8 @@ export const proxyLimits = {
   toolListMs: 5_000,
   /** Redirects of an HTTP backend to itself that are followed; spec/local 4.3. */
   redirects: 10,
+  /** To end a session that a question of our own began: nothing depends on it, and the next step waits. */
+  sessionEndMs: 1_000,
   /** Health checks: interval, wait, delay after a failure, failures until unhealthy (a remote server: 3); spec/local 4.7. */
   healthIntervalMs: 10_000,
   healthTimeoutMs: 5_000,
