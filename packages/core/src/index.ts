@@ -37,6 +37,7 @@ export { parseBearerToken, parseForwardHeader } from './domain/forward-header.ts
 export { grantPrefix, parseClientSecret, type RemoteAuthConfig } from './domain/remote-auth.ts'
 export { takesLogin } from './domain/takes-login.ts'
 export { authorizationUrlProblem, issuerProblem } from './domain/authorization-url.ts'
+export { parseServerCard, serverCardOf, type ServerCard } from './domain/server-card.ts'
 export { readScopes, remoteErrorText } from './domain/remote-error-text.ts'
 export { isNearby, parseRemoteUrl, type RemoteTarget } from './domain/remote-url.ts'
 export { coversServer, resourceIndicator } from './domain/resource-indicator.ts'

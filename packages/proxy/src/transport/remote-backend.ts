@@ -5,6 +5,7 @@ import { closeBackend, openBackend, type HttpBackend } from './http-backend.ts'
 import { inTime } from './in-time.ts'
 import { lookAtRemote, meetRemote, type Acquaintance } from './look-at-remote.ts'
 import type { Asker } from './ping-question.ts'
+import { readCard } from './read-card.ts'
 
 /** A server that is to be taken into use now. */
 export interface Met {
@@ -39,6 +40,13 @@ export class RemoteBackend {
     const found = await inTime(async (inner) => await this.#look(inner), this.#limits.healthTimeoutMs, signal)
     signal.throwIfAborted()
     return found
+  }
+
+  /** The text of its server card; undefined without one, and before it has answered. Never rejects. */
+  async card(signal: AbortSignal): Promise<string | undefined> {
+    const backend = this.#proven
+    if (backend?.transport !== 'streamable-http') return undefined
+    return await readCard({ backend, limits: this.#limits, signal })
   }
 
   /** Cuts every connection. */
