@@ -70,7 +70,7 @@ describe('a server card', () => {
         for (const line of Object.values(found)) {
           expect(line).toMatch(/^[^\p{C}]+$/u)
           expect(line.trim()).toBe(line)
-          expect([...line].length).toBeLessThanOrEqual(limits.cardVersionLength)
+          expect(Array.from(line).length).toBeLessThanOrEqual(limits.cardVersionLength)
         }
         expect(serverCardOf(JSON.parse(JSON.stringify(found)))).toEqual(found)
       }),

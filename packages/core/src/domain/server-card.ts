@@ -41,7 +41,7 @@ export function serverCardOf(raw: unknown): ServerCard | undefined {
 function lineOf(value: unknown, length: number): string | undefined {
   if (typeof value !== 'string') return undefined
   const shown = value.replace(/[\p{C}\p{Z}]+/gu, ' ').trim()
-  const line = [...shown].slice(0, length).join('').trim()
+  const line = Array.from(shown).slice(0, length).join('').trim()
   return line === '' ? undefined : line
 }
 
