@@ -67,7 +67,9 @@ describe('a remote server', () => {
     const [workload] = await listed()
     expect(workload).toMatchObject({ status: 'running', reason: 'serving', remote: true, package: 'remote' })
     expect(workload!.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/mcp$/)
-    expect(remote.seen.every(({ url }) => url === '/mcp?key=1')).toBe(true)
+    expect(new Set(remote.seen.map(({ url }) => url).filter((url) => url !== '/mcp/server-card?key=1'))).toEqual(
+      new Set(['/mcp?key=1']),
+    )
     const peer = await connect(workload!.url)
     peers.push(peer)
     expect(await peer.text('echo', { text: 'before' })).toBe('before')

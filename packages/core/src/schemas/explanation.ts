@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Explanation } from '../use-cases/explain-workload.ts'
-import { lastErrorSchema, reasonSchema, statusSchema } from './workload.ts'
+import { lastErrorSchema, reasonSchema, serverCardSchema, statusSchema } from './workload.ts'
 
 const probeSchema = z
   .object({
@@ -24,6 +24,7 @@ export const explanationSchema: z.ZodType<Explanation> = z
       .describe('What is seen first, then what led to it'),
     probes: z.array(probeSchema).describe('What probes of a remote server found, oldest first'),
     last_error: lastErrorSchema.exactOptional(),
+    server_card: serverCardSchema.exactOptional(),
     last_stderr: z.array(z.string()).exactOptional().describe('Last lines of the server on stderr'),
     todo: z.string().describe('What can be done; empty when nothing needs to be'),
   })

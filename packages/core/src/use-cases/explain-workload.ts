@@ -19,6 +19,7 @@ export interface Explanation extends Pick<Workload, 'name' | 'status' | 'reason'
   /** What probes of its server found, oldest first. */
   probes: ProbeRun[]
   last_error?: Workload['last_error']
+  server_card?: Workload['server_card']
   last_stderr?: string[]
   /** What can be done; empty when nothing needs to be. */
   todo: string
@@ -34,7 +35,7 @@ export async function explainWorkload(deps: ReadWorkloadDeps, name: string): Pro
 }
 
 function explain(workload: Workload, record: StatusRecord | undefined, config: RunConfig | undefined): Explanation {
-  const { name, status, reason, reason_message, since, last_error, last_stderr } = workload
+  const { name, status, reason, reason_message, since, last_error, server_card, last_stderr } = workload
   const probes = record?.thv?.probes ?? []
   return {
     name,
@@ -51,6 +52,7 @@ function explain(workload: Workload, record: StatusRecord | undefined, config: R
     ],
     probes,
     ...(last_error === undefined ? {} : { last_error }),
+    ...(server_card === undefined ? {} : { server_card }),
     ...(last_stderr === undefined ? {} : { last_stderr }),
     todo: todoOf(reason, name, record),
   }

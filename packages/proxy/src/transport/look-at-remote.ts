@@ -8,12 +8,14 @@ import {
   askDiscover,
   askInitialize,
   DemandsLogin,
+  endSession,
   firstData,
   HandshakeRefused,
   readAnswer,
   ServerTrouble,
 } from './http-ask.ts'
 import type { HttpBackend } from './http-backend.ts'
+import { pingQuestion, type Asker } from './ping-question.ts'
 import { isEventStream } from './sse-codec.ts'
 import { lookOfError, lookOfStatus, NotMcp } from './remote-failure.ts'
 
@@ -35,18 +37,20 @@ export interface Acquaintance {
  * whatever stands in front of it. A JSON-RPC error and every status below 500 that is neither a demand for a login, nor
  * for patience, nor a redirect elsewhere, proves life. Of the old transport only its stream does.
  */
-export async function lookAtRemote({ backend, limits, signal }: LookOptions): Promise<RemoteLook> {
+export async function lookAtRemote(options: LookOptions & { asker: Asker }): Promise<RemoteLook> {
+  const { backend, limits, signal, asker } = options
   const { origin, transport } = backend
   try {
     const question: OwnQuestion =
       transport === 'sse'
         ? { ...openStream, path: backend.endpoint, signal }
-        : { ...ping, path: backend.endpoint, signal }
+        : { ...pingQuestion(asker), path: backend.endpoint, signal }
     const answer = await askFollowing(backend, question, limits.redirects)
     const trouble = lookOfStatus(origin, answer.statusCode, answer.headers)
     if (trouble !== undefined || (answer.statusCode !== 200 && transport !== 'sse')) discard(answer)
     else if (transport === 'sse') await assertStream(answer, backend.origin, limits.probeBytes)
     else assertMcp(await readAnswer(answer, limits.probeBytes))
+    await endSession(options, answer)
     return trouble ?? { kind: 'alive', code: 'alive', message: `${origin} answers`, transport }
   } catch (error) {
     return lookOfError(origin, reasonOf(signal, error))
@@ -56,7 +60,8 @@ export async function lookAtRemote({ backend, limits, signal }: LookOptions): Pr
 /** Looks at a server of which nothing is known yet: what it speaks is found out with a handshake. */
 export async function meetRemote(options: LookOptions & { era: Era | 'auto' }): Promise<Acquaintance> {
   const { backend, era, signal } = options
-  if (backend.transport === 'sse') return { look: await lookAtRemote(options), knowsLegacy: true }
+  if (backend.transport === 'sse')
+    return { look: await lookAtRemote({ ...options, asker: 'newcomer' }), knowsLegacy: true }
   const alive: RemoteLook = {
     kind: 'alive',
     code: 'alive',
@@ -119,11 +124,5 @@ function discard({ body }: Dispatcher.ResponseData): void {
 function reasonOf(signal: AbortSignal, error: unknown): unknown {
   return signal.aborted ? signal.reason : error
 }
-
-const ping = {
-  method: 'POST',
-  headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
-  body: '{"jsonrpc":"2.0","id":0,"method":"ping"}',
-} as const
 
 const openStream = { method: 'GET', headers: { accept: 'text/event-stream' } } as const
