@@ -295,6 +295,25 @@ describe('a token source', () => {
     expect(one.login.authorization()).not.toBe(refused)
   })
 
+  it('does not renew again and again for calls that are refused while probes are not', async () => {
+    const place = new Place()
+    place.logIn()
+    const tokens = place.tokens()
+    await tokens.prepare(signal)
+    const call = async (): Promise<unknown> => {
+      const first = tokens.login.authorization()
+      const refusal = await tokens.login.renew(first)
+      const second = tokens.login.authorization()
+      return refusal ?? (second === undefined ? undefined : tokens.login.giveUp(second))
+    }
+    for (let round = 0; round < 20; round += 1) {
+      expect(await call()).toMatchObject({ reason: 'login-needed' })
+      tokens.noteLook('alive')
+      expect(tokens.trouble).toBeUndefined()
+    }
+    expect(place.renewals).toBe(1)
+  })
+
   it('asks nobody and reads nothing until a server wants a login', async () => {
     const place = new Place()
     let opened = 0
