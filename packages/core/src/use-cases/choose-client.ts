@@ -1,4 +1,4 @@
-import { parseClientSecret, type RemoteAuthConfig } from '../domain/remote-auth.ts'
+import { clientSecretPrefix, parseClientSecret, type RemoteAuthConfig } from '../domain/remote-auth.ts'
 import type { ClientIdentity, RemoteGrant } from '../domain/remote-grant.ts'
 import { limits } from '../limits.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -80,7 +80,8 @@ async function readSecret(
 ): Promise<string | undefined> {
   if (file !== '') return (await readUserFile(file)).trim()
   const name = parseClientSecret(reference)
-  return name === undefined ? undefined : await getWorkloadSecret(userSecrets, name, signal)
+  if (name === undefined) return undefined
+  return await getWorkloadSecret(userSecrets, { name, prefix: clientSecretPrefix }, signal)
 }
 
 /** A client is of no use with another authorization server, nor after the end of its secret. */

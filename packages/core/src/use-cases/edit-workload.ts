@@ -9,7 +9,7 @@ import { forgetLogin, hasLoggedIn, nameGrant, type KeepLoginDeps } from './keep-
 import { workloadNotFound } from './list-workloads.ts'
 import type { RemoteRequest, RunRequest } from './run-request.ts'
 import { stopWorkload, type StopWorkloadDeps } from './stop-workload.ts'
-import { bearerTokenOf, forgetBearerToken } from './workload-secrets.ts'
+import { assertOwnSecrets, bearerTokenOf, forgetBearerToken } from './workload-secrets.ts'
 
 /** What {@link planEdit} needs. */
 export interface PlanEditDeps extends BuildRunConfigDeps, KeepLoginDeps {}
@@ -34,6 +34,7 @@ export async function planEdit(
   const wanted = { proxyPort: present.port, ...request }
   if (remote !== undefined) wanted.remote = withKept(present, remote)
   const config = await buildRunConfig({ ...deps, ports }, wanted, progress, signal)
+  await assertOwnSecrets(deps.configs, config)
   await nameGrant(deps, config, signal)
   return config
 }

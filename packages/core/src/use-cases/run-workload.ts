@@ -23,7 +23,7 @@ import { ensurePackage } from './ensure-package.ts'
 import { forgetLogin, keepClientSecret, nameGrant, type KeepLoginDeps } from './keep-login.ts'
 import { launchAndWait, type LaunchDeps } from './launch-supervisor.ts'
 import type { RemoteRequest, RunRequest } from './run-request.ts'
-import { forgetBearerToken, keepBearerToken, requireSecrets } from './workload-secrets.ts'
+import { assertOwnSecrets, forgetBearerToken, keepBearerToken, requireSecrets } from './workload-secrets.ts'
 
 /** What {@link runWorkload} needs. */
 export interface RunWorkloadDeps extends BuildRunConfigDeps, LaunchDeps, KeepLoginDeps {
@@ -82,6 +82,7 @@ export async function createWorkload(
     // The name may have been another server's: its clients must not end up here.
     await deps.sessions.delete(name)
     const config = await prepare(deps, input, progress, signal)
+    await assertOwnSecrets(deps.configs, config)
     await saveWithSecrets(deps, config, 'request' in input ? input.request.remote : undefined, signal)
     return config
   } catch (error) {
