@@ -20,7 +20,7 @@ import { changeStatus, firstRecord } from './change-status.ts'
 import { assertSupportedRunConfig } from './check-run-config.ts'
 import { deleteWorkload } from './delete-workload.ts'
 import { ensurePackage } from './ensure-package.ts'
-import { forgetLogin, keepClientSecret, nameGrant, type KeepLoginDeps } from './keep-login.ts'
+import { forgetLogin, forgetReplaced, keepClientSecret, nameGrant, type KeepLoginDeps } from './keep-login.ts'
 import { launchAndWait, type LaunchDeps } from './launch-supervisor.ts'
 import type { RemoteRequest, RunRequest } from './run-request.ts'
 import { assertOwnSecrets, forgetBearerToken, keepBearerToken, requireSecrets } from './workload-secrets.ts'
@@ -83,7 +83,9 @@ export async function createWorkload(
     await deps.sessions.delete(name)
     const config = await prepare(deps, input, progress, signal)
     await assertOwnSecrets(deps.configs, config)
+    const replaced = await deps.configs.load(name).catch(() => undefined)
     await saveWithSecrets(deps, config, 'request' in input ? input.request.remote : undefined, signal)
+    if (replaced !== undefined) await forgetReplaced(deps, { previous: replaced, config }, signal)
     return config
   } catch (error) {
     await restore(deps, name, previous)
@@ -108,7 +110,7 @@ async function saveWithSecrets(
   } catch (error) {
     const undo = AbortSignal.timeout(limits.undoMs)
     if (token !== undefined) await forgetBearerToken({ configs: deps.configs, store }, config, undo)
-    if (clientSecret !== undefined) await forgetLogin(deps, config, undo)
+    if (clientSecret !== undefined) await forgetLogin(deps, { config }, undo)
     throw error
   }
 }

@@ -48,7 +48,9 @@ export async function resolveHeaderSecrets(
   }
   const reference = bearerTokenOf(config)
   if (reference !== undefined) {
-    const token = parseBearerToken(await getWorkloadSecret(secrets, { name: reference, prefix: bearerTokenPrefix }, signal))
+    const token = parseBearerToken(
+      await getWorkloadSecret(secrets, { name: reference, prefix: bearerTokenPrefix }, signal),
+    )
     if (token === undefined) {
       throw new ThvError('invalid-argument', `the secret '${reference}' is no token: no header can hold it`, {
         hint: 'save it again',

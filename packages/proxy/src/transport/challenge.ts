@@ -21,7 +21,9 @@ const mostScopes = 50
  */
 function parametersOf(text: string): Map<string, string> {
   const found = new Map<string, string>()
-  for (const [, name = '', quoted, token] of text.matchAll(/(?<![\w-])([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))/g)) {
+  for (const [, name = '', quoted, token] of text.matchAll(
+    /(?<![\w-])([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))/g,
+  )) {
     const key = name.toLowerCase()
     if (!found.has(key)) found.set(key, quoted?.replaceAll(/\\(.)/g, '$1') ?? token ?? '')
   }
