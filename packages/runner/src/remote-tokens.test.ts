@@ -366,6 +366,22 @@ describe('a token source', () => {
     expect(`Bearer ${place.grant?.accessToken}`).toBe(fresh)
   })
 
+  it('keeps what a renewal that failed has changed of the client', async () => {
+    const place = new Place()
+    place.logIn()
+    const tokens = place.tokens()
+    await tokens.prepare(signal)
+    const old = place.grant!
+    const grant = { ...old, client: { ...old.client, clientSecret: 'renewed' } }
+    place.fault = new RefreshError('transient', 'away', { grant })
+    expect(await tokens.login.renew(tokens.login.authorization())).toMatchObject({ reason: 'token-refresh-delayed' })
+    expect(place.grant).toEqual(grant)
+    place.fault = undefined
+    await place.clock.run(15_000)
+    expect(await tokens.prepare(signal)).toBeUndefined()
+    expect([place.renewals, place.grant?.client.clientSecret]).toEqual([1, 'renewed'])
+  })
+
   it('forgets a login that somebody else has ended', async () => {
     const place = new Place()
     place.logIn()
