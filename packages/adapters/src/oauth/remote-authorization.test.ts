@@ -93,7 +93,8 @@ describe('a login at a real authorization server', () => {
       tokenAuthMethods: ['none'],
     }
     const wishes = { redirectUri, scopes: [], metadataDocumentUrl: documentUrl }
-    const { client } = await authorization.begin(plan, wishes, never).finally(async () => await front.close())
+    const { client } = await authorization.begin(plan, wishes, never)
+    await front.close()
     expect(client.clientId).toBe(documentUrl)
   })
 
