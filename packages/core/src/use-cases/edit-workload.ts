@@ -34,7 +34,7 @@ export async function planEdit(
   const wanted = { proxyPort: present.port, ...request }
   if (remote !== undefined) wanted.remote = withKept(present, remote)
   const config = await buildRunConfig({ ...deps, ports }, wanted, progress, signal)
-  await assertOwnSecrets(deps.configs, config)
+  await assertOwnSecrets(deps, config, signal)
   await nameGrant(deps, config, signal)
   return config
 }

@@ -82,7 +82,7 @@ export async function createWorkload(
     // The name may have been another server's: its clients must not end up here.
     await deps.sessions.delete(name)
     const config = await prepare(deps, input, progress, signal)
-    await assertOwnSecrets(deps.configs, config)
+    await assertOwnSecrets(deps, config, signal)
     const replaced = await deps.configs.load(name).catch(() => undefined)
     await saveWithSecrets(deps, config, 'request' in input ? input.request.remote : undefined, signal)
     if (replaced !== undefined) await forgetReplaced(deps, { previous: replaced, config }, signal)

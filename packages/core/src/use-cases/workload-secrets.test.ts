@@ -159,6 +159,17 @@ describe('the token of a remote server', () => {
     expect([...machine.configs.keys()]).toEqual(['notes'])
   })
 
+  it('does not go along when an edit names it with another server', async () => {
+    await run({ remote: { url, bearerToken: 'hidden' } })
+    const remote = { url: 'https://other.example.com/mcp', bearerTokenSecret: 'BEARER_TOKEN_notes' }
+    const edit = planEdit(machine.deps, { args: [], environment: {}, labels: {}, name: 'notes', remote }, quiet, signal)
+    await expect(edit).rejects.toMatchObject({ code: 'invalid-argument', message: /another one/ })
+    machine.secrets.clear()
+    // A secret of the user may go anywhere, whatever it is called.
+    machine.secrets.set('BEARER_TOKEN_notes', 'own')
+    await run({ name: 'other', remote })
+  })
+
   it.each([
     ['stays in an edit', { url }, [kept]],
     ['goes with another server', { url: 'https://other.example.com/mcp' }, []],

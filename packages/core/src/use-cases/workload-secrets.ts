@@ -140,15 +140,24 @@ export async function getWorkloadSecret(
   return own ?? (await getSecret(secrets, name, signal))
 }
 
-/** Throws `invalid-argument` for a config that names what thv keeps for a workload whose server is another one: it would be told to this one. */
-export async function assertOwnSecrets(configs: RunConfigStore, config: RunConfig): Promise<void> {
+/**
+ * Throws `invalid-argument` for a config that names what thv keeps for a workload whose server is another one, or was before
+ * an edit: it would be told to this one.
+ */
+export async function assertOwnSecrets(
+  { configs, userSecrets }: { configs: RunConfigStore; userSecrets: UserSecrets },
+  config: RunConfig,
+  signal: AbortSignal,
+): Promise<void> {
   const kept = secretNamesOf(config).filter((name) => keptPrefixes.some((prefix) => name.startsWith(prefix)))
   if (kept.length === 0) return
   for (const name of (await configs.list()).names) {
-    const other = name === config.name ? undefined : await configs.load(name).catch(() => undefined)
+    const other = await configs.load(name).catch(() => undefined)
     if (other === undefined || originOf(other) === originOf(config)) continue
     const shared = secretNamesOf(other).find((secret) => kept.includes(secret))
-    if (shared === undefined) continue
+    // A user may call a secret of their own like that.
+    if (shared === undefined || (await userSecrets.store.get(workloadSecretName(shared), signal)) === undefined)
+      continue
     throw new ThvError('invalid-argument', `'${shared}' is kept for the server of '${name}', which is another one`, {
       hint: 'leave it out, and give this server a token or a client secret of its own',
     })
