@@ -199,9 +199,15 @@ async function keep(
   if (config.remote_url !== before.remote_url || grantReferenceOf(config) !== reference) {
     throw new ThvError('login-failed', `'${before.name}' was changed during the login`, { hint: 'log in again' })
   }
-  await grants.renew(reference, async () => grant, AbortSignal.timeout(limits.undoMs))
-  config.remote_auth_config = { ...withoutClient(config.remote_auth_config), ...clientKeys(grant.client, port) }
-  await configs.save(config)
+  const auth = { ...withoutClient(config.remote_auth_config), ...clientKeys(grant.client, port) }
+  // Before the grant: one that no config tells of would be removed by nobody.
+  await configs.save({ ...config, remote_auth_config: auth })
+  try {
+    await grants.renew(reference, async () => grant, AbortSignal.timeout(limits.undoMs))
+  } catch (error) {
+    await configs.save(config)
+    throw error
+  }
 }
 
 function clientKeys(
