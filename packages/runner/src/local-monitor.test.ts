@@ -234,12 +234,26 @@ describe('a local server', () => {
     expect(stage.record().status).toBe('error')
   })
 
+  it('that is at work on a call when the machine falls asleep is not restarted for the time asleep', async () => {
+    const stage = await supervised(() => alive)
+    await stage.clock.run(minute)
+    stage.answer = () => busy
+    await stage.clock.run(2 * minute)
+    stage.clock.suspend(60 * minute, { isCounted: true })
+    await stage.clock.run(2 * minute)
+    expect(stage.record()).toMatchObject({ status: 'unhealthy', thv: { reason: 'server-busy' } })
+    stage.answer = () => alive
+    await stage.clock.run(minute)
+    expect(stage.record().status).toBe('running')
+    expect(stage.servers).toHaveLength(1)
+  })
+
   it('is not suspected for a sleep of the machine, and a change of the network is nothing to it', async () => {
     const stage = await supervised(() => alive)
     await stage.clock.run(minute)
     for (let night = 0; night < 10; night += 1) {
       stage.answer = () => silent
-      stage.clock.suspend(60 * minute, { isCounted: false })
+      stage.clock.suspend(60 * minute, { isCounted: night % 2 === 0 })
       await stage.clock.run(4 * second)
       stage.answer = () => alive
       await stage.clock.run(30 * second)

@@ -31,7 +31,7 @@ export interface LocalRun {
  */
 export class LocalMonitor {
   readonly #supervision: Supervision
-  readonly #settings: HealthSettings & { busyMs: number }
+  readonly #settings: HealthSettings & { busyMs: number; probeMs: number }
   /** What probes of this and of earlier runs found. */
   #runs: readonly ProbeRun[] = []
   /** Whether a question was ever answered as it should be. Of a server that does not know them, silence says nothing. */
@@ -51,6 +51,9 @@ export class LocalMonitor {
     let hang: Hang | undefined
     const server = {
       health: { verdict: 'unknown', failuresInRow: 0, runs: this.#runs } as const,
+      probeMs: this.#settings.probeMs,
+      // Asleep nobody works on a call.
+      woken: () => (silence = undefined),
       probe: async (inner: AbortSignal): Promise<ProbeOutcome> => {
         // The handshake is the first probe.
         const sign = isFirst ? handshake : await proxy.probe(inner)
@@ -127,10 +130,11 @@ export class LocalMonitor {
 const handshake: BackendSign = { code: 'alive', message: 'it answered its handshake', isBusy: false }
 
 /** A call is never cut short for the health of its server while its client may still get the answer. */
-function settingsOf({ deps, config }: Supervision): HealthSettings & { busyMs: number } {
+function settingsOf({ deps, config }: Supervision): HealthSettings & { busyMs: number; probeMs: number } {
   const limits = { ...proxyLimits, ...deps.proxyLimits, ...config.thv?.limits }
   const { healthIntervalMs, healthRetryMs, healthFailures, healthBusyMs, requestTimeoutMs, answerHeadMs } = limits
   return {
+    probeMs: limits.healthTimeoutMs,
     intervalMs: healthIntervalMs,
     retryMs: healthRetryMs,
     failures: healthFailures,

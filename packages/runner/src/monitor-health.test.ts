@@ -44,6 +44,7 @@ function watch(
     ended: Promise.resolve(),
   }
   const server = {
+    probeMs: 5_000,
     probe: async (signal: AbortSignal): Promise<ProbeOutcome> => {
       watched.probes.push(clock.monotonicMs())
       if (more.probeMs !== undefined) await clock.sleep(more.probeMs, signal)
@@ -110,19 +111,30 @@ describe('watching one remote server', () => {
     },
   )
 
-  it('takes no failure for a fact that a sleep cut short', async () => {
+  it.each([false, true])(
+    'takes no failure for a fact that a sleep cut short (clock that counts sleep: %s)',
+    async (isCounted) => {
+      const clock = new VirtualClock()
+      let answer = alive
+      const watched = watch(clock, () => answer, { probeMs: 1_000 })
+      await clock.run(11_500)
+      answer = refused
+      clock.suspend(60 * minute, { isCounted })
+      await clock.run(1_000)
+      expect(watched.health?.failuresInRow).toBe(0)
+      answer = alive
+      await clock.run(10_000)
+      expect(watched.health).toMatchObject({ verdict: 'alive', failuresInRow: 0 })
+      expect(watched.health?.runs).toHaveLength(1)
+    },
+  )
+
+  it('comes to a first verdict in time although the network changes all the while', async () => {
     const clock = new VirtualClock()
-    let answer = alive
-    const watched = watch(clock, () => answer, { probeMs: 1_000 })
-    await clock.run(11_500)
-    answer = refused
-    clock.suspend(60 * minute, { isCounted: false })
-    await clock.run(1_000)
-    expect(watched.health?.failuresInRow).toBe(0)
-    answer = alive
-    await clock.run(10_000)
-    expect(watched.health).toMatchObject({ verdict: 'alive', failuresInRow: 0 })
-    expect(watched.health?.runs).toHaveLength(1)
+    let changes = 0
+    const { reports } = watch(clock, () => refused, { network: () => String((changes += 1)), probeMs: 5_000 })
+    await clock.run(30_000)
+    expect(reports).toMatchObject([{ verdict: 'down' }])
   })
 
   it('comes back within seconds when the network does', async () => {

@@ -23,12 +23,16 @@ export interface MonitorDeps extends WakeDeps {
 export interface Monitored {
   /** Bounded in time; rejects only when the signal aborts. */
   probe: (signal: AbortSignal) => Promise<ProbeOutcome>
+  /** How long a probe waits for an answer at most. One that took much longer was cut short by a sleep. */
+  probeMs: number
   /** What earlier probes found; default nothing. */
   health?: Health
   /** Told of every probe that counts, one at a time. */
   judged: (step: HealthStep, outcome: ProbeOutcome) => Promise<void>
   /** What may make the next probe an early one, where there is such a thing. */
   news?: News
+  /** The machine slept, or changed its network. */
+  woken?: () => void
 }
 
 /** Something beside the server that decides whether it can be used. */
@@ -37,8 +41,6 @@ export interface News {
   pollMs: () => number
   /** Whether the next probe should not wait. */
   isThere: (signal: AbortSignal) => Promise<boolean>
-  /** The machine slept, or changed its network. */
-  woken: () => void
 }
 
 /**
@@ -57,16 +59,16 @@ export async function monitorHealth(
   for (;;) {
     const outcome = await server.probe(signal)
     signal.throwIfAborted()
-    let hasWoken = wake.hasWoken(Infinity)
-    // What failed because the machine fell asleep says nothing about the server.
-    if (!hasWoken || outcome.kind !== 'failing') {
+    let hasWoken = wake.hasWoken(server.probeMs)
+    // What failed because the machine fell asleep says nothing about the server; but a first verdict is owed in time.
+    if (!hasWoken || outcome.kind !== 'failing' || health.verdict === 'unknown') {
       const step = judgeProbe(health, outcome, { settings, now: clock.now(), random: random() })
       await server.judged(step, outcome)
       health = step.health
       hasWoken = await pause({ deps, wake, delayMs: step.delayMs, news: server.news }, signal)
     }
     if (!hasWoken) continue
-    server.news?.woken()
+    server.woken?.()
     log('info', 'the machine slept or changed its network: the server is asked early')
     health = afterWake(health)
     await clock.sleep(wakeDelayMs(random()), signal)

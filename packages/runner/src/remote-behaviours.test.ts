@@ -87,8 +87,8 @@ const troubles: Record<string, Trouble> = {
   'a head that drips': { begin: behaves(drips), known: ['unhealthy', 'remote-timeout'], isSilent: true },
   '401': { begin: behaves(status(401)), known: ['unauthenticated', 'remote-unauthorized'], isAtOnce: true },
   '403': { begin: behaves(status(403)), known: ['unauthenticated', 'remote-forbidden'], isAtOnce: true },
-  '404': { begin: behaves(status(404)), fresh: notMcp, known: ['running', 'serving'] },
-  '405': { begin: behaves(status(405)), fresh: notMcp, known: ['running', 'serving'] },
+  '404': { begin: behaves(status(404)), known: notMcp },
+  '405': { begin: behaves(status(405)), known: notMcp },
   '429': { begin: behaves(status(429)), known: ['unhealthy', 'remote-rate-limited'] },
   '429 with Retry-After': {
     begin: behaves(status(429, { 'retry-after': '60' })),
@@ -193,11 +193,13 @@ describe.concurrent('a remote server with', () => {
     await using stage = await opened()
     await stage.until('running', 'serving')
     const call = await connectV1(stage.url())
-    let pings = 0
+    let probes = 0
     stage.remote.behave = (req, res, body) =>
-      body.includes('"ping"') && (pings += 1) % 3 !== 0 && status(pings % 2 === 0 ? 502 : 429)(req, res, body)
+      /"(?:ping|initialize)"/.test(body) &&
+      (probes += 1) % 3 !== 0 &&
+      status(probes % 2 === 0 ? 502 : 429)(req, res, body)
     await stage.pass(10 * 60_000)
-    expect(pings).toBeGreaterThan(60)
+    expect(probes).toBeGreaterThan(60)
     expect(stage.history).toEqual(['starting launching', 'running serving'])
     expect(await call('all along')).toBe('all along')
   })

@@ -172,8 +172,9 @@ function monitored(
     news: {
       pollMs: () => tokens.pollMs,
       isThere: async (abort: AbortSignal) => await tokens.hasNews(abort),
-      woken: () => tokens.woken(),
     },
+    woken: () => tokens.woken(),
+    probeMs: 5_000,
   }
   const deps = { clock: place.clock, random: () => 0.5, log: () => {}, network: () => 'home' }
   const settings = { intervalMs: 10_000, retryMs: 5_000, failures: 3 }

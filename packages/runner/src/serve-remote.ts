@@ -31,8 +31,10 @@ export async function serveRemote(
   const tokens = takesLogin(config) ? new RemoteTokens(deps, config) : undefined
   const connection = await connectionOf(deps, config, { target, credentials, tokens })
   const card = new CardReading(supervision)
+  const settings = settingsOf(deps, config)
   let isTold = false
   const server: Monitored = {
+    probeMs: settings.probeMs,
     probe: async () => {
       const problem = await credentials.refresh()
       if (problem !== undefined) return { kind: 'denied', reason: 'token-unreadable', message: problem }
@@ -46,10 +48,10 @@ export async function serveRemote(
       isTold = true
       onServing(config)
     },
-    ...(tokens === undefined ? {} : { news: newsOf(supervision, tokens) }),
+    ...(tokens === undefined ? {} : { news: newsOf(supervision, tokens), woken: () => tokens.woken() }),
   }
   try {
-    return await monitorHealth(deps, server, settingsOf(deps, config), signal)
+    return await monitorHealth(deps, server, settings, signal)
   } catch (error) {
     if (signal.aborted) return 'stopped'
     throw error
@@ -82,7 +84,6 @@ function newsOf({ reporter }: Supervision, tokens: RemoteTokens): News {
       if (wanted.takeNews()) await reporter.recordWantedScopes((known) => wanted.mergeInto(known), signal)
       return await tokens.hasNews(signal)
     },
-    woken: () => tokens.woken(),
   }
 }
 
@@ -166,12 +167,13 @@ async function readBundle(deps: SuperviseDeps, path: string): Promise<string> {
 }
 
 /** Overrides of the environment and of the run config are the proxy's too; without them a remote server has numbers of its own. */
-function settingsOf({ proxyLimits }: SuperviseDeps, { thv }: RunConfig): HealthSettings {
-  const { healthIntervalMs, healthRetryMs, healthFailures } = { ...proxyLimits, ...thv?.limits }
+function settingsOf({ proxyLimits }: SuperviseDeps, { thv }: RunConfig): HealthSettings & { probeMs: number } {
+  const { healthIntervalMs, healthRetryMs, healthFailures, healthTimeoutMs } = { ...proxyLimits, ...thv?.limits }
   return {
     intervalMs: healthIntervalMs ?? limits.remoteIntervalMs,
     retryMs: healthRetryMs ?? limits.remoteRetryMs,
     failures: healthFailures ?? limits.remoteFailures,
+    probeMs: healthTimeoutMs ?? limits.remoteTimeoutMs,
   }
 }
 

@@ -15,14 +15,25 @@ export async function explainCommand(context: CommandContext, input: CommandInpu
   else for (const line of textOf(explanation)) context.output.line(printable(line))
 }
 
-function textOf({ name, status, reason, causes, probes, server_card, last_stderr, todo }: Explanation): string[] {
+function textOf({
+  name,
+  status,
+  reason,
+  causes,
+  probes,
+  server_card,
+  last_stderr,
+  todo,
+  supervisor_pid: pid,
+}: Explanation): string[] {
   const lines = [`${name}: ${decorateStatus(status)} (${reason})`, '', 'Why:']
   for (const { at, message } of causes) lines.push(`  - ${at === undefined ? '' : `${goTime(at)}: `}${message}`)
   if (server_card !== undefined) lines.push('', `The server says it is ${cardLine(server_card)}`)
   if (probes.length > 0) lines.push('', 'Probes:')
   for (const [index, { reason: found, since, count }] of probes.entries()) {
-    // The count of the run that goes on stands in the file as it was when that run began.
-    lines.push(`  ${goTime(since)}  ${found}${index === probes.length - 1 ? ' until now' : ` x${count}`}`)
+    // The count of the last run stands in the file as it was when that run began.
+    const last = pid === undefined ? '' : ' until now'
+    lines.push(`  ${goTime(since)}  ${found}${index === probes.length - 1 ? last : ` x${count}`}`)
   }
   if (last_stderr !== undefined && status !== 'running') {
     lines.push('', 'Last stderr:', ...last_stderr.map((line) => `  | ${line}`))

@@ -67,9 +67,9 @@ export function wakeDelayMs(random: number): number {
   return Math.round(limits.wakeSpreadMs * (0.2 + 0.8 * random))
 }
 
-/** Failures from before a sleep say nothing about now. */
+/** Failures from before a sleep say nothing about now; but a first verdict is owed in time, however often the network changes. */
 export function afterWake(health: Health): Health {
-  return health.verdict === 'down' ? health : { ...health, failuresInRow: 0 }
+  return health.verdict === 'down' || health.verdict === 'unknown' ? health : { ...health, failuresInRow: 0 }
 }
 
 const eventOf = { unknown: undefined, alive: 'ready', denied: 'denied', delayed: 'delayed', down: 'down' } as const

@@ -66,6 +66,11 @@ export const statusReasons = {
     says: 'the process that ran it is gone',
     todo: "run 'thv start NAME'; the log of the process is 'thv logs NAME --proxy'",
   },
+  'reported-unhealthy': {
+    statuses: ['unhealthy'],
+    says: 'another program has written that it is unhealthy',
+    todo: "see 'thv logs NAME --proxy'; 'thv restart NAME' starts it anew",
+  },
   'status-unreadable': {
     statuses: ['unknown'],
     says: 'nothing readable says how it is',
@@ -184,7 +189,7 @@ export const reasonOfStatus: Readonly<Record<WorkloadStatus, ReasonCode>> = {
   error: 'failed',
   starting: 'launching',
   stopping: 'stop-asked',
-  unhealthy: 'remote-unreachable',
+  unhealthy: 'reported-unhealthy',
   removing: 'removal-asked',
   unknown: 'status-unreadable',
   unauthenticated: 'remote-unauthorized',

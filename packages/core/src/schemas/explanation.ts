@@ -22,7 +22,8 @@ export const explanationSchema: z.ZodType<Explanation> = z
     causes: z
       .array(z.object({ at: z.string().exactOptional().describe('RFC 3339'), message: z.string() }))
       .describe('What is seen first, then what led to it'),
-    probes: z.array(probeSchema).describe('What probes of a remote server found, oldest first'),
+    probes: z.array(probeSchema).describe('What probes of its server found, oldest first'),
+    supervisor_pid: z.int().exactOptional().describe('Process that supervises it; absent when none lives'),
     last_error: lastErrorSchema.exactOptional(),
     server_card: serverCardSchema.exactOptional(),
     last_stderr: z.array(z.string()).exactOptional().describe('Last lines of the server on stderr'),

@@ -16,8 +16,9 @@ export interface Cause {
 export interface Explanation extends Pick<Workload, 'name' | 'status' | 'reason' | 'reason_message' | 'since'> {
   /** What is seen comes first, what led to it after. */
   causes: Cause[]
-  /** What probes of its server found, oldest first. */
+  /** What probes of its server found, oldest first. The last run goes on only as long as a supervisor lives. */
   probes: ProbeRun[]
+  supervisor_pid?: number
   last_error?: Workload['last_error']
   server_card?: Workload['server_card']
   last_stderr?: string[]
@@ -28,14 +29,17 @@ export interface Explanation extends Pick<Workload, 'name' | 'status' | 'reason'
 /** Explains the present state of a workload. Reads only; `workload-not-found`. */
 export async function explainWorkload(deps: ReadWorkloadDeps, name: string): Promise<Explanation> {
   const config = await deps.configs.load(name).catch(() => undefined)
-  const { record, ownerAlive } = await readAssessed(deps, name)
+  // A status that cannot be read is a state too, and `getWorkload` knows which.
+  const { record, ownerAlive } = await readAssessed(deps, name).catch(() => unread)
   if (record === undefined) return explain(await getWorkload(deps, name), undefined, config)
   // From the record that was read, so that its parts are of one moment.
   return explain(buildWorkload({ name, config, record, ownerAlive }), record, config)
 }
 
+const unread = { record: undefined, ownerAlive: false }
+
 function explain(workload: Workload, record: StatusRecord | undefined, config: RunConfig | undefined): Explanation {
-  const { name, status, reason, reason_message, since, last_error, server_card, last_stderr } = workload
+  const { name, status, reason, reason_message, since, last_error, server_card, last_stderr, supervisor_pid } = workload
   const probes = record?.thv?.probes ?? []
   return {
     name,
@@ -45,12 +49,13 @@ function explain(workload: Workload, record: StatusRecord | undefined, config: R
     since,
     causes: [
       { at: since, message: `it is ${status}: ${reason_message}` },
-      ...causesOfProbes(probes),
+      ...causesOfProbes(probes, supervisor_pid !== undefined),
       ...causesOfServer(workload),
       ...causesOfScopes(record),
       causeOfSupervisor(workload, config),
     ],
     probes,
+    ...(supervisor_pid === undefined ? {} : { supervisor_pid }),
     ...(last_error === undefined ? {} : { last_error }),
     ...(server_card === undefined ? {} : { server_card }),
     ...(last_stderr === undefined ? {} : { last_stderr }),
@@ -58,11 +63,12 @@ function explain(workload: Workload, record: StatusRecord | undefined, config: R
   }
 }
 
-/** The run that goes on, and what it followed. */
-function causesOfProbes(probes: readonly ProbeRun[]): Cause[] {
-  const [before, last] = probes.slice(-2).length === 2 ? probes.slice(-2) : [undefined, probes.at(-1)]
+/** The last run, which goes on when somebody asks, and what it followed. */
+function causesOfProbes(probes: readonly ProbeRun[], goesOn: boolean): Cause[] {
+  const [before, last] = [probes.at(-2), probes.at(-1)]
   if (last === undefined) return []
-  const found: Cause[] = [{ at: last.since, message: `since then its probes have found: ${last.message}` }]
+  const say = goesOn ? 'since then its probes have found' : 'its last probes found'
+  const found: Cause[] = [{ at: last.since, message: `${say}: ${last.message}` }]
   if (before === undefined) return found
   const times = before.count === 1 ? 'once' : `${before.count} times`
   return [...found, { at: before.since, message: `before that, ${times}: ${before.message}` }]
@@ -70,7 +76,8 @@ function causesOfProbes(probes: readonly ProbeRun[]): Cause[] {
 
 function causesOfServer({ status, restarts = 0, last_error: error }: Workload): Cause[] {
   const causes: Cause[] = []
-  if (restarts > 0) causes.push({ message: `its server was restarted ${restarts} times since its last stable run` })
+  const times = restarts === 1 ? 'once' : `${restarts} times`
+  if (restarts > 0) causes.push({ message: `its server was restarted ${times} since its last stable run` })
   if (error !== undefined && (status === 'running' || status === 'stopped')) {
     causes.push({ at: error.at, message: `the last thing that went wrong: ${error.message}` })
   }

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { assertRunConfig, type RunConfig } from '../domain/run-config.ts'
+import { ThvError } from '../errors.ts'
 import { createFakeMachine, selfPid, type FakeMachine } from '../fakes/fake-deps.ts'
 import { applyEvent } from './change-status.ts'
 import { assertSupportedRunConfig } from './check-run-config.ts'
@@ -150,13 +151,45 @@ describe('explaining', () => {
     await createWorkload(machine.deps, { request }, () => {}, signal)
     const running = applyEvent(machine.statuses.get('example')!, 'ready', new Date(), {
       processId: 7,
-      extension: { owner: { pid: 7, started: 'gone' } },
+      extension: {
+        owner: { pid: 7, started: 'gone' },
+        probes: [{ reason: 'serving', message: 'it answered', since: '2026-01-01T00:00:00Z', count: 1 }],
+      },
     })!
     machine.statuses.set('example', running)
-    expect(await explainWorkload(machine.deps, 'example')).toMatchObject({
+    const explanation = await explainWorkload(machine.deps, 'example')
+    expect(explanation).toMatchObject({
       status: 'unhealthy',
       reason: 'supervisor-gone',
       todo: expect.stringContaining("'thv start example'"),
+    })
+    // Nobody asks any more, so nothing is found since then.
+    expect(explanation.causes).toContainEqual({
+      at: '2026-01-01T00:00:00Z',
+      message: 'its last probes found: it answered',
+    })
+    expect(explanation.supervisor_pid).toBeUndefined()
+  })
+
+  it('of a workload that another program calls unhealthy claims to know no more', async () => {
+    machine.configs.set('far', structuredClone(foreign))
+    const stamp = '2026-01-01T00:00:00Z'
+    machine.statuses.set('far', { status: 'unhealthy', created_at: stamp, updated_at: stamp, process_id: 0 })
+    expect(await explainWorkload(machine.deps, 'far')).toMatchObject({
+      reason: 'reported-unhealthy',
+      todo: expect.stringContaining("'thv restart far'"),
+    })
+  })
+
+  it('of a workload whose status file is damaged says that', async () => {
+    machine.configs.set('far', structuredClone(foreign))
+    const statuses = {
+      ...machine.deps.statuses,
+      read: async () => await Promise.reject(new ThvError('state-corrupt', 'it is damaged')),
+    }
+    expect(await explainWorkload({ ...machine.deps, statuses }, 'far')).toMatchObject({
+      status: 'unknown',
+      reason: 'status-unreadable',
     })
   })
 

@@ -96,7 +96,9 @@ export class EventRelay implements ReplyTaker {
   head(head: ReplyHead): boolean {
     const { 'content-type': type, 'content-encoding': coding } = head.headers
     const isEvents = head.status === 200 && isEventStream(type) && coding === undefined
-    if (head.status === 404 && this.#retake()) return false
+    // Many servers say 400 of a session that they have forgotten; it is no other trouble where a stream was open before.
+    const isForgotten = head.status === 404 || (head.status === 400 && this.#state === 'events')
+    if (isForgotten && this.#retake()) return false
     if (this.#state === 'events') {
       // Conflict: the server has not noticed yet that its end of the lost stream is gone.
       if (!isEvents) this.#retry()

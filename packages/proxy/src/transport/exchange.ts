@@ -18,6 +18,7 @@ import {
   type ForwardParts,
   type Readiness,
 } from './forward-parts.ts'
+import { ForgottenWatch } from './forgotten-watch.ts'
 import type { HttpBackend } from './http-backend.ts'
 import type { HttpSession } from './http-sessions.ts'
 import { LoginRefused } from './login-interceptor.ts'
@@ -220,9 +221,16 @@ export class Exchange implements ReplyTaker {
         redirects: limits.redirects,
         discardBytes: limits.discardBytes,
       },
-      this,
+      this.#taker(),
     )
     this.#upstream.send()
+  }
+
+  #taker(): ReplyTaker {
+    const session = this.#session
+    if (session === undefined || !this.#mayRevive || session.initBody === undefined) return this
+    const retake = (): boolean => this.#retake(session)
+    return new ForgottenWatch({ taker: this, retake, limitBytes: this.#parts.limits.collectBytes })
   }
 
   /** How long the server may keep quiet; one that serves a stream may send its head with the first event. */

@@ -56,7 +56,7 @@ describe('a remote server that is asked for its health', () => {
     expect(server.sessions.size).toBe(0)
   })
 
-  it.each([401, 403])(
+  it.each([401, 403, 404, 410])(
     'and answers nobody with %i, but a newcomer: it is alive, and asked so from then on',
     async (code) => {
       const { look, asked } = await stage((question, session) =>

@@ -35,7 +35,8 @@ export interface Acquaintance {
 /**
  * Looks at a server that has answered before. Over Streamable HTTP it is a `ping` to its endpoint: a GET may be answered by
  * whatever stands in front of it. A JSON-RPC error and every status below 500 that is neither a demand for a login, nor
- * for patience, nor a redirect elsewhere, proves life. Of the old transport only its stream does.
+ * for patience, nor a redirect elsewhere, nor a word that there is no such endpoint, proves life. Of the old transport only
+ * its stream does.
  */
 export async function lookAtRemote(options: LookOptions & { asker: Asker }): Promise<RemoteLook> {
   const { backend, limits, signal, asker } = options
@@ -47,9 +48,11 @@ export async function lookAtRemote(options: LookOptions & { asker: Asker }): Pro
         : { ...pingQuestion(asker), path: backend.endpoint, signal }
     const answer = await askFollowing(backend, question, limits.redirects)
     const trouble = lookOfStatus(origin, answer.statusCode, answer.headers)
-    if (trouble !== undefined || (answer.statusCode !== 200 && transport !== 'sse')) discard(answer)
+    if (trouble !== undefined) discard(answer)
     else if (transport === 'sse') await assertStream(answer, backend.origin, limits.probeBytes)
-    else assertMcp(await readAnswer(answer, limits.probeBytes))
+    else if (answer.statusCode === 200) assertMcp(await readAnswer(answer, limits.probeBytes))
+    else if (missing.has(answer.statusCode)) assertRpc(answer.statusCode, await readAnswer(answer, limits.probeBytes))
+    else discard(answer)
     await endSession(options, answer)
     return trouble ?? { kind: 'alive', code: 'alive', message: `${origin} answers`, transport }
   } catch (error) {
@@ -115,6 +118,11 @@ function assertMcp(text: string): void {
   throw new NotMcp('what it answered is no JSON-RPC message')
 }
 
+/** Only an MCP server says in JSON-RPC what it does not have; a router or a page says it of the endpoint. */
+function assertRpc(status: number, text: string): void {
+  if (parseText(text).kind !== 'message') throw new NotMcp(`it answered HTTP ${status}`)
+}
+
 function discard({ body }: Dispatcher.ResponseData): void {
   // The head says enough, and a stream would never end.
   body.on('error', () => undefined).destroy()
@@ -124,5 +132,7 @@ function discard({ body }: Dispatcher.ResponseData): void {
 function reasonOf(signal: AbortSignal, error: unknown): unknown {
   return signal.aborted ? signal.reason : error
 }
+
+const missing: ReadonlySet<number> = new Set([404, 405, 410])
 
 const openStream = { method: 'GET', headers: { accept: 'text/event-stream' } } as const

@@ -25,6 +25,8 @@ export class RemoteBackend {
   /** Set once it has answered a handshake. */
   #proven: HttpBackend | undefined
   #asker: Asker = 'nobody'
+  /** What failed may come back as another server, with another transport or era: only a handshake tells. */
+  #isDoubted = false
   /** Whether requests already pass, because a client may have a login. */
   #isUsed = false
   #isClosed = false
@@ -56,22 +58,32 @@ export class RemoteBackend {
   }
 
   async #look(signal: AbortSignal): Promise<{ look: RemoteLook; met: Met | undefined }> {
-    if (this.#proven !== undefined) return { look: await this.#lookAgain(this.#proven, signal), met: undefined }
+    const wasDoubted = this.#isDoubted
+    if (this.#proven !== undefined && !wasDoubted) {
+      const look = await this.#lookAgain(this.#proven, signal)
+      this.#isDoubted = look.kind === 'failing'
+      // Some know no question at all, and answer a handshake.
+      if (look.code !== 'not-mcp') return { look, met: undefined }
+    }
     const { backend, look, knowsLegacy } = await this.#meet(signal)
-    if (look.kind === 'alive') this.#proven = backend
-    // Modern servers have no sessions, and over the old transport nobody names one.
-    if (!knowsLegacy || backend.transport === 'sse') this.#asker = 'newcomer'
+    const isNew = wasDoubted || backend !== this.#proven
+    if (look.kind === 'alive') {
+      this.#proven = backend
+      this.#isDoubted = false
+      // Modern servers have no sessions, and over the old transport nobody names one.
+      if (isNew) this.#asker = knowsLegacy && backend.transport !== 'sse' ? 'nobody' : 'newcomer'
+    }
     // Taken into use once for whoever brings a login, and for good when it has answered us.
-    const isTaken = look.kind === 'alive' || (look.kind === 'denied' && !this.#isUsed)
+    const isTaken = (look.kind === 'alive' && isNew) || (look.kind === 'denied' && !this.#isUsed)
     if (isTaken) this.#isUsed = true
     return { look, met: isTaken ? { backend, knowsLegacy } : undefined }
   }
 
-  /** A gateway may refuse whoever is not known: that a login is wanted, only a newcomer can tell. */
+  /** A gateway may refuse whoever is not known, in words of its own: only a newcomer can tell what that means. */
   async #lookAgain(backend: HttpBackend, signal: AbortSignal): Promise<RemoteLook> {
     const options = { backend, limits: this.#limits, signal }
     const look = await lookAtRemote({ ...options, asker: this.#asker })
-    if (this.#asker === 'newcomer' || look.kind !== 'denied') return look
+    if (this.#asker === 'newcomer' || (look.kind !== 'denied' && look.code !== 'not-mcp')) return look
     const second = await lookAtRemote({ ...options, asker: 'newcomer' })
     // Asked as nobody again, it would have a good token renewed with each probe.
     if (second.kind === 'alive') this.#asker = 'newcomer'

@@ -144,6 +144,51 @@ describe('while a remote server is down', () => {
     expect(again.seen).toEqual([])
   })
 
+  it('another transport may come back, and the first one again', async () => {
+    const { proxy, server, connection } = await remote()
+    const asOld: ScriptedHttpServer['script'] = (req, res) => {
+      if (req.method !== 'GET') return (res.writeHead(404).end('Cannot POST /mcp'), true)
+      res.writeHead(200, { 'content-type': 'text/event-stream' }).write('event: endpoint\ndata: /m\n\n')
+      return true
+    }
+    server.ownScript = asOld
+    expect(await proxy.look(connection, never)).toMatchObject({ kind: 'alive', transport: 'sse' })
+    expect(await proxy.look(connection, never)).toMatchObject({ kind: 'alive', transport: 'sse' })
+    server.ownScript = () => false
+    expect(await proxy.look(connection, never)).toMatchObject({ kind: 'alive', transport: 'streamable-http' })
+  })
+
+  it('another era may come back', async () => {
+    const { proxy, port, server, connection } = await remote()
+    const id = await initialize(port)
+    expect((await post(port, { id: 1, method: 'tools/list' }, { 'mcp-session-id': id })).status).toBe(200)
+    await server.kill()
+    expect(await proxy.look(connection, never)).toMatchObject({ kind: 'failing' })
+    const again = await startHttpServer(server.port)
+    open.push(() => again.kill())
+    again.ownScript = (_req, res, body) => {
+      const { id: asked = null, method } = JSON.parse(body)
+      const result = { supportedVersions: ['2026-07-28'], capabilities: {}, serverInfo: { name: 'm', version: '1' } }
+      const said = method === 'server/discover' ? { result } : { error: { code: -32022, message: 'unsupported' } }
+      res.writeHead('result' in said ? 200 : 400, { 'content-type': 'application/json' })
+      res.end(JSON.stringify({ jsonrpc: '2.0', id: asked, ...said }))
+      return true
+    }
+    again.script = again.ownScript
+    expect(await proxy.look(connection, never)).toMatchObject({ kind: 'alive' })
+    const begin = { id: 1, method: 'initialize', params: { protocolVersion: '2025-06-18', capabilities: {} } }
+    expect(await post(port, begin)).toMatchObject({ status: 200, json: { result: {} } })
+  })
+
+  it('a server that knows no question but answers a handshake is alive', async () => {
+    const { proxy, server, connection } = await remote()
+    server.ownScript = (req, res, body) => {
+      if (req.method === 'DELETE' || body.includes('"initialize"')) return false
+      return (res.writeHead(404).end('not found'), true)
+    }
+    expect(await proxy.look(connection, never)).toMatchObject({ kind: 'alive', transport: 'streamable-http' })
+  })
+
   it('/health says so', async () => {
     const { proxy, port } = await remote()
     expect((await fetchText({ port, path: '/health' })).status).toBe(200)

@@ -207,6 +207,40 @@ describe('a session whose server was restarted', () => {
     expect([first?.json.result?.['session'], second?.json.result?.['session']]).toEqual(['2', '1'])
   })
 
+  it.each(['Bad Request: No valid session ID provided', 'Bad Request: Server not initialized'])(
+    'goes on where the server says with 400: %s',
+    async (message) => {
+      const { port, server } = await pair()
+      server.script = (req, res, body) => {
+        if (body.includes('"initialize"') || server.sessions.has(String(req.headers['mcp-session-id']))) return false
+        res.writeHead(400, { 'content-type': 'application/json' })
+        res.end(JSON.stringify({ jsonrpc: '2.0', id: null, error: { code: -32000, message } }))
+        return true
+      }
+      const id = await initialize(port)
+      server.sessions.clear()
+      const answer = await post(port, { id: 1, method: 'a' }, withSession(id))
+      expect([answer.status, answer.json.result?.['method']]).toEqual([200, 'a'])
+      expect(server.sessions.size).toBe(1)
+    },
+  )
+
+  it('gets any other 400 as it is, and keeps its session at the server', async () => {
+    const { port, server } = await pair()
+    const id = await initialize(port)
+    const before = [...server.sessions.keys()]
+    for (const text of ['no such thing', 'x'.repeat(100_000), '']) {
+      server.script = (_req, res) => (res.writeHead(400, { 'content-type': 'text/plain' }).end(text), true)
+      const headers = { ...withSession(id), 'content-type': 'application/json' }
+      const body = '{"jsonrpc":"2.0","id":1,"method":"bad"}'
+      const answer = await fetchText({ port, path: '/mcp', method: 'POST', headers, body })
+      expect([answer.status, answer.text]).toEqual([400, text])
+    }
+    server.script = () => false
+    expect((await post(port, { id: 2, method: 'a' }, withSession(id))).status).toBe(200)
+    expect([...server.sessions.keys()]).toEqual(before)
+  })
+
   it('ends with 404 when the server takes it up no more, or speaks another revision', async () => {
     const fixture = await pair()
     const ids = [await initialize(fixture.port, '2025-11-25'), await initialize(fixture.port, '2025-11-25')]
