@@ -1,7 +1,7 @@
-import { messageOf } from '../errors.ts'
 import { assertForwardHeader } from './forward-header.ts'
 import { remoteAuthProblem } from './remote-auth.ts'
 import { parseRemoteUrl } from './remote-url.ts'
+import { thrownBy } from './thrown-by.ts'
 
 /** What is wrong with the keys of a run config that are about a remote server; undefined when nothing is. */
 export function remoteKeyProblem(config: Readonly<Record<string, unknown>>): string | undefined {
@@ -32,15 +32,6 @@ function headerProblem(headers: unknown): string | undefined {
     if (problem !== undefined) return `'header_forward': ${problem}`
   }
   return undefined
-}
-
-function thrownBy(check: () => unknown): string | undefined {
-  try {
-    check()
-    return undefined
-  } catch (error) {
-    return messageOf(error)
-  }
 }
 
 function isTextOrAbsent(value: unknown): boolean {
