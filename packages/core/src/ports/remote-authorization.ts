@@ -26,7 +26,7 @@ export interface AuthorizationPlan {
   takesMetadataDocuments: boolean
   /** Answers of the authorization endpoint name their issuer, and one that does not is refused: RFC 9207. */
   namesIssuer: boolean
-  /** Scopes of the challenge, else of the resource's metadata; empty when neither says. */
+  /** Scopes of the challenge, else of the resource's metadata, but for those of OpenID Connect; empty when neither says. */
   scopes: readonly string[]
   /** Whether `offline_access` may be asked for. */
   takesOfflineAccess: boolean

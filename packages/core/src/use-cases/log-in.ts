@@ -138,9 +138,7 @@ async function scopesOf(
   const { scopes = [] } = config.remote_auth_config ?? {}
   const wanted = (await statuses.read(config.name))?.thv?.wanted_scopes ?? []
   const granted = grant?.issuer === plan.issuer ? grant.scopes : []
-  // What OpenID Connect adds is of no use here unless it is asked for.
-  const said = plan.scopes.filter((scope) => scope !== 'openid' && scope !== 'offline_access')
-  return [...new Set([...(scopes.length > 0 ? scopes : said), ...granted, ...wanted])]
+  return [...new Set([...(scopes.length > 0 ? scopes : plan.scopes), ...granted, ...wanted])]
 }
 
 function wishesOf(
