@@ -137,6 +137,20 @@ describe('watching one remote server', () => {
     expect(reports).toMatchObject([{ verdict: 'down' }])
   })
 
+  it('tells that a server is down although the network changes all the while', async () => {
+    const clock = new VirtualClock()
+    let changes = 0
+    let answer = alive
+    const { reports } = watch(clock, () => answer, { network: () => String((changes += 1)), probeMs: 5_000 })
+    await clock.run(minute)
+    answer = refused
+    await clock.run(minute)
+    expect(reports.map(({ verdict }) => verdict)).toEqual(['alive', 'down'])
+    answer = alive
+    await clock.run(minute)
+    expect(reports.at(-1)).toMatchObject({ verdict: 'alive' })
+  })
+
   it('comes back within seconds when the network does', async () => {
     const clock = new VirtualClock()
     let network = ''

@@ -56,12 +56,16 @@ export async function monitorHealth(
   const { clock, random, log } = deps
   const wake = new WakeWatch(deps)
   let health: Health = server.health ?? noHealth
+  /** A network that changes all the while, as where containers come and go, excuses no outage for ever. */
+  let isExcused = false
   for (;;) {
     const outcome = await server.probe(signal)
     signal.throwIfAborted()
     let hasWoken = wake.hasWoken(server.probeMs)
+    if (outcome.kind !== 'failing') isExcused = false
     // What failed because the machine fell asleep says nothing about the server; but a first verdict is owed in time.
-    if (!hasWoken || outcome.kind !== 'failing' || health.verdict === 'unknown') {
+    const counts = !hasWoken || outcome.kind !== 'failing' || isExcused || health.verdict === 'unknown'
+    if (counts) {
       const step = judgeProbe(health, outcome, { settings, now: clock.now(), random: random() })
       await server.judged(step, outcome)
       health = step.health
@@ -70,7 +74,8 @@ export async function monitorHealth(
     if (!hasWoken) continue
     server.woken?.()
     log('info', 'the machine slept or changed its network: the server is asked early')
-    health = afterWake(health)
+    if (!isExcused) health = afterWake(health)
+    isExcused = true
     await clock.sleep(wakeDelayMs(random()), signal)
     wake.hasWoken(Infinity)
   }

@@ -62,7 +62,7 @@ export class ForgottenWatch implements ReplyTaker {
   }
 }
 
-/** `No valid session ID provided`, `Invalid session ID`, `Server not initialized` and their kin. */
-function saysForgotten(text: string): boolean {
+/** Whether a refusal says it: `No valid session ID provided`, `Invalid session ID`, `Server not initialized` and their kin. */
+export function saysForgotten(text: string): boolean {
   return /\bsession\b|not initialized/i.test(text)
 }

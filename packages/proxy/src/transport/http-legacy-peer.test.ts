@@ -149,17 +149,21 @@ describe('a Legacy server behind HTTP', () => {
     expect(fixture.peer.inFlight).toBe(0)
   })
 
-  it('that has forgotten the session ends the peer; its call did not run, the others may have', async () => {
-    const fixture = await ready()
-    fixture.answer = (asked) => (asked.name === 'slow' ? undefined : void asked.res.writeHead(404).end('no session'))
-    const slow = fixture.call('slow')
-    await fixture.askedFor('slow')
-    const refused = fixture.call('tools/call')
-    expect(await refused.ended).toMatchObject({ refused: 'server-absent', outcome: 'not-sent' })
-    expect(await slow.ended).toMatchObject({ refused: 'server-stopped', outcome: 'unknown' })
-    expect(fixture.lost).toHaveLength(1)
-    expect(fixture.asked.map(({ name }) => name)).not.toContain('DELETE')
-  })
+  it.each([404, 400])(
+    'that has forgotten the session (%i) ends the peer; its call did not run, the others may have',
+    async (status) => {
+      const fixture = await ready()
+      fixture.answer = (asked) =>
+        asked.name === 'slow' ? undefined : void asked.res.writeHead(status).end('no session')
+      const slow = fixture.call('slow')
+      await fixture.askedFor('slow')
+      const refused = fixture.call('tools/call')
+      expect(await refused.ended).toMatchObject({ refused: 'server-absent', outcome: 'not-sent' })
+      expect(await slow.ended).toMatchObject({ refused: 'server-stopped', outcome: 'unknown' })
+      expect(fixture.lost).toHaveLength(1)
+      expect(fixture.asked.map(({ name }) => name)).not.toContain('DELETE')
+    },
+  )
 
   it.each<[string, (fixture: PeerFixture) => void, object]>([
     [

@@ -2,6 +2,7 @@ import type { WireError } from '../errors.ts'
 import type { Call } from './call.ts'
 import { tooLargeError } from './call-errors.ts'
 import { cancelledText, Conversation } from './conversation.ts'
+import { saysForgotten } from './forgotten-watch.ts'
 import { HttpAnswer, type AnswerEnd } from './http-answer.ts'
 import { HttpChannel, type HttpPeerOptions } from './http-channel.ts'
 import { HttpEventStream } from './http-event-stream.ts'
@@ -111,7 +112,7 @@ export class HttpLegacyPeer implements ServerPeer {
     this.#channel.post(text, this.#sessionHeaders(), {
       event: () => undefined,
       ended: (end, answer) => {
-        if (this.#isForgotten(answer)) return this.#lose('the server has forgotten the session')
+        if (this.#isForgotten(answer, end)) return this.#lose('the server has forgotten the session')
         const isTaken = answer.status >= 200 && answer.status < 300
         if (!isTaken) {
           const reason = end.kind === 'broken' ? end.reason : `HTTP ${answer.status}`
@@ -145,7 +146,7 @@ export class HttpLegacyPeer implements ServerPeer {
     if (call.settled) return
     const { name, limits } = this.#deps
     const { status, lastId } = answer
-    if (this.#isForgotten(answer)) {
+    if (this.#isForgotten(answer, end)) {
       const isReturned = this.#conversation.giveBack(call, text)
       if (!isReturned) this.#conversation.refuse(call, forgottenError(name))
       this.#lose('the server has forgotten the session')
@@ -221,8 +222,9 @@ export class HttpLegacyPeer implements ServerPeer {
     else this.#release(call)
   }
 
-  #isForgotten(answer: HttpAnswer): boolean {
-    return answer.status === 404 && this.#sessionId !== ''
+  #isForgotten({ status }: HttpAnswer, end: AnswerEnd): boolean {
+    if (this.#sessionId === '') return false
+    return status === 404 || (status === 400 && end.kind === 'body' && saysForgotten(end.text))
   }
 
   #lose(reason: string): void {
