@@ -228,7 +228,7 @@ describe('what is wrong', () => {
     ['POST', '/workloads', { name: 'x', image: everything, authz_config: '/rules.json' }, 400],
     ['POST', '/workloads', { name: 'x', image: everything, tools_override: { echo: {} } }, 400],
     ['POST', '/workloads', { name: 'x', url: 'http://example.com/mcp' }, 400],
-    ['POST', '/workloads', { name: 'x', url: 'https://example.com/mcp', oauth_config: { client_id: 'a' } }, 400],
+    ['POST', '/workloads', { name: 'x', url: 'https://example.com/mcp', oauth_config: { issuer: 'no URL' } }, 400],
     ['POST', '/workloads/stop', {}, 400],
     ['POST', '/workloads/stop', { names: [] }, 400],
     ['POST', '/workloads/stop', { names: ['one'], group: 'default' }, 400],

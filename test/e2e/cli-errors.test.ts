@@ -37,7 +37,7 @@ describe('bad input', () => {
     ['invalid-argument', ['completion', 'toString']],
     ['invalid-flag-combination', ['stop', '--all', 'x']],
     ['invalid-flag-combination', ['run', '--target-port', '9', '--', 'node']],
-    ['invalid-flag-combination', ['run', '--from-config', 'x', '--name', 'y']],
+    ['invalid-flag-combination', ['run', '--from-config', 'x', '--group', 'y']],
     ['invalid-flag-combination', ['run', '--from-config', 'x', '--', 'node']],
     ['invalid-flag-combination', ['start', '--foreground', 'a', 'b']],
     ['invalid-flag-combination', ['start', '--foreground', 'a', '--all']],

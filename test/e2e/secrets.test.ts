@@ -55,6 +55,8 @@ describe('thv secret', () => {
       stderr: expect.not.stringContaining(value),
     })
     expect(await piped(['secret', 'set', 'github'], '')).toMatchObject({ code: 1 })
+    expect(await piped(['secret', 'set', 'github'], Buffer.from([0x61, 0xff]))).toMatchObject({ code: 1 })
+    expect(await world.ok('secret', 'get', 'github')).toBe(`${value}\n`)
     expect(await world.thv('secret', 'get', '__thv_workloads_a')).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('reserved for system use'),
@@ -257,7 +259,7 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
   })
 }
 
-async function piped(args: readonly string[], input: string, where = world): Promise<CommandResult> {
+async function piped(args: readonly string[], input: string | Buffer, where = world): Promise<CommandResult> {
   const child = spawn(process.execPath, ['--', program, ...args], { cwd: where.directory, env: where.environment })
   child.stdin.on('error', () => undefined)
   child.stdin.end(input)

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
 import { ThvError } from '@thv/core'
@@ -27,18 +28,18 @@ export async function ask(question: string, isHidden: boolean, signal: AbortSign
   }
 }
 
-/** All that comes from a pipe, without the line end behind it; rejects above `maxBytes`. */
+/** All text that comes from a pipe, without the line end behind it; rejects above `maxBytes`, and what is no UTF-8. */
 export async function readPipe(maxBytes: number, signal: AbortSignal): Promise<string> {
   const pieces: Buffer[] = []
-  let bytes = 0
+  let size = 0
   const end = (): void => void process.stdin.destroy()
   signal.addEventListener('abort', end, { once: true })
   try {
     for await (const piece of process.stdin) {
       const buffer = Buffer.from(piece)
-      bytes += buffer.length
+      size += buffer.length
       // One line end more may stand behind it.
-      if (bytes > maxBytes + 2)
+      if (size > maxBytes + 2)
         throw new ThvError('invalid-argument', `there are more than ${maxBytes} bytes`, { hint: 'give less' })
       pieces.push(buffer)
     }
@@ -46,7 +47,11 @@ export async function readPipe(maxBytes: number, signal: AbortSignal): Promise<s
     signal.removeEventListener('abort', end)
   }
   signal.throwIfAborted()
-  return Buffer.concat(pieces)
-    .toString('utf8')
-    .replace(/\r?\n$/, '')
+  const bytes = Buffer.concat(pieces)
+  if (!isUtf8(bytes)) {
+    throw new ThvError('invalid-argument', 'it is no text: it has bytes that are not UTF-8', {
+      hint: 'write it as text, as base64 does',
+    })
+  }
+  return bytes.toString('utf8').replace(/\r?\n$/, '')
 }

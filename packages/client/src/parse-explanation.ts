@@ -4,7 +4,8 @@ import { countOf, parseWorkload } from './parse-workload.ts'
 
 /** Why a workload is as it is, out of an answer; what this version does not know is left out. Throws `api-answer-invalid`. */
 export function parseExplanation(raw: AnswerObject): Explanation {
-  const { name, status, reason, reason_message, since, last_error, last_stderr, supervisor_pid } = parseWorkload(raw)
+  const workload = parseWorkload(raw)
+  const { name, status, reason, reason_message, since, last_error, server_card, last_stderr, supervisor_pid } = workload
   return {
     name,
     status,
@@ -15,6 +16,7 @@ export function parseExplanation(raw: AnswerObject): Explanation {
     probes: objectsIn(raw, 'probes').flatMap(parseProbe),
     ...(supervisor_pid === undefined ? {} : { supervisor_pid }),
     ...(last_error === undefined ? {} : { last_error }),
+    ...(server_card === undefined ? {} : { server_card }),
     ...(last_stderr === undefined ? {} : { last_stderr }),
     todo: textIn(raw, 'todo'),
   }

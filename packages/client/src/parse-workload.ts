@@ -4,6 +4,7 @@ import {
   isProxyMode,
   isTransportType,
   reasonOfStatus,
+  serverCardOf,
   statusReasons,
   workloadStatuses,
   zeroTime,
@@ -40,6 +41,8 @@ export function parseWorkload(raw: AnswerObject): Workload {
   const error = parseError(raw['last_error'])
   if (error !== undefined) workload.last_error = error
   if (raw['remote'] === true) workload.remote = true
+  const card = serverCardOf(raw['server_card'])
+  if (card !== undefined) workload.server_card = card
   if (typeof raw['labels'] === 'object' && raw['labels'] !== null) workload.labels = textsIn(raw['labels'])
   if (typeof raw['group'] === 'string') workload.group = raw['group']
   const [pid, restarts] = [countOf(raw['supervisor_pid']), countOf(raw['restarts'])]

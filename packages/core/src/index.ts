@@ -38,6 +38,7 @@ export { grantPrefix, parseClientSecret, type RemoteAuthConfig } from './domain/
 export { isGrantFor } from './domain/is-grant-for.ts'
 export { takesLogin } from './domain/takes-login.ts'
 export { authorizationUrlProblem, issuerProblem } from './domain/authorization-url.ts'
+export { parseServerCard, serverCardOf, type ServerCard } from './domain/server-card.ts'
 export { readScopes, remoteErrorText } from './domain/remote-error-text.ts'
 export { isNearby, parseRemoteUrl, type RemoteTarget } from './domain/remote-url.ts'
 export { coversServer, resourceIndicator } from './domain/resource-indicator.ts'

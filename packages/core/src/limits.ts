@@ -75,6 +75,10 @@ export const limits = {
   probeRuns: 20,
   /** A reason is one sentence; what a remote server says in it is cut here. */
   reasonLength: 500,
+  /** Texts of a server card, in characters: its schema (SEP-2127) allows a name of 200, a version of 255, titles and descriptions of 100. */
+  cardNameLength: 200,
+  cardVersionLength: 255,
+  cardTextLength: 100,
   /** Probes of a remote server: interval, delay after a failure, wait for an answer, failures in a row until unhealthy. */
   remoteIntervalMs: 10_000,
   remoteRetryMs: 5_000,

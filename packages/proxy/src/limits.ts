@@ -153,6 +153,11 @@ export const proxyLimits = {
   toolListMs: 5_000,
   /** Redirects of an HTTP backend to itself that are followed; spec/local 4.3. */
   redirects: 10,
+  /** To end a session that a question of our own began: nothing depends on it, and the next step waits. */
+  sessionEndMs: 1_000,
+  /** Server card of a remote server: a few names and addresses, read once and beside everything else. */
+  cardBytes: 64 * 1024,
+  cardMs: 5_000,
   /** Health checks: interval, wait, delay after a failure, failures until unhealthy (a remote server: 3); spec/local 4.7. */
   healthIntervalMs: 10_000,
   healthTimeoutMs: 5_000,

@@ -245,6 +245,11 @@ export interface Proxy {
    */
   look(connection: RemoteConnection, signal: AbortSignal): Promise<RemoteLook>
   /**
+   * Reads the server card of the remote server that a look has found alive: a text of at most `limits.cardBytes`, in at most
+   * `limits.cardMs`; undefined when there is none. Changes nothing; never rejects.
+   */
+  card(signal: AbortSignal): Promise<string | undefined>
+  /**
    * Asks the attached server whether it lives, at most `limits.healthTimeoutMs`, beside the calls of clients. Rejects only
    * when the signal aborts.
    */

@@ -44,6 +44,7 @@ interface Plane {
   probe(signal: AbortSignal): Promise<BackendSign>
   /** Absent where a server is never remote. */
   look?: (connection: RemoteConnection, signal: AbortSignal) => Promise<RemoteLook>
+  card?: (signal: AbortSignal) => Promise<string | undefined>
   refuse?: (refusal: Refusal | string | undefined) => void
   handle(req: IncomingMessage, res: ServerResponse): void
   /** Regular housekeeping. */
@@ -143,6 +144,10 @@ class OneProxy implements Proxy {
     this.#health.asked(isFailing ? undefined : performance.now() - began)
     this.#health.note(this.#isRefusing ? 'unhealthy' : isFailing ? 'degraded' : 'healthy', look.message)
     return look
+  }
+
+  async card(signal: AbortSignal): Promise<string | undefined> {
+    return await this.#plane.card?.(signal)
   }
 
   refuse(refusal: Refusal | string | undefined): void {
@@ -299,6 +304,7 @@ class OneProxy implements Proxy {
       detach: (reason) => plane.detach(reason),
       probe: async (signal) => await plane.probe(signal),
       look: async (connection, signal) => await plane.look(connection, signal),
+      card: async (signal) => await plane.card(signal),
       refuse: (refusal) => plane.refuse(refusal),
       handle: (req, res) => plane.handle(req, res),
       sweep: () => plane.sweep(),

@@ -81,6 +81,7 @@ async function supervised(
     },
     noteHealth: (status) => void stage.health.push(status),
     look: async () => ({ kind: 'alive', code: 'alive', message: 'it answers' }),
+    card: () => expect.unreachable('a local server has no card'),
     refuse: () => expect.unreachable('calls to a local server are never refused'),
     close: async () => {},
     stats: () => ({ sessions: 0, inFlight: 0, streams: 0 }),

@@ -296,6 +296,25 @@ describe('a token source', () => {
     expect(one.login.authorization()).not.toBe(refused)
   })
 
+  it('does not renew again and again for calls that are refused while probes are not', async () => {
+    const place = new Place()
+    place.logIn()
+    const tokens = place.tokens()
+    await tokens.prepare(signal)
+    const call = async (): Promise<unknown> => {
+      const first = tokens.login.authorization()
+      const refusal = await tokens.login.renew(first)
+      const second = tokens.login.authorization()
+      return refusal ?? (second === undefined ? undefined : tokens.login.giveUp(second))
+    }
+    for (let round = 0; round < 20; round += 1) {
+      expect(await call()).toMatchObject({ reason: 'login-needed' })
+      tokens.noteLook('alive')
+      expect(tokens.trouble).toBeUndefined()
+    }
+    expect(place.renewals).toBe(1)
+  })
+
   it('asks nobody and reads nothing until a server wants a login', async () => {
     const place = new Place()
     let opened = 0
@@ -346,6 +365,22 @@ describe('a token source', () => {
     place.failWrite = false
     await tokens.prepare(signal)
     expect(`Bearer ${place.grant?.accessToken}`).toBe(fresh)
+  })
+
+  it('keeps what a renewal that failed has changed of the client', async () => {
+    const place = new Place()
+    place.logIn()
+    const tokens = place.tokens()
+    await tokens.prepare(signal)
+    const old = place.grant!
+    const grant = { ...old, client: { ...old.client, clientSecret: 'renewed' } }
+    place.fault = new RefreshError('transient', 'away', { grant })
+    expect(await tokens.login.renew(tokens.login.authorization())).toMatchObject({ reason: 'token-refresh-delayed' })
+    expect(place.grant).toEqual(grant)
+    place.fault = undefined
+    await place.clock.run(15_000)
+    expect(await tokens.prepare(signal)).toBeUndefined()
+    expect([place.renewals, place.grant?.client.clientSecret]).toEqual([1, 'renewed'])
   })
 
   it('forgets a login that somebody else has ended', async () => {

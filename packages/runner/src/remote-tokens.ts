@@ -46,6 +46,8 @@ export class RemoteTokens {
   #refused: string | undefined
   /** What was renewed is refused all the same: the server is asked on with it, and no further renewal would help. */
   #isBarren = false
+  /** Until then a refused token is not renewed: the one before it, which was as new, was refused too. */
+  #isBarrenUntilMs = -Infinity
   /** Nothing but a login helps. */
   #isOver = false
   #why: TokenTrouble | undefined
@@ -223,6 +225,7 @@ export class RemoteTokens {
     this.#chance = this.#deps.random()
     this.#refused = undefined
     this.#isBarren = false
+    this.#isBarrenUntilMs = -Infinity
     // Without one there is nothing to try until somebody logs in.
     this.#isOver = grant === undefined
     this.#why = undefined
@@ -250,6 +253,8 @@ export class RemoteTokens {
   async #renewFor(refused: string | undefined): Promise<Refusal | undefined> {
     const grant = this.#grant
     if (refused !== undefined && grant !== undefined && refused === bearer(grant) && !this.#isBarren) {
+      // Who lets probes in and no calls would have it renewed after each probe.
+      if (this.#deps.clock.monotonicMs() < this.#isBarrenUntilMs) return this.#giveUp(refused)
       this.#refused = grant.accessToken
     }
     if (this.#authorization === undefined) await this.#renewIfDue()
@@ -259,6 +264,7 @@ export class RemoteTokens {
   #giveUp(refused: string): Refusal {
     if (this.#grant !== undefined && refused === bearer(this.#grant)) {
       this.#isBarren = true
+      this.#isBarrenUntilMs = this.#deps.clock.monotonicMs() + limits.tokenTickMs
       this.#why = { kind: 'denied', reason: 'login-needed', message: stillRefused }
     }
     return this.refusal ?? { message: stillRefused, retryAfterS: 1 }

@@ -50,6 +50,7 @@ interface Renewal {
  */
 export async function renewGrant(deps: RenewDeps, { config, known, mayUse }: Renewal): Promise<Renewed> {
   let obtained: RemoteGrant | undefined
+  let failure: RefreshError | undefined
   const { signal } = new AbortController()
   try {
     const { grants } = await deps.logins()
@@ -60,11 +61,18 @@ export async function renewGrant(deps: RenewDeps, { config, known, mayUse }: Ren
           throw new RefreshError('permanent', 'the login under its name is for another server')
         }
         if (current !== undefined && !isSameGrant(current, known) && mayUse(current)) return undefined
-        obtained = await refresh(deps, { config, current }, withTimeLimit(signal, limits.tokenRequestMs))
-        return obtained
+        try {
+          obtained = await refresh(deps, { config, current }, withTimeLimit(signal, limits.tokenRequestMs))
+          return obtained
+        } catch (error) {
+          if (!(error instanceof RefreshError) || error.grant === undefined) throw error
+          failure = error
+          return error.grant
+        }
       },
       withTimeLimit(signal, runnerLimits.renewalMs),
     )
+    if (failure !== undefined) throw failure
     return { grant, isSaved: true }
   } catch (error) {
     if (obtained === undefined) throw error

@@ -10,6 +10,7 @@ import {
   type RunConfig,
 } from '@thv/core'
 import type { Refusal, RemoteConnection, RemoteLook, RemoteLookCode } from '@thv/proxy'
+import { CardReading } from './card-reading.ts'
 import { monitorHealth, type Monitored, type News } from './monitor-health.ts'
 import { RemoteCredentials } from './remote-credentials.ts'
 import { RemoteTokens } from './remote-tokens.ts'
@@ -29,6 +30,7 @@ export async function serveRemote(
   const credentials = new RemoteCredentials(deps, config)
   const tokens = takesLogin(config) ? new RemoteTokens(deps, config) : undefined
   const connection = await connectionOf(deps, config, { target, credentials, tokens })
+  const card = new CardReading(supervision)
   const settings = settingsOf(deps, config)
   let isTold = false
   const server: Monitored = {
@@ -41,6 +43,7 @@ export async function serveRemote(
     judged: async (step, outcome) => {
       const refusal = outcome.kind === 'failing' ? outcome.message : tokens?.refusal
       await tell(supervision, { step, outcome, refusal, hasToken: credentials.hasToken })
+      if (outcome.kind === 'alive') card.begin()
       if (isTold || step.event === undefined) return
       isTold = true
       onServing(config)
@@ -53,6 +56,7 @@ export async function serveRemote(
     if (signal.aborted) return 'stopped'
     throw error
   } finally {
+    await card.close()
     await tokens?.close()
   }
 }

@@ -9,6 +9,7 @@ import {
   type EventDetails,
   type ProbeRun,
   type ProcessIdentity,
+  type ServerCard,
   type ServerIdentity,
   type StatusEvent,
   type StatusExtension,
@@ -126,6 +127,11 @@ export class StatusReporter {
     }, signal)
   }
 
+  /** Notes what the server says about itself. */
+  async recordCard(card: ServerCard, signal: AbortSignal): Promise<void> {
+    await this.#change((record) => ({ ...record, thv: { ...record.thv, server_card: card } }), signal)
+  }
+
   /** The last word: `stopped`, with nothing left to own. */
   async reportStopped(): Promise<void> {
     await this.#change(stoppedRecord, AbortSignal.timeout(runnerLimits.finalWriteMs))
@@ -232,6 +238,7 @@ function withoutPast(extension: StatusExtension): StatusExtension {
     error_code: _code,
     last_error: _error,
     probes: _probes,
+    server_card: _card,
     ...kept
   } = extension
   return kept

@@ -417,6 +417,7 @@ function createFakeProxy(created: Stage): Proxy {
       created.detached.push(reason)
     },
     look: async () => ({ kind: 'alive', code: 'alive', message: 'it answers' }),
+    card: async () => undefined,
     refuse: () => {},
     probe: async () => ({ code: 'alive', message: 'it answers', isBusy: false }),
     noteHealth: () => {},

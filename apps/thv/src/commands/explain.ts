@@ -2,6 +2,7 @@ import type { Explanation } from '@thv/core'
 import { openActions } from '../actions/open-actions.ts'
 import type { CommandContext, CommandInput } from '../command.ts'
 import { textOption } from '../options.ts'
+import { cardLine } from '../output/card-line.ts'
 import { decorateStatus } from '../output/decorate-status.ts'
 import { goTime } from '../output/go-time.ts'
 import { printable } from '../output/style.ts'
@@ -20,12 +21,14 @@ function textOf({
   reason,
   causes,
   probes,
+  server_card,
   last_stderr,
   todo,
   supervisor_pid: pid,
 }: Explanation): string[] {
   const lines = [`${name}: ${decorateStatus(status)} (${reason})`, '', 'Why:']
   for (const { at, message } of causes) lines.push(`  - ${at === undefined ? '' : `${goTime(at)}: `}${message}`)
+  if (server_card !== undefined) lines.push('', `The server says it is ${cardLine(server_card)}`)
   if (probes.length > 0) lines.push('', 'Probes:')
   for (const [index, { reason: found, since, count }] of probes.entries()) {
     // The count of the last run stands in the file as it was when that run began.

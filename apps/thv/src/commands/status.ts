@@ -2,6 +2,7 @@ import { zeroTime, type Workload } from '@thv/core'
 import { openActions } from '../actions/open-actions.ts'
 import type { CommandContext, CommandInput } from '../command.ts'
 import { textOption } from '../options.ts'
+import { cardLine } from '../output/card-line.ts'
 import { decorateStatus } from '../output/decorate-status.ts'
 import { formatUptime, goTime } from '../output/go-time.ts'
 import { printable } from '../output/style.ts'
@@ -27,6 +28,7 @@ export async function statusCommand(context: CommandContext, input: CommandInput
     ['Proxy Mode', workload.proxy_mode],
     ['Isolation', workload.isolation],
     ['Remote', workload.remote === true ? 'true' : undefined],
+    ['Server', workload.server_card && cardLine(workload.server_card)],
     ['Group', workload.group],
     ['Created', goTime(workload.created_at)],
     ['Uptime', uptime],
@@ -57,6 +59,7 @@ function toJson(workload: Workload, uptime: string | undefined): unknown {
     since: workload.since,
     last_error: workload.last_error,
     remote: workload.remote,
+    server_card: workload.server_card,
     package: workload.package,
     url: workload.url,
     port: workload.port,

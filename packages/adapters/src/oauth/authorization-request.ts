@@ -33,9 +33,7 @@ export async function buildLogin(
 
 /** What a login asks for: the user's wishes, else what the server says, and a refresh token where it can be had. */
 export function scopesOf(plan: AuthorizationPlan, wishes: Pick<LoginWishes, 'scopes'>): readonly string[] {
-  // An id token is of no use here, and would have to be checked.
-  const said = plan.scopes.filter((scope) => scope !== 'openid' && scope !== 'offline_access')
-  const scopes = wishes.scopes.length > 0 ? wishes.scopes : said
+  const scopes = wishes.scopes.length > 0 ? wishes.scopes : plan.scopes
   return plan.takesOfflineAccess ? [...new Set([...scopes, 'offline_access'])] : scopes
 }
 

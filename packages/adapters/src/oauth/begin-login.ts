@@ -41,9 +41,12 @@ async function isClientTaken(
     const { status, headers } = await sendBounded(http, new URL(trial.authorizationUrl), request)
     const location = headers.get('location') ?? ''
     const error = location.startsWith(`${wishes.redirectUri}?`) ? new URL(location).searchParams.get('error') : null
-    return error !== 'invalid_client' && error !== 'unauthorized_client' && !(status >= 400 && status < 500)
+    return error !== 'invalid_client' && error !== 'unauthorized_client' && !refusals.has(status)
   } catch {
     signal.throwIfAborted()
     return true
   }
 }
+
+/** What is in front of many servers keeps programs out with 403 or 429: that says nothing about the client. */
+const refusals: ReadonlySet<number> = new Set([400, 401, 404, 422])

@@ -61,6 +61,14 @@ describe('what a server says of itself', () => {
     expect(await discover(server.url)).toMatchObject({ issuer: authority.issuer, resource: server.url })
   })
 
+  it('has the scopes of the challenge, but for those of OpenID Connect', async () => {
+    const { server } = await real()
+    const challenge = 'Bearer scope="openid notes:write offline_access"'
+    server.switches.challenge = (response) =>
+      new Response(null, { status: response.status, headers: { 'www-authenticate': challenge } })
+    expect((await discover(server.url))?.scopes).toEqual(['notes:write'])
+  })
+
   it('is believed without a challenge too', async () => {
     const { authority } = await real()
     const server = await scripted((line, response, origin) => {

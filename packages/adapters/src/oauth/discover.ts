@@ -95,9 +95,11 @@ function serverPart(
   answer: ServerAnswer,
   metadata: ResourceMetadata | undefined,
 ): ServerPart {
+  const scopes = answer.scopes.length > 0 ? answer.scopes : (metadata?.scopes ?? [])
   return {
     resource: target.resource ?? metadata?.resource ?? resourceIndicator(target.url),
-    scopes: answer.scopes.length > 0 ? answer.scopes : (metadata?.scopes ?? []),
+    // An id token is of no use here, and would have to be checked.
+    scopes: scopes.filter((scope) => scope !== 'openid' && scope !== 'offline_access'),
     ...(target.ca === undefined ? {} : { ca: target.ca }),
   }
 }

@@ -134,6 +134,33 @@ describe('a refresh', () => {
     expect(as.received[0]).toContain(`resource=${encodeURIComponent(base.resource)}`)
   })
 
+  it('that fails hands out the secret of the client that was renewed before it', async () => {
+    const as = await startScripted((line, response) => {
+      if (line === 'POST /token') return sendJson(response, {}, 503)
+      sendJson(response, { client_id: 'me', client_secret: 'renewed', client_secret_expires_at: 0 })
+    })
+    const grant: RemoteGrant = {
+      ...base,
+      tokenEndpoint: `${as.origin}/token`,
+      client: {
+        kind: 'registered',
+        clientId: 'me',
+        authMethod: 'client_secret_post',
+        clientSecret: 'mine',
+        clientSecretExpiresAt: new Date(Date.now() + day).toISOString(),
+        registration: { uri: `${as.origin}/register/me`, accessToken: 'first' },
+      },
+      accessToken: 'old',
+      refreshToken: 'kept',
+      obtainedAt: new Date().toISOString(),
+    }
+    await expect(refresh(grant)).rejects.toMatchObject({
+      kind: 'transient',
+      grant: { refreshToken: 'kept', accessToken: 'old', client: { clientSecret: 'renewed' } },
+    })
+    await as.close()
+  })
+
   it.each([
     ['renews a client secret that ends soon', day, 'renewed'],
     ['leaves one alone that ends later', 30 * day, 'mine'],

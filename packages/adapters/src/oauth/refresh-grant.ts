@@ -1,4 +1,4 @@
-import { RefreshError, type RemoteGrant } from '@thv/core'
+import { messageOf, RefreshError, type RemoteGrant } from '@thv/core'
 import { processRefreshTokenResponse, refreshTokenGrantRequest, type AuthorizationServer } from 'oauth4webapi'
 import type { HttpOptions } from './bounded-request.ts'
 import { clientAuthentication } from './client-authentication.ts'
@@ -14,9 +14,26 @@ export async function refreshGrant(
   { grant, now }: { grant: RemoteGrant; now: () => number },
   signal: AbortSignal,
 ): Promise<RemoteGrant> {
-  const { issuer, tokenEndpoint, refreshToken, resource } = grant
+  const { issuer, refreshToken } = grant
   if (refreshToken === undefined) throw new RefreshError('permanent', `${issuer} gave no refresh token`)
   const client = await renewSecret(http, { client: grant.client, now }, signal)
+  const present = { ...grant, client, refreshToken }
+  try {
+    return await refreshTokens(http, { grant: present, now }, signal)
+  } catch (error) {
+    if (client === grant.client) throw error
+    // The old secret may be worth nothing by now.
+    const kind = error instanceof RefreshError ? error.kind : 'transient'
+    throw new RefreshError(kind, messageOf(error), { grant: present, cause: error })
+  }
+}
+
+async function refreshTokens(
+  http: HttpOptions,
+  { grant, now }: { grant: RemoteGrant & { refreshToken: string }; now: () => number },
+  signal: AbortSignal,
+): Promise<RemoteGrant> {
+  const { issuer, tokenEndpoint, refreshToken, resource, client } = grant
   const server: AuthorizationServer = { issuer, token_endpoint: tokenEndpoint }
   const sentAt = now()
   const response = await answerTo(issuer, signal, async () => {
@@ -30,7 +47,7 @@ export async function refreshGrant(
   return await answerTo(issuer, signal, async () => {
     const answer = await processRefreshTokenResponse(server, { client_id: client.clientId }, response)
     const { accessToken: _old, expiresAt: _end, obtainedAt: _begin, ...kept } = grant
-    return readGrant({ ...kept, client }, answer, sentAt)
+    return readGrant(kept, answer, sentAt)
   })
 }
 

@@ -1,5 +1,5 @@
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
-import { parseChallenges, type ClientIdentity } from '@thv/core'
+import { parseChallenges, type AuthorizationPlan, type ClientIdentity } from '@thv/core'
 import { afterEach, describe, expect, it } from 'vitest'
 import {
   startAuthorizationServer,
@@ -9,6 +9,7 @@ import {
 import { followForms } from '../../../../test/fixtures/oauth/follow-forms.ts'
 import { startProtectedServer, type ProtectedServer } from '../../../../test/fixtures/oauth/protected-server.ts'
 import { authorization, begin, logIn, never, redirectUri, visit } from './fixtures/log-in.ts'
+import { startScripted } from './fixtures/scripted-server.ts'
 
 let authority: AuthorizationServer
 let server: ProtectedServer
@@ -76,6 +77,25 @@ describe('a login at a real authorization server', () => {
     expect((await logIn(server.url, { client })).client).toEqual(client)
     const next = await logIn(server.url, { client: { ...client, clientId: 'forgotten' } })
     expect(await whoAmI(next.accessToken)).toBe(next.client.clientId)
+  })
+
+  it('goes on with a client when something in front of the authorization server keeps programs out', async () => {
+    const front = await startScripted((_line, response) => response.writeHead(403).end('are you a person?'))
+    const plan: AuthorizationPlan = {
+      issuer: front.origin,
+      resource: 'https://mcp.example/mcp',
+      authorizationEndpoint: `${front.origin}/authorize`,
+      tokenEndpoint: `${front.origin}/token`,
+      takesMetadataDocuments: true,
+      namesIssuer: false,
+      scopes: [],
+      takesOfflineAccess: false,
+      tokenAuthMethods: ['none'],
+    }
+    const wishes = { redirectUri, scopes: [], metadataDocumentUrl: documentUrl }
+    const { client } = await authorization.begin(plan, wishes, never)
+    await front.close()
+    expect(client.clientId).toBe(documentUrl)
   })
 
   it('uses a configured client with its secret', async () => {

@@ -5,7 +5,7 @@ import { readRegistration } from './register-client.ts'
 
 /**
  * Has the secret of a registered client renewed when it ends soon (RFC 7592 2.2). Resolves to the client as it was when
- * there is nothing to renew or the server does not: the old secret may still do.
+ * there is nothing to renew, no time for it, or the server does not: the old secret may still do. Never rejects.
  */
 export async function renewSecret(
   http: HttpOptions,
@@ -30,7 +30,6 @@ export async function renewSecret(
       { asked: client.authMethod, registrationEndpoint: registration.uri },
     )
   } catch {
-    signal.throwIfAborted()
     return client
   }
 }

@@ -4,6 +4,7 @@ import {
   isProxyMode,
   isReasonCode,
   limits,
+  serverCardOf,
   workloadStatuses,
   type ProbeRun,
   type ProcessIdentity,
@@ -90,6 +91,8 @@ function addHealth(found: StatusExtension, raw: JsonObject): void {
   if (isReasonCode(reason)) found.reason = reason
   if (error !== undefined) found.last_error = error
   if (isProxyMode(transport)) found.transport = transport
+  const card = serverCardOf(raw['server_card'])
+  if (card !== undefined) found.server_card = card
   if (Array.isArray(scopes)) found.wanted_scopes = scopesOf(scopes)
   if (Array.isArray(probes)) {
     found.probes = probes.slice(-limits.probeRuns).flatMap((probe: unknown) => probeRunOf(probe) ?? [])

@@ -1,6 +1,7 @@
 import { ThvError } from '../errors.ts'
 import type { RunConfig } from './run-config.ts'
 import { parseToolFilter, parseToolOverrides, type ToolRules } from './tool-rules.ts'
+import { isRecord } from './is-record.ts'
 
 /** One member of a stored chain, as ToolHive writes it: spec/local 4.8. */
 export interface MiddlewareConfig {
@@ -160,8 +161,4 @@ function isSet(value: unknown): boolean {
   if (value === undefined || value === null || value === false || value === '' || value === 0) return false
   if (Array.isArray(value)) return value.length > 0
   return typeof value !== 'object' || Object.keys(value).length > 0
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,5 +1,6 @@
 import { Diagnostics } from '../diagnostics.ts'
 import { parseMount } from './mount.ts'
+import { isRecord } from './is-record.ts'
 
 /** What a server may do: ToolHive's profile format (spec/local 3.7). */
 export interface PermissionProfile {
@@ -159,8 +160,4 @@ function flagOf(value: unknown, path: string, problems: Diagnostics): boolean {
 
 function isSet(value: unknown): boolean {
   return value !== undefined && value !== null
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,7 +1,8 @@
-import { messageOf } from '../errors.ts'
 import { assertForwardHeader } from './forward-header.ts'
 import { remoteAuthProblem } from './remote-auth.ts'
 import { parseRemoteUrl } from './remote-url.ts'
+import { isRecord } from './is-record.ts'
+import { thrownBy } from './thrown-by.ts'
 
 /** What is wrong with the keys of a run config that are about a remote server; undefined when nothing is. */
 export function remoteKeyProblem(config: Readonly<Record<string, unknown>>): string | undefined {
@@ -34,19 +35,6 @@ function headerProblem(headers: unknown): string | undefined {
   return undefined
 }
 
-function thrownBy(check: () => unknown): string | undefined {
-  try {
-    check()
-    return undefined
-  } catch (error) {
-    return messageOf(error)
-  }
-}
-
 function isTextOrAbsent(value: unknown): boolean {
   return value === undefined || typeof value === 'string'
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

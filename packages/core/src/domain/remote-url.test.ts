@@ -23,6 +23,8 @@ describe('the URL of a remote server', () => {
     'nas',
     'nas.local',
     'a.internal',
+    'a.internal.',
+    'printer.',
   ])('may be without TLS at %s', (host) => {
     expect(parseRemoteUrl(`http://${host}:8080/mcp`).path).toBe('/mcp')
   })

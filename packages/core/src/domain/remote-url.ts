@@ -57,7 +57,8 @@ export function remoteWorkloadName(text: string): string {
 
 /** Whether a host, as a URL has it, is this machine, in a private network, or a name that means nothing on the internet. */
 export function isNearby(hostname: string): boolean {
-  const host = hostname.replace(/^\[|\]$/g, '').toLowerCase()
+  // A dot behind a name says only that it is whole.
+  const host = hostname.replace(/^\[|\]$|\.$/g, '').toLowerCase()
   const kind = addressKind(host)
   if (kind !== 'special') return kind !== 'public'
   return !host.includes('.') || /\.(?:localhost|local|internal|home\.arpa)$/.test(host)

@@ -9,6 +9,7 @@ import { parseRuntimeConfig, type RuntimeConfig } from './runtime-config.ts'
 import type { ToolOverride } from './tool-rules.ts'
 import { isProxyMode, isTransportType, type ProxyMode, type TransportType } from './transport-type.ts'
 import { assertWorkloadName } from './workload-name.ts'
+import { isRecord } from './is-record.ts'
 
 /** The only schema version there is: spec/local 2.8. */
 export const runConfigSchemaVersion = 'v0.1.0'
@@ -322,8 +323,4 @@ function invalid(origin: string, why: string): ThvError {
 
 function isPort(value: unknown): value is number {
   return Number.isInteger(value) && Number(value) >= 0 && Number(value) <= 65535
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

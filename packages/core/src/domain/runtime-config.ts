@@ -1,4 +1,5 @@
 import { ThvError } from '../errors.ts'
+import { isRecord } from './is-record.ts'
 
 /** How the image of a package is built: `runtime_config` of a run config and of an API request, spec/local 3.3. */
 export interface RuntimeConfig {
@@ -57,10 +58,6 @@ function text(value: unknown, origin: string): string {
 
 function isSet(value: unknown): boolean {
   return value !== undefined && value !== null && value !== ''
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function invalid(origin: string, why: string): ThvError {

@@ -1,6 +1,7 @@
-import { messageOf } from '../errors.ts'
 import { assertForwardHeader } from './forward-header.ts'
 import { assertUserSecretName, bearerTokenTarget, parseSecretParameter, parseServerSecret } from './secret-name.ts'
+import { isRecord } from './is-record.ts'
+import { thrownBy } from './thrown-by.ts'
 
 /** What is wrong with the keys of a run config that name secrets; undefined when nothing is. Types of lists are known to be right. */
 export function secretKeyProblem(config: Readonly<Record<string, unknown>>): string | undefined {
@@ -38,17 +39,4 @@ function headerProblem(headers: unknown): string | undefined {
     if (problem !== undefined) return `'header_forward': ${problem}`
   }
   return undefined
-}
-
-function thrownBy(check: () => unknown): string | undefined {
-  try {
-    check()
-    return undefined
-  } catch (error) {
-    return messageOf(error)
-  }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

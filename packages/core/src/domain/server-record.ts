@@ -1,5 +1,6 @@
 import { messageOf, ThvError } from '../errors.ts'
 import { parseServerUrl } from './server-url.ts'
+import { isRecord } from './is-record.ts'
 
 /** How an API server announces itself; the file `server/server.json`: spec/local 1.1. */
 export interface ServerRecord {
@@ -61,10 +62,6 @@ function parseObject(text: string): Record<string, unknown> {
 
 function textOf(value: unknown): string {
   return typeof value === 'string' ? value : ''
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function refused(reason: string): ThvError {

@@ -1,4 +1,5 @@
 import { ThvError } from '../errors.ts'
+import { isRecord } from './is-record.ts'
 
 /** What clients are told about one tool in place of what its server says. At least one of the two. */
 export interface ToolOverride {
@@ -60,8 +61,4 @@ function invalid(why: string): ThvError {
   return new ThvError('invalid-run-config', why, {
     hint: 'write ["name"] for a filter and {"tool":{"name":"new","description":"new"}} for overrides',
   })
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -2,6 +2,7 @@ import type { ErrorCode } from '../errors.ts'
 import type { Isolation } from './confinement.ts'
 import { nextStatus, type WorkloadStatus } from './state-machine.ts'
 import { isReasonOf, reasonOfEvent, reasonOfStatus, statusReasons, type ReasonCode } from './status-reason.ts'
+import type { ServerCard } from './server-card.ts'
 import type { ProxyMode } from './transport-type.ts'
 
 /**
@@ -94,6 +95,8 @@ export interface StatusExtension {
   probes?: ProbeRun[]
   /** What a remote server turned out to speak. */
   transport?: ProxyMode
+  /** What a remote server says about itself. */
+  server_card?: ServerCard
   /** Scopes that calls have turned out to need, for the next login. */
   wanted_scopes?: string[]
   /** When the server was last seen to start, RFC 3339. */

@@ -2,6 +2,7 @@ import { clientUrl, effectiveProxyMode, type ProxyMode, type TransportType } fro
 import type { Isolation } from './confinement.ts'
 import { clientPath } from './remote-url.ts'
 import { isRemote, type RunConfig } from './run-config.ts'
+import type { ServerCard } from './server-card.ts'
 import type { WorkloadStatus } from './state-machine.ts'
 import { statusReasons, type ReasonCode } from './status-reason.ts'
 import { assessStatus, type StatusError, type StatusRecord } from './workload-status.ts'
@@ -22,6 +23,8 @@ export interface Workload {
   /** When the status began, RFC 3339. */
   since: string
   last_error?: StatusError
+  /** What a remote server says about itself; unproven. */
+  server_card?: ServerCard
   /** Whether the server is at a URL, and not started here. */
   remote?: boolean
   created_at: string
@@ -73,6 +76,7 @@ export function buildWorkload(parts: {
   if (isSaid(assessed.context)) workload.status_context = assessed.context
   if (record.thv?.last_error !== undefined) workload.last_error = record.thv.last_error
   if (config !== undefined && isRemote(config)) workload.remote = true
+  if (record.thv?.server_card !== undefined) workload.server_card = record.thv.server_card
   if (Object.keys(labels).length > 0) workload.labels = labels
   if (config?.group !== undefined && config.group !== '') workload.group = config.group
   if (parts.ownerAlive && record.process_id > 0) workload.supervisor_pid = record.process_id

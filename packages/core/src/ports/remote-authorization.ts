@@ -26,7 +26,7 @@ export interface AuthorizationPlan {
   takesMetadataDocuments: boolean
   /** Answers of the authorization endpoint name their issuer, and one that does not is refused: RFC 9207. */
   namesIssuer: boolean
-  /** Scopes of the challenge, else of the resource's metadata; empty when neither says. */
+  /** Scopes of the challenge, else of the resource's metadata, but for those of OpenID Connect; empty when neither says. */
   scopes: readonly string[]
   /** Whether `offline_access` may be asked for. */
   takesOfflineAccess: boolean
@@ -89,10 +89,17 @@ export class RefreshError extends Error {
    * `permanent`: the authorization server says no, and only a login helps.
    */
   readonly kind: 'transient' | 'permanent'
+  /** The old grant with another secret of its client, which counts from now on: to be kept. Undefined: nothing has changed. */
+  readonly grant: RemoteGrant | undefined
 
-  constructor(kind: 'transient' | 'permanent', message: string, options?: { cause?: unknown }) {
-    super(message, options)
+  constructor(
+    kind: 'transient' | 'permanent',
+    message: string,
+    options: { cause?: unknown; grant?: RemoteGrant } = {},
+  ) {
+    super(message, options.cause === undefined ? {} : { cause: options.cause })
     this.name = 'RefreshError'
     this.kind = kind
+    this.grant = options.grant
   }
 }

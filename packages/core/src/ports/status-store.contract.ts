@@ -123,6 +123,7 @@ const full: StatusRecord = {
     since: '2026-08-21T10:00:30Z',
     started_at: '2026-08-21T10:00:30Z',
     restarts: 2,
+    server_card: { name: 'io.example/notes', title: 'Notes \u{1f600}', version: '1.2', description: 'keeps notes' },
     stop_deadline: '2026-08-21T10:00:30Z',
     error_code: 'server-exited',
     last_stderr: ['first', '\u001b[31msecond\u001b[0m', ''],

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Explanation } from '../use-cases/explain-workload.ts'
-import { lastErrorSchema, reasonSchema, statusSchema } from './workload.ts'
+import { lastErrorSchema, reasonSchema, serverCardSchema, statusSchema } from './workload.ts'
 
 const probeSchema = z
   .object({
@@ -25,6 +25,7 @@ export const explanationSchema: z.ZodType<Explanation> = z
     probes: z.array(probeSchema).describe('What probes of its server found, oldest first'),
     supervisor_pid: z.int().exactOptional().describe('Process that supervises it; absent when none lives'),
     last_error: lastErrorSchema.exactOptional(),
+    server_card: serverCardSchema.exactOptional(),
     last_stderr: z.array(z.string()).exactOptional().describe('Last lines of the server on stderr'),
     todo: z.string().describe('What can be done; empty when nothing needs to be'),
   })

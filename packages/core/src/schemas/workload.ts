@@ -16,6 +16,16 @@ export const lastErrorSchema = z
   .object({ at: z.string().describe('RFC 3339'), reason: reasonSchema, message: z.string() })
   .meta({ id: 'WorkloadError', description: 'Something that went wrong, and when' })
 
+/** What a remote server says about itself. */
+export const serverCardSchema = z
+  .object({
+    name: z.string(),
+    title: z.string().exactOptional(),
+    version: z.string(),
+    description: z.string(),
+  })
+  .meta({ id: 'ServerCard', description: 'What a remote server says about itself; unproven' })
+
 /** A workload as lists show it. */
 export const workloadSchema: z.ZodType<Workload> = z
   .object({
@@ -32,6 +42,7 @@ export const workloadSchema: z.ZodType<Workload> = z
     since: z.string().describe('When the status began; RFC 3339'),
     last_error: lastErrorSchema.exactOptional().describe('The last thing that went wrong'),
     remote: z.boolean().exactOptional().describe('Whether the server is at a URL, and not started here'),
+    server_card: serverCardSchema.exactOptional().describe('What a remote server says about itself'),
     created_at: z.string().describe('RFC 3339'),
     started_at: z.string().describe('RFC 3339; the year 1 for never'),
     labels: z.record(z.string(), z.string()).exactOptional().describe('Labels that the user gave'),

@@ -1,5 +1,6 @@
-import { parseClientSecret, type RemoteAuthConfig } from '../domain/remote-auth.ts'
+import { clientSecretPrefix, parseClientSecret, type RemoteAuthConfig } from '../domain/remote-auth.ts'
 import type { ClientIdentity, RemoteGrant } from '../domain/remote-grant.ts'
+import { ThvError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { AuthorizationPlan } from '../ports/remote-authorization.ts'
@@ -26,7 +27,8 @@ export interface ChosenClient {
 
 /**
  * The client of a login: one that was set up by hand, else one that a login before has registered with the same
- * authorization server. `secret-not-found`, or what reading the file of the secret says.
+ * authorization server. `login-failed` for a client with a secret when another authorization server has taken the place of
+ * the last login's; `secret-not-found`, or what reading the file of the secret says.
  */
 export async function chooseClient(
   deps: ChooseClientDeps,
@@ -37,7 +39,9 @@ export async function chooseClient(
   const { client_id: clientId = '', callback_port: callbackPort = 0, cached_dcr_callback_port: registeredPort } = auth
   const port = callbackPort === 0 ? limits.callbackPort : callbackPort
   if (clientId !== '' && !isMetadataDocument(clientId)) {
-    return { client: await configuredClient(deps, { auth, clientId, plan }, signal), port, orElse: 'fail' }
+    const client = await configuredClient(deps, { auth, clientId, plan }, signal)
+    if (client.clientSecret !== undefined) assertSameIssuer(auth, plan, grant)
+    return { client, port, orElse: 'fail' }
   }
   if (clientId !== '' && plan.takesMetadataDocuments) return { metadataDocumentUrl: clientId, port, orElse: 'any' }
   const isUsable = grant !== undefined && isRegisteredWith(plan, grant, deps.clock)
@@ -80,7 +84,19 @@ async function readSecret(
 ): Promise<string | undefined> {
   if (file !== '') return (await readUserFile(file)).trim()
   const name = parseClientSecret(reference)
-  return name === undefined ? undefined : await getWorkloadSecret(userSecrets, name, signal)
+  if (name === undefined) return undefined
+  return await getWorkloadSecret(userSecrets, { name, prefix: clientSecretPrefix }, signal)
+}
+
+/** The remote server alone says who gives its tokens: it must not lead the user's secret elsewhere. */
+function assertSameIssuer(auth: RemoteAuthConfig, plan: AuthorizationPlan, grant: RemoteGrant | undefined): void {
+  const isChosen = [auth.issuer, auth.authorize_url].some((url) => url !== undefined && url !== '')
+  if (isChosen || grant === undefined || grant.issuer === plan.issuer) return
+  throw new ThvError(
+    'login-failed',
+    `the remote server now names the authorization server ${plan.issuer}, and the last login was at ${grant.issuer}: it is not told the client secret`,
+    { hint: "ask whoever runs the remote server; when that is right, run 'thv logout' first" },
+  )
 }
 
 /** A client is of no use with another authorization server, nor after the end of its secret. */

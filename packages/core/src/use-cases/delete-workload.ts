@@ -35,7 +35,7 @@ export async function deleteWorkload(
     await tolerateCorrupt(() => reapLeftovers(deps, name, signal))
   }
   const config = await deps.configs.load(name).catch(() => undefined)
-  await tolerateLocked(() => forgetToken(deps, name, signal))
+  if (config !== undefined) await tolerateLocked(() => forgetToken(deps, config, signal))
   try {
     await deps.configs.delete(name)
     await deps.sessions.delete(name)
@@ -52,7 +52,7 @@ export async function deleteWorkload(
 
 async function forget(deps: DeleteWorkloadDeps, config: RunConfig, signal: AbortSignal): Promise<void> {
   try {
-    await forgetLogin(deps, config, signal)
+    await forgetLogin(deps, { config }, signal)
   } catch (error) {
     if (!isThvError(error)) throw error
     const message = `'${config.name}' was removed, but its login is still in the secret store: ${messageOf(error)}`
@@ -60,10 +60,8 @@ async function forget(deps: DeleteWorkloadDeps, config: RunConfig, signal: Abort
   }
 }
 
-async function forgetToken(deps: DeleteWorkloadDeps, name: string, signal: AbortSignal): Promise<void> {
-  const config = await deps.configs.load(name).catch(() => undefined)
-  if (config !== undefined)
-    await forgetBearerToken({ configs: deps.configs, store: deps.userSecrets.store }, config, signal)
+async function forgetToken(deps: DeleteWorkloadDeps, config: RunConfig, signal: AbortSignal): Promise<void> {
+  await forgetBearerToken({ configs: deps.configs, store: deps.userSecrets.store }, config, signal)
 }
 
 /** Who cannot open the store any more can remove workloads all the same; what stays there is named by nobody. */

@@ -5,11 +5,11 @@ import type { ProgressListener } from '../ports/package-installer.ts'
 import type { PortAllocator } from '../ports/port-allocator.ts'
 import type { SessionFiles } from '../ports/state-store.ts'
 import { assertRunsHere, buildRunConfig, type BuildRunConfigDeps } from './build-run-config.ts'
-import { forgetLogin, hasLoggedIn, nameGrant, type KeepLoginDeps } from './keep-login.ts'
+import { forgetReplaced, nameGrant, type KeepLoginDeps } from './keep-login.ts'
 import { workloadNotFound } from './list-workloads.ts'
 import type { RemoteRequest, RunRequest } from './run-request.ts'
 import { stopWorkload, type StopWorkloadDeps } from './stop-workload.ts'
-import { bearerTokenOf, forgetBearerToken } from './workload-secrets.ts'
+import { assertOwnSecrets, bearerTokenOf } from './workload-secrets.ts'
 
 /** What {@link planEdit} needs. */
 export interface PlanEditDeps extends BuildRunConfigDeps, KeepLoginDeps {}
@@ -34,6 +34,7 @@ export async function planEdit(
   const wanted = { proxyPort: present.port, ...request }
   if (remote !== undefined) wanted.remote = withKept(present, remote)
   const config = await buildRunConfig({ ...deps, ports }, wanted, progress, signal)
+  await assertOwnSecrets(deps, config, signal)
   await nameGrant(deps, config, signal)
   return config
 }
@@ -50,10 +51,8 @@ export async function replaceRunConfig(
   await stopWorkload(deps, config.name, {}, signal)
   await deps.sessions.delete(config.name)
   const previous = await deps.configs.load(config.name)
-  if (previous !== undefined && hasLoggedIn(previous) && !hasLoggedIn(config)) await forgetLogin(deps, previous, signal)
   await deps.configs.save(config)
-  if (previous === undefined || bearerTokenOf(previous) === bearerTokenOf(config)) return
-  await forgetBearerToken({ configs: deps.configs, store: deps.userSecrets.store }, previous, signal)
+  if (previous !== undefined) await forgetReplaced(deps, { previous, config }, signal)
 }
 
 /** A token, a login and whom to trust are meant for one server. */

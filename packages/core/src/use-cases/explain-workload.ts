@@ -20,6 +20,7 @@ export interface Explanation extends Pick<Workload, 'name' | 'status' | 'reason'
   probes: ProbeRun[]
   supervisor_pid?: number
   last_error?: Workload['last_error']
+  server_card?: Workload['server_card']
   last_stderr?: string[]
   /** What can be done; empty when nothing needs to be. */
   todo: string
@@ -38,7 +39,7 @@ export async function explainWorkload(deps: ReadWorkloadDeps, name: string): Pro
 const unread = { record: undefined, ownerAlive: false }
 
 function explain(workload: Workload, record: StatusRecord | undefined, config: RunConfig | undefined): Explanation {
-  const { name, status, reason, reason_message, since, last_error, last_stderr, supervisor_pid } = workload
+  const { name, status, reason, reason_message, since, last_error, server_card, last_stderr, supervisor_pid } = workload
   const probes = record?.thv?.probes ?? []
   return {
     name,
@@ -56,6 +57,7 @@ function explain(workload: Workload, record: StatusRecord | undefined, config: R
     probes,
     ...(supervisor_pid === undefined ? {} : { supervisor_pid }),
     ...(last_error === undefined ? {} : { last_error }),
+    ...(server_card === undefined ? {} : { server_card }),
     ...(last_stderr === undefined ? {} : { last_stderr }),
     todo: todoOf(reason, name, record),
   }

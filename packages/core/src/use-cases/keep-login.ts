@@ -12,6 +12,7 @@ import { takesLogin } from '../domain/takes-login.ts'
 import type { GrantStore } from '../ports/grant-store.ts'
 import type { RunConfigStore } from '../ports/state-store.ts'
 import type { UserSecrets } from './manage-secrets.ts'
+import { bearerTokenOf, forgetBearerToken } from './workload-secrets.ts'
 
 /** Where logins are kept. */
 export interface KeepLoginDeps {
@@ -26,19 +27,32 @@ export interface KeepLoginDeps {
  * grant, if it is still for the same server.
  */
 export async function nameGrant(
-  { configs, grants }: Pick<KeepLoginDeps, 'configs' | 'grants'>,
+  deps: Pick<KeepLoginDeps, 'configs' | 'grants'>,
   config: RunConfig,
   signal: AbortSignal,
 ): Promise<void> {
-  if (!takesLogin(config)) return
-  const present = grantReferenceOf(config)
-  if (present !== undefined && hasLoggedIn(config)) {
-    const grant = await grants.read(present, signal)
-    if (grant === undefined || isGrantFor(grant, config)) return
-  }
-  const taken = (await readOthers(configs, config.name)).map(grantReferenceOf)
+  if (!takesLogin(config) || (await sharesGrant(deps, config, signal))) return
+  const taken = (await readOthers(deps.configs, config.name)).map(grantReferenceOf)
   const reference = freeName(`${grantPrefix}${config.name}`, taken)
   config.remote_auth_config = { ...withoutClient(config.remote_auth_config), cached_refresh_token_ref: reference }
+}
+
+/**
+ * Whether the name that a config brings leads to a login for its server. What another program has left is told by its config
+ * alone: a name from elsewhere could be that of any secret, which would then be sent to the server of this config.
+ */
+async function sharesGrant(
+  { configs, grants }: Pick<KeepLoginDeps, 'configs' | 'grants'>,
+  config: RunConfig,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const reference = grantReferenceOf(config)
+  if (reference === undefined || !hasLoggedIn(config)) return false
+  const grant = await grants.read(reference, signal)
+  if (grant !== undefined) return isGrantFor(grant, config)
+  return (await readConfigs(configs)).some(
+    (known) => grantReferenceOf(known) === reference && known.remote_url === config.remote_url && hasLoggedIn(known),
+  )
 }
 
 /** The keys of a run config without what the last login has written, but the name of its grant. */
@@ -62,12 +76,19 @@ export async function keepClientSecret(
 
 /**
  * Deletes what a login of this config left, and the client secret that was kept for it, unless another config refers to
- * them. The secret store is not touched where there was neither.
+ * them, or the one that takes its place. The secret store is not touched where there was neither.
  */
-export async function forgetLogin(deps: KeepLoginDeps, config: RunConfig, signal: AbortSignal): Promise<void> {
+export async function forgetLogin(
+  deps: KeepLoginDeps,
+  { config, successor }: { config: RunConfig; successor?: RunConfig },
+  signal: AbortSignal,
+): Promise<void> {
   const others = await readOthers(deps.configs, config.name)
+  if (successor !== undefined) others.push(successor)
   const reference = grantReferenceOf(config)
-  if (reference !== undefined && hasLoggedIn(config) && !others.map(grantReferenceOf).includes(reference)) {
+  // One that was logged out has the name still.
+  const sharers = others.filter((other) => hasLoggedIn(other) && grantReferenceOf(other) === reference)
+  if (reference !== undefined && hasLoggedIn(config) && sharers.length === 0) {
     await deps.grants.renew(reference, async () => 'delete', signal)
   }
   const secret = clientSecretOf(config)
@@ -75,6 +96,17 @@ export async function forgetLogin(deps: KeepLoginDeps, config: RunConfig, signal
   if (secret?.startsWith(clientSecretPrefix) === true && !others.map(clientSecretOf).includes(secret)) {
     await deps.userSecrets.store.update(() => new Map([[workloadSecretName(secret), null]]), signal)
   }
+}
+
+/** Deletes what was kept for a config whose place another one has taken, and is not for that, too. */
+export async function forgetReplaced(
+  deps: KeepLoginDeps,
+  { previous, config }: { previous: RunConfig; config: RunConfig },
+  signal: AbortSignal,
+): Promise<void> {
+  await forgetLogin(deps, { config: previous, successor: config }, signal)
+  if (bearerTokenOf(previous) === bearerTokenOf(config)) return
+  await forgetBearerToken({ configs: deps.configs, store: deps.userSecrets.store }, previous, signal)
 }
 
 /** The name of the secret that holds the grant of a config; undefined before it was given one. */
@@ -105,10 +137,13 @@ function freeName(name: string, taken: readonly (string | undefined)[]): string 
   for (let number = 2; ; number += 1) if (!taken.includes(`${name}_${number}`)) return `${name}_${number}`
 }
 
-/** A config that cannot be read refers to nothing that could be used. */
 async function readOthers(configs: RunConfigStore, name: string): Promise<RunConfig[]> {
+  return (await readConfigs(configs)).filter((config) => config.name !== name)
+}
+
+/** A config that cannot be read refers to nothing that could be used. */
+async function readConfigs(configs: RunConfigStore): Promise<RunConfig[]> {
   const { names } = await configs.list()
-  const others = names.filter((other) => other !== name)
-  const read = await Promise.all(others.map(async (other) => await configs.load(other).catch(() => undefined)))
+  const read = await Promise.all(names.map(async (other) => await configs.load(other).catch(() => undefined)))
   return read.filter((config) => config !== undefined)
 }

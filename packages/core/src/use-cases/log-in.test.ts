@@ -153,6 +153,28 @@ describe('a login', () => {
     expect([login.pages, machine.grants.size, login.listeners]).toEqual([['failed'], 0, 0])
   })
 
+  it('is found by the config before it is kept, and forgotten when it cannot be', async () => {
+    await create()
+    let seen: RemoteAuthConfig | undefined
+    login.deps.grants.renew = async () => {
+      seen = authOf()
+      throw new Error('full')
+    }
+    await expect(doLogIn()).rejects.toThrow('full')
+    expect(seen).toMatchObject({ cached_refresh_token_ref: reference, cached_client_id: 'client-1' })
+    expect(authOf()).toEqual({ cached_refresh_token_ref: reference })
+  })
+
+  it('does not tell the client secret to an authorization server that has taken the place of another one', async () => {
+    await create({ login: { client_id: 'mine' }, clientSecret: 'hush' })
+    await doLogIn()
+    login.plan = planOf('https://other.test')
+    await expect(doLogIn()).rejects.toMatchObject({ code: 'login-failed', message: /other\.test/ })
+    expect(login.wishes).toHaveLength(1)
+    login.plan = planOf('https://as.test')
+    await doLogIn()
+  })
+
   it('is refused when the workload was changed meanwhile', async () => {
     await create()
     login.person = (arrive) => {
@@ -203,6 +225,51 @@ describe('what a login left', () => {
     expect(machine.grants.get(reference)?.resource).toBe(url)
   })
 
+  it('is not looked for under a name that a config has from nowhere', async () => {
+    machine.secrets.set('github', 'hidden')
+    const remote_auth_config = { cached_refresh_token_ref: 'github', cached_client_id: 'client' }
+    const config = { ...structuredClone(await create()), remote_auth_config }
+    const evil = { ...config, name: 'evil', base_name: 'evil', remote_url: 'https://evil.test/mcp' }
+    await createWorkload(machine.deps, { config: structuredClone(evil) }, quiet, signal)
+    expect(authOf('evil')).toEqual({ cached_refresh_token_ref: 'OAUTH_REFRESH_TOKEN_evil' })
+    // What another program has logged in to is shared, and stays so in an edit.
+    machine.configs.set('far', config)
+    await createWorkload(machine.deps, { config: { ...config, name: 'copy', base_name: 'copy' } }, quiet, signal)
+    expect(authOf('copy')).toEqual(remote_auth_config)
+    await createWorkload(machine.deps, { config: { ...evil, name: 'worse', base_name: 'worse' } }, quiet, signal)
+    expect(authOf('worse')).toEqual({ cached_refresh_token_ref: 'OAUTH_REFRESH_TOKEN_worse' })
+    await deleteWorkload(machine.deps, 'copy', {}, signal)
+    expect((await planEdit(machine.deps, requestOf(), quiet, signal)).remote_auth_config).toEqual(remote_auth_config)
+  })
+
+  it.each<[string, Partial<RemoteRequest>]>([
+    ['the same server', {}],
+    ['another one', { url: 'https://b.test/mcp' }],
+  ])('does not stay when the workload is run again for %s', async (_what, remote) => {
+    await create({ login: { client_id: 'mine' }, clientSecret: 'hush' })
+    await doLogIn()
+    machine.statuses.set('far', { ...machine.statuses.get('far')!, status: 'error' })
+    await create(remote)
+    expect([machine.grants.size, machine.secrets.size]).toEqual([0, 0])
+    machine.statuses.set('far', { ...machine.statuses.get('far')!, status: 'error' })
+    await create({ login: { client_id: 'mine' }, clientSecret: 'new' })
+    machine.statuses.set('far', { ...machine.statuses.get('far')!, status: 'error' })
+    await create({ login: { client_id: 'mine' }, clientSecret: 'newer' })
+    expect([...machine.secrets.values()]).toEqual(['newer'])
+  })
+
+  it('goes with the last one that has it, also after a logout of one', async () => {
+    await create()
+    await doLogIn()
+    const config = { ...structuredClone(machine.configs.get('far')!), name: 'copy', base_name: 'copy' }
+    await createWorkload(machine.deps, { config }, quiet, signal)
+    await logOut(login.deps, 'far', signal)
+    await doLogIn({ name: 'copy' })
+    await deleteWorkload(machine.deps, 'copy', {}, signal)
+    await deleteWorkload(machine.deps, 'far', {}, signal)
+    expect(machine.grants.size).toBe(0)
+  })
+
   it('is not shared with one that was exported before', async () => {
     const config = { ...structuredClone(await create()), name: 'copy', base_name: 'copy' }
     await createWorkload(machine.deps, { config }, quiet, signal)
@@ -224,6 +291,13 @@ describe('what a login left', () => {
     machine.failSave = new Error('full')
     await expect(create({ login: { client_id: 'mine' }, clientSecret: 'hush' })).rejects.toThrow('full')
     expect(machine.secrets.size).toBe(0)
+  })
+
+  it('is not left behind by an edit that takes the client secret away', async () => {
+    await create({ login: { client_id: 'mine' }, clientSecret: 'hush' })
+    await doLogIn()
+    await replaceRunConfig(machine.deps, await planEdit(machine.deps, requestOf(), quiet, signal), signal)
+    expect([machine.grants.size, machine.secrets.size]).toEqual([1, 0])
   })
 
   it('stays over an edit, but not when the server becomes another one', async () => {

@@ -138,9 +138,7 @@ async function scopesOf(
   const { scopes = [] } = config.remote_auth_config ?? {}
   const wanted = (await statuses.read(config.name))?.thv?.wanted_scopes ?? []
   const granted = grant?.issuer === plan.issuer ? grant.scopes : []
-  // What OpenID Connect adds is of no use here unless it is asked for.
-  const said = plan.scopes.filter((scope) => scope !== 'openid' && scope !== 'offline_access')
-  return [...new Set([...(scopes.length > 0 ? scopes : said), ...granted, ...wanted])]
+  return [...new Set([...(scopes.length > 0 ? scopes : plan.scopes), ...granted, ...wanted])]
 }
 
 function wishesOf(
@@ -199,9 +197,15 @@ async function keep(
   if (config.remote_url !== before.remote_url || grantReferenceOf(config) !== reference) {
     throw new ThvError('login-failed', `'${before.name}' was changed during the login`, { hint: 'log in again' })
   }
-  await grants.renew(reference, async () => grant, AbortSignal.timeout(limits.undoMs))
-  config.remote_auth_config = { ...withoutClient(config.remote_auth_config), ...clientKeys(grant.client, port) }
-  await configs.save(config)
+  const auth = { ...withoutClient(config.remote_auth_config), ...clientKeys(grant.client, port) }
+  // Before the grant: one that no config tells of would be removed by nobody.
+  await configs.save({ ...config, remote_auth_config: auth })
+  try {
+    await grants.renew(reference, async () => grant, AbortSignal.timeout(limits.undoMs))
+  } catch (error) {
+    await configs.save(config)
+    throw error
+  }
 }
 
 function clientKeys(

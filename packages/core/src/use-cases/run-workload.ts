@@ -20,10 +20,10 @@ import { changeStatus, firstRecord } from './change-status.ts'
 import { assertSupportedRunConfig } from './check-run-config.ts'
 import { deleteWorkload } from './delete-workload.ts'
 import { ensurePackage } from './ensure-package.ts'
-import { forgetLogin, keepClientSecret, nameGrant, type KeepLoginDeps } from './keep-login.ts'
+import { forgetLogin, forgetReplaced, keepClientSecret, nameGrant, type KeepLoginDeps } from './keep-login.ts'
 import { launchAndWait, type LaunchDeps } from './launch-supervisor.ts'
 import type { RemoteRequest, RunRequest } from './run-request.ts'
-import { forgetBearerToken, keepBearerToken, requireSecrets } from './workload-secrets.ts'
+import { assertOwnSecrets, forgetBearerToken, keepBearerToken, requireSecrets } from './workload-secrets.ts'
 
 /** What {@link runWorkload} needs. */
 export interface RunWorkloadDeps extends BuildRunConfigDeps, LaunchDeps, KeepLoginDeps {
@@ -82,7 +82,10 @@ export async function createWorkload(
     // The name may have been another server's: its clients must not end up here.
     await deps.sessions.delete(name)
     const config = await prepare(deps, input, progress, signal)
+    await assertOwnSecrets(deps, config, signal)
+    const replaced = await deps.configs.load(name).catch(() => undefined)
     await saveWithSecrets(deps, config, 'request' in input ? input.request.remote : undefined, signal)
+    if (replaced !== undefined) await forgetReplaced(deps, { previous: replaced, config }, signal)
     return config
   } catch (error) {
     await restore(deps, name, previous)
@@ -107,7 +110,7 @@ async function saveWithSecrets(
   } catch (error) {
     const undo = AbortSignal.timeout(limits.undoMs)
     if (token !== undefined) await forgetBearerToken({ configs: deps.configs, store }, config, undo)
-    if (clientSecret !== undefined) await forgetLogin(deps, config, undo)
+    if (clientSecret !== undefined) await forgetLogin(deps, { config }, undo)
     throw error
   }
 }

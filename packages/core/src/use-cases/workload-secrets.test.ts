@@ -145,6 +145,32 @@ describe('the token of a remote server', () => {
   })
 
   it.each([
+    ['the token of another server', kept.replace('__thv_workloads_', ''), 'invalid-argument'],
+    ['the login of another server', 'OAUTH_REFRESH_TOKEN_notes', 'secret-not-found'],
+  ])('is not %s, whatever a config says', async (_, name, code) => {
+    const config = await run({ remote: { url, bearerToken: 'hidden' } })
+    machine.secrets.set('__thv_workloads_OAUTH_REFRESH_TOKEN_notes', 'refresh')
+    const bearer_token = `${name},target=bearer_token`
+    const evil = { ...structuredClone(config), remote_url: 'https://evil.example.com/mcp', port: 0, name: 'evil' }
+    evil.remote_auth_config = { bearer_token }
+    await expect(runWorkload(machine.deps, { config: evil }, quiet, signal)).rejects.toMatchObject({ code })
+    const remote = { url: evil.remote_url, bearerTokenSecret: name }
+    await expect(run({ name: 'evil', remote })).rejects.toMatchObject({ code })
+    expect([...machine.configs.keys()]).toEqual(['notes'])
+  })
+
+  it('does not go along when an edit names it with another server', async () => {
+    await run({ remote: { url, bearerToken: 'hidden' } })
+    const remote = { url: 'https://other.example.com/mcp', bearerTokenSecret: 'BEARER_TOKEN_notes' }
+    const edit = planEdit(machine.deps, { args: [], environment: {}, labels: {}, name: 'notes', remote }, quiet, signal)
+    await expect(edit).rejects.toMatchObject({ code: 'invalid-argument', message: /another one/ })
+    machine.secrets.clear()
+    // A secret of the user may go anywhere, whatever it is called.
+    machine.secrets.set('BEARER_TOKEN_notes', 'own')
+    await run({ name: 'other', remote })
+  })
+
+  it.each([
     ['stays in an edit', { url }, [kept]],
     ['goes with another server', { url: 'https://other.example.com/mcp' }, []],
     ['goes with another token', { url, bearerTokenSecret: 'mine' }, []],

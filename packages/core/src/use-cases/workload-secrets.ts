@@ -1,5 +1,6 @@
 import { assertForwardHeader, parseBearerToken } from '../domain/forward-header.ts'
-import { parseClientSecret } from '../domain/remote-auth.ts'
+import { clientSecretPrefix, parseClientSecret } from '../domain/remote-auth.ts'
+import { parseRemoteUrl } from '../domain/remote-url.ts'
 import { isRemote, type RunConfig } from '../domain/run-config.ts'
 import {
   bearerTokenPrefix,
@@ -47,7 +48,9 @@ export async function resolveHeaderSecrets(
   }
   const reference = bearerTokenOf(config)
   if (reference !== undefined) {
-    const token = parseBearerToken(await getWorkloadSecret(secrets, reference, signal))
+    const token = parseBearerToken(
+      await getWorkloadSecret(secrets, { name: reference, prefix: bearerTokenPrefix }, signal),
+    )
     if (token === undefined) {
       throw new ThvError('invalid-argument', `the secret '${reference}' is no token: no header can hold it`, {
         hint: 'save it again',
@@ -124,9 +127,47 @@ export function bearerTokenOf({ remote_auth_config: auth }: RunConfig): string |
   return typeof reference === 'string' && reference !== '' ? parseSecretParameter(reference).name : undefined
 }
 
-/** What belongs to workloads; else one of the user's, which older configs name, and requests over the API. */
-export async function getWorkloadSecret(secrets: UserSecrets, name: string, signal: AbortSignal): Promise<string> {
-  return (await secrets.store.get(workloadSecretName(name), signal)) ?? (await getSecret(secrets, name, signal))
+/**
+ * What belongs to workloads, of the use that the prefix says; else one of the user's, which older configs name, and requests
+ * over the API. A login is of another use: the config of somebody else could have it sent to a server of theirs.
+ */
+export async function getWorkloadSecret(
+  secrets: UserSecrets,
+  { name, prefix }: { name: string; prefix: string },
+  signal: AbortSignal,
+): Promise<string> {
+  const own = name.startsWith(prefix) ? await secrets.store.get(workloadSecretName(name), signal) : undefined
+  return own ?? (await getSecret(secrets, name, signal))
+}
+
+/**
+ * Throws `invalid-argument` for a config that names what thv keeps for a workload whose server is another one, or was before
+ * an edit: it would be told to this one.
+ */
+export async function assertOwnSecrets(
+  { configs, userSecrets }: { configs: RunConfigStore; userSecrets: UserSecrets },
+  config: RunConfig,
+  signal: AbortSignal,
+): Promise<void> {
+  const kept = secretNamesOf(config).filter((name) => keptPrefixes.some((prefix) => name.startsWith(prefix)))
+  if (kept.length === 0) return
+  for (const name of (await configs.list()).names) {
+    const other = await configs.load(name).catch(() => undefined)
+    if (other === undefined || originOf(other) === originOf(config)) continue
+    const shared = secretNamesOf(other).find((secret) => kept.includes(secret))
+    // A user may call a secret of their own like that.
+    if (shared === undefined || (await userSecrets.store.get(workloadSecretName(shared), signal)) === undefined)
+      continue
+    throw new ThvError('invalid-argument', `'${shared}' is kept for the server of '${name}', which is another one`, {
+      hint: 'leave it out, and give this server a token or a client secret of its own',
+    })
+  }
+}
+
+const keptPrefixes: readonly string[] = [bearerTokenPrefix, clientSecretPrefix]
+
+function originOf({ remote_url: url = '' }: RunConfig): string {
+  return url === '' ? '' : parseRemoteUrl(url).origin
 }
 
 function headerSecretsOf({ header_forward: forward }: RunConfig): Record<string, string> {

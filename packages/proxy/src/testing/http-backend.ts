@@ -82,7 +82,10 @@ function answer(server: ScriptedHttpServer, req: IncomingMessage, res: ServerRes
   if ((isOurs ? server.ownScript : server.script)(req, res, body)) return
   if (message['method'] === 'initialize') return initialize(server, res, message)
   const id = String(req.headers['mcp-session-id'])
-  if (!server.sessions.has(id)) return void res.writeHead(404).end('no such session')
+  if (!server.sessions.has(id))
+    return void res
+      .writeHead(404)
+      .end('{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"no such session"}}')
   if (req.method === 'DELETE') {
     server.sessions.delete(id)
     return void res.writeHead(200).end()

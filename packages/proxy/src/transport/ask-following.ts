@@ -15,7 +15,7 @@ export interface OwnQuestion {
  * anywhere else, or one too many, is the answer: nothing is ever sent to another origin.
  */
 export async function askFollowing(
-  backend: HttpBackend,
+  backend: Pick<HttpBackend, 'origin' | 'pool'>,
   question: OwnQuestion,
   redirects: number,
 ): Promise<Dispatcher.ResponseData> {

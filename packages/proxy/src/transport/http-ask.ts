@@ -10,6 +10,7 @@ import type { BackendInfo } from '../proxy-config.ts'
 import { askFollowing, type OwnQuestion } from './ask-following.ts'
 import { judgeDiscover, readDiscover, type DiscoverVerdict } from './discover-verdict.ts'
 import type { HttpBackend } from './http-backend.ts'
+import { inTime } from './in-time.ts'
 import { isEventStream, SseParser, type SseEvent } from './sse-codec.ts'
 
 /** Whom to ask, and how much of the answer is looked at. */
@@ -64,7 +65,8 @@ export class DemandsLogin extends ProxyError {
  * Asks a server to `initialize`, and ends the session that it began.
  * @throws ProxyError `handshake-failed` when it demands credentials; {@link HandshakeRefused}; Error when it cannot be reached or is not well
  */
-export async function askInitialize({ backend, limits, signal }: AskOptions): Promise<BackendInfo> {
+export async function askInitialize(options: AskOptions): Promise<BackendInfo> {
+  const { backend, limits, signal } = options
   const params = { protocolVersion: newestRevision, capabilities: {}, clientInfo: proxyIdentity }
   const question: OwnQuestion = {
     path: backend.endpoint,
@@ -77,7 +79,7 @@ export async function askInitialize({ backend, limits, signal }: AskOptions): Pr
   const data = await readAnswer(response, limits.probeBytes)
   assertServes(response, data)
   const info = readInfo(response, data)
-  await endProbeSession(backend, response.headers['mcp-session-id'], signal)
+  await endSession(options, response)
   return info
 }
 
@@ -91,6 +93,26 @@ export async function askDiscover(options: AskOptions): Promise<{ verdict: Disco
   // It may have missed a capability; if it wants more than there are, it is Modern all the same.
   const { verdict, info } = first.verdict === 'suspect' ? await discover(options, everyCapability) : first
   return { verdict: verdict === 'suspect' ? 'modern' : verdict, info }
+}
+
+/**
+ * Ends the session that an answer began, if it did. In bounded time, and never fails: a server may refuse to end sessions
+ * (405); it then forgets this one on its own.
+ */
+export async function endSession({ backend, limits, signal }: AskOptions, { headers }: AnswerHead): Promise<void> {
+  const id = headers['mcp-session-id']
+  if (typeof id !== 'string') return
+  const end = async (inner: AbortSignal): Promise<void> => {
+    const question: OwnQuestion = {
+      path: backend.endpoint,
+      method: 'DELETE',
+      headers: { 'mcp-session-id': id },
+      signal: inner,
+    }
+    const { body } = await askFollowing(backend, question, limits.redirects)
+    await body.dump({ limit: limits.probeBytes, signal: inner })
+  }
+  await inTime(end, limits.sessionEndMs, signal).catch(() => undefined)
 }
 
 /** The JSON-RPC answer in a response, which is its body or an event of its stream. */
@@ -125,9 +147,10 @@ export async function firstData(
 }
 
 async function discover(
-  { backend, limits, signal }: AskOptions,
+  options: AskOptions,
   capabilities: object,
 ): Promise<{ verdict: DiscoverVerdict; info: BackendInfo }> {
+  const { backend, limits, signal } = options
   const _meta = {
     [metaKeys.version]: modernRevision,
     [metaKeys.clientInfo]: proxyIdentity,
@@ -147,21 +170,8 @@ async function discover(
   }
   const response = await askFollowing(backend, question, limits.redirects)
   const text = await readAnswer(response, limits.probeBytes)
+  await endSession(options, response)
   return { verdict: judgeDiscover(response.statusCode, text), info: readDiscover(text) }
-}
-
-async function endProbeSession(
-  { pool, endpoint }: HttpBackend,
-  id: string | string[] | undefined,
-  signal: AbortSignal,
-): Promise<void> {
-  if (typeof id !== 'string') return
-  const headers = { 'mcp-session-id': id }
-  // A server may refuse to end sessions (405); it then forgets the probe on its own.
-  await pool.request({ path: endpoint, method: 'DELETE', headers, signal }).then(
-    ({ body }) => body.dump(),
-    () => undefined,
-  )
 }
 
 /** 404 and 5xx may be a server that still sets itself up; a demand for credentials does not go away. */

@@ -1,6 +1,6 @@
 import type { Dispatcher } from 'undici'
 import type { ProxyLimits } from '../limits.ts'
-import type { FrontMode, HttpConnection, RemoteConnection } from '../proxy-config.ts'
+import type { FrontMode, HttpConnection, RemoteConnection, RemoteLogin } from '../proxy-config.ts'
 import { createDialledConnector } from './dialled-connector.ts'
 import { endpointTarget, type RemoteTarget } from './backend-target.ts'
 import { logIn } from './login-interceptor.ts'
@@ -25,6 +25,8 @@ export interface HttpBackend {
    * call behind it a new one: some servers ask their clients on a stream that must be there before the call.
    */
   readonly pool: Dispatcher
+  /** The same connections for what nothing depends on: it is logged in, and a refusal of it changes nothing. */
+  readonly aside: Dispatcher
 }
 
 /** Prepares connections to a server; none is opened before the first request. */
@@ -55,10 +57,9 @@ export async function openBackend(
   }
   const remote = path === undefined ? undefined : { path: path === '' ? '/' : path, query }
   const pool = new Pool(origin, options)
-  const steps = [
-    ...(login === undefined ? [] : [logIn(login, DecoratorHandler)]),
-    ...(headers === undefined ? [] : [addHeaders(headers)]),
-  ]
+  const ours = headers === undefined ? [] : [addHeaders(headers)]
+  const composed = (steps: Dispatcher.DispatcherComposeInterceptor[]): Dispatcher =>
+    steps.length === 0 ? pool : pool.compose(steps)
   return {
     origin,
     host,
@@ -66,8 +67,14 @@ export async function openBackend(
     transport,
     endpoint: endpointTarget(transport, remote),
     remote,
-    pool: steps.length === 0 ? pool : pool.compose(steps),
+    pool: composed(login === undefined ? ours : [logIn(login, DecoratorHandler), ...ours]),
+    aside: composed(login === undefined ? ours : [addHeaders(() => loginHeaders(login)), ...ours]),
   }
+}
+
+function loginHeaders(login: RemoteLogin): Readonly<Record<string, string>> {
+  const authorization = login.isOurs() ? login.authorization() : undefined
+  return authorization === undefined ? {} : { authorization }
 }
 
 /** What is added wins over what a client says. The pool has one origin, so nothing is ever told to another. */

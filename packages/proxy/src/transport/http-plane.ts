@@ -75,6 +75,11 @@ export class HttpPlane {
     return info
   }
 
+  /** The text of the remote server's card, if it has one. */
+  async card(signal: AbortSignal): Promise<string | undefined> {
+    return await this.#forwarder.card(signal)
+  }
+
   /** Looks at a remote server, and takes it into use once it answers. */
   async look(connection: RemoteConnection, signal: AbortSignal): Promise<RemoteLook> {
     return await this.#forwarder.look(connection, signal)

@@ -8,12 +8,14 @@ import {
   askDiscover,
   askInitialize,
   DemandsLogin,
+  endSession,
   firstData,
   HandshakeRefused,
   readAnswer,
   ServerTrouble,
 } from './http-ask.ts'
 import type { HttpBackend } from './http-backend.ts'
+import { pingQuestion, type Asker } from './ping-question.ts'
 import { isEventStream } from './sse-codec.ts'
 import { lookOfError, lookOfStatus, NotMcp } from './remote-failure.ts'
 
@@ -36,13 +38,14 @@ export interface Acquaintance {
  * for patience, nor a redirect elsewhere, nor a word that there is no such endpoint, proves life. Of the old transport only
  * its stream does.
  */
-export async function lookAtRemote({ backend, limits, signal }: LookOptions): Promise<RemoteLook> {
+export async function lookAtRemote(options: LookOptions & { asker: Asker }): Promise<RemoteLook> {
+  const { backend, limits, signal, asker } = options
   const { origin, transport } = backend
   try {
     const question: OwnQuestion =
       transport === 'sse'
         ? { ...openStream, path: backend.endpoint, signal }
-        : { ...ping, path: backend.endpoint, signal }
+        : { ...pingQuestion(asker), path: backend.endpoint, signal }
     const answer = await askFollowing(backend, question, limits.redirects)
     const trouble = lookOfStatus(origin, answer.statusCode, answer.headers)
     if (trouble !== undefined) discard(answer)
@@ -50,6 +53,7 @@ export async function lookAtRemote({ backend, limits, signal }: LookOptions): Pr
     else if (answer.statusCode === 200) assertMcp(await readAnswer(answer, limits.probeBytes))
     else if (missing.has(answer.statusCode)) assertRpc(answer.statusCode, await readAnswer(answer, limits.probeBytes))
     else discard(answer)
+    await endSession(options, answer)
     return trouble ?? { kind: 'alive', code: 'alive', message: `${origin} answers`, transport }
   } catch (error) {
     return lookOfError(origin, reasonOf(signal, error))
@@ -59,7 +63,8 @@ export async function lookAtRemote({ backend, limits, signal }: LookOptions): Pr
 /** Looks at a server of which nothing is known yet: what it speaks is found out with a handshake. */
 export async function meetRemote(options: LookOptions & { era: Era | 'auto' }): Promise<Acquaintance> {
   const { backend, era, signal } = options
-  if (backend.transport === 'sse') return { look: await lookAtRemote(options), knowsLegacy: true }
+  if (backend.transport === 'sse')
+    return { look: await lookAtRemote({ ...options, asker: 'newcomer' }), knowsLegacy: true }
   const alive: RemoteLook = {
     kind: 'alive',
     code: 'alive',
@@ -129,11 +134,5 @@ function reasonOf(signal: AbortSignal, error: unknown): unknown {
 }
 
 const missing: ReadonlySet<number> = new Set([404, 405, 410])
-
-const ping = {
-  method: 'POST',
-  headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
-  body: '{"jsonrpc":"2.0","id":0,"method":"ping"}',
-} as const
 
 const openStream = { method: 'GET', headers: { accept: 'text/event-stream' } } as const

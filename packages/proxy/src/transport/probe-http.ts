@@ -2,6 +2,7 @@ import type { Dispatcher } from 'undici'
 import type { ProxyLimits } from '../limits.ts'
 import type { HttpBackend } from './http-backend.ts'
 import { inTime } from './in-time.ts'
+import { pingQuestion } from './ping-question.ts'
 import { lookOfError } from './remote-failure.ts'
 
 /** What an HTTP server of this machine said to a question; `message` is one sentence. */
@@ -12,8 +13,7 @@ export interface HttpSign {
 
 /**
  * Asks a local server that speaks HTTP whether it lives: a `ping` to its endpoint. Every status below 500 is life, because
- * nothing stands between. A server with sessions is asked in the name of one that it cannot know: without any, some begin a
- * session for each question. Where only a stream could be opened at the endpoint, the root is asked instead.
+ * nothing stands between. Where only a stream could be opened at the endpoint, the root is asked instead.
  */
 export async function probeHttp(
   { backend, limits, stateless }: { backend: HttpBackend; limits: ProxyLimits; stateless: boolean },
@@ -22,7 +22,7 @@ export async function probeHttp(
   const question =
     backend.transport === 'sse'
       ? ({ path: '/', method: 'GET' } as const)
-      : { ...ping, path: backend.endpoint, headers: stateless ? ping.headers : { ...ping.headers, ...ofNobody } }
+      : { ...pingQuestion(stateless ? 'newcomer' : 'nobody'), path: backend.endpoint }
   try {
     const ask = async (inner: AbortSignal): Promise<Dispatcher.ResponseData> => {
       // An abort surfaces as whatever it interrupted; why it was aborted is the better reason.
@@ -42,11 +42,3 @@ export async function probeHttp(
     return code === 'timeout' ? { code: 'silent', message: 'it did not answer in time' } : { code: 'refused', message }
   }
 }
-
-const ping = {
-  method: 'POST',
-  headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
-  body: '{"jsonrpc":"2.0","id":0,"method":"ping"}',
-} as const
-
-const ofNobody = { 'mcp-session-id': 'thv-health-check' }

@@ -4,6 +4,8 @@ import type { RemoteConnection, RemoteLook } from '../proxy-config.ts'
 import { closeBackend, openBackend, type HttpBackend } from './http-backend.ts'
 import { inTime } from './in-time.ts'
 import { lookAtRemote, meetRemote, type Acquaintance } from './look-at-remote.ts'
+import type { Asker } from './ping-question.ts'
+import { readCard } from './read-card.ts'
 
 /** A server that is to be taken into use now. */
 export interface Met {
@@ -22,6 +24,7 @@ export class RemoteBackend {
   readonly #opened = new Map<HttpBackend['transport'], HttpBackend>()
   /** Set once it has answered a handshake. */
   #proven: HttpBackend | undefined
+  #asker: Asker = 'nobody'
   /** What failed may come back as another server, with another transport or era: only a handshake tells. */
   #isDoubted = false
   /** Whether requests already pass, because a client may have a login. */
@@ -41,6 +44,13 @@ export class RemoteBackend {
     return found
   }
 
+  /** The text of its server card; undefined without one, and before it has answered. Never rejects. */
+  async card(signal: AbortSignal): Promise<string | undefined> {
+    const backend = this.#proven
+    if (backend?.transport !== 'streamable-http') return undefined
+    return await readCard({ backend, limits: this.#limits, signal })
+  }
+
   /** Cuts every connection. */
   close(reason: Error): void {
     this.#isClosed = true
@@ -48,10 +58,9 @@ export class RemoteBackend {
   }
 
   async #look(signal: AbortSignal): Promise<{ look: RemoteLook; met: Met | undefined }> {
-    const limits = this.#limits
     const wasDoubted = this.#isDoubted
     if (this.#proven !== undefined && !wasDoubted) {
-      const look = await lookAtRemote({ backend: this.#proven, limits, signal })
+      const look = await this.#lookAgain(this.#proven, signal)
       this.#isDoubted = look.kind === 'failing'
       // Some know no question at all, and answer a handshake.
       if (look.code !== 'not-mcp') return { look, met: undefined }
@@ -61,11 +70,24 @@ export class RemoteBackend {
     if (look.kind === 'alive') {
       this.#proven = backend
       this.#isDoubted = false
+      // Modern servers have no sessions, and over the old transport nobody names one.
+      if (isNew) this.#asker = knowsLegacy && backend.transport !== 'sse' ? 'nobody' : 'newcomer'
     }
     // Taken into use once for whoever brings a login, and for good when it has answered us.
     const isTaken = (look.kind === 'alive' && isNew) || (look.kind === 'denied' && !this.#isUsed)
     if (isTaken) this.#isUsed = true
     return { look, met: isTaken ? { backend, knowsLegacy } : undefined }
+  }
+
+  /** A gateway may refuse whoever is not known, in words of its own: only a newcomer can tell what that means. */
+  async #lookAgain(backend: HttpBackend, signal: AbortSignal): Promise<RemoteLook> {
+    const options = { backend, limits: this.#limits, signal }
+    const look = await lookAtRemote({ ...options, asker: this.#asker })
+    if (this.#asker === 'newcomer' || (look.kind !== 'denied' && look.code !== 'not-mcp')) return look
+    const second = await lookAtRemote({ ...options, asker: 'newcomer' })
+    // Asked as nobody again, it would have a good token renewed with each probe.
+    if (second.kind === 'alive') this.#asker = 'newcomer'
+    return second
   }
 
   async #meet(signal: AbortSignal): Promise<Acquaintance & { backend: HttpBackend }> {

@@ -158,6 +158,11 @@ export class TransparentForwarder {
     this.#gate.refuse(refusal)
   }
 
+  /** The text of the remote server's card, if it has one. */
+  async card(signal: AbortSignal): Promise<string | undefined> {
+    return await this.#remote?.card(signal)
+  }
+
   /** Looks at a remote server, and takes it into use once it answers. */
   async look(connection: RemoteConnection, signal: AbortSignal): Promise<RemoteLook> {
     if (this.#isClosed) throw new ProxyError('closed', 'the proxy is closed')
