@@ -131,7 +131,7 @@ describe('a remote server', () => {
   it.each([
     ['unhealthy', status(500), 'unhealthy', 'supervisor-gone'],
     ['unauthenticated', status(401), 'unhealthy', 'supervisor-gone'],
-    ['starting', (): boolean => true, 'error', 'failed'],
+    ['starting', (): boolean => true, 'error', 'start-interrupted'],
   ] as const)('while it is %s: a supervisor that is killed is told of, and a start goes on', async (...row) => {
     const [during, behaviour, seen, why] = row
     remote = await startScriptedRemote()
