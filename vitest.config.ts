@@ -34,6 +34,17 @@ export default defineConfig({
           hookTimeout: 300_000,
         },
       },
+      {
+        ...shared,
+        test: {
+          // What asserts times with more processes than a machine has cores: afterwards, and one at a time.
+          name: 'load',
+          include: ['test/load/**/*.test.ts'],
+          hookTimeout: 300_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+        },
+      },
     ],
   },
 })

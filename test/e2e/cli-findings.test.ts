@@ -1,8 +1,9 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { lstat, readFile, symlink, writeFile } from 'node:fs/promises'
+import { lstat, readdir, readFile, readlink, realpath, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { collect, eventually, fixture, isAlive, openWorld, root, type CommandResult, type World } from './harness.ts'
 
@@ -72,14 +73,10 @@ describe('a pipe as a file of the user', () => {
     expect(stderr).toContain('[command-not-found]')
     const path = fifo('endless')
     const writer = spawn('sh', ['-c', `exec 3<>'${path}'; sleep 60`])
-    await new Promise((wake) => {
-      setTimeout(wake, 200)
-    })
+    await hasOpened(writer.pid, path)
     const waiting = world.spawn(['run', '--from-config', path])
     const ended = collect(waiting)
-    await new Promise((wake) => {
-      setTimeout(wake, 1000)
-    })
+    await hasOpened(waiting.pid, path)
     waiting.kill('SIGTERM')
     expect((await ended).code).toBe(143)
     writer.kill('SIGKILL')
@@ -96,9 +93,7 @@ describe('exit codes', () => {
     const writer = spawn('sh', ['-c', `exec 3<>'${path}'; sleep 60`])
     const child = world.spawn(['run', '--from-config', path])
     const ended = collect(child)
-    await new Promise((wake) => {
-      setTimeout(wake, 1200)
-    })
+    await hasOpened(child.pid, path)
     child.kill(signal)
     expect((await ended).code).toBe(code)
     writer.kill('SIGKILL')
@@ -168,6 +163,19 @@ async function one() {
   const found = (await world.list()).find(({ name }) => name === 'one')
   if (found === undefined) throw new Error('there is no workload one')
   return found
+}
+
+/** Resolves when a process has a file open; without /proc, when it must have. */
+async function hasOpened(pid: number | undefined, path: string): Promise<void> {
+  if (process.platform !== 'linux') return await delay(1_200)
+  const real = await realpath(path)
+  await eventually(`${path} is open`, 30_000, async () => {
+    const files = await readdir(`/proc/${pid}/fd`).catch(() => [])
+    const targets = await Promise.all(
+      files.map(async (file) => await readlink(`/proc/${pid}/fd/${file}`).catch(() => '')),
+    )
+    return targets.includes(real) ? true : undefined
+  })
 }
 
 function fifo(name: string): string {

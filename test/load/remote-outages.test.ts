@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startScriptedRemote, type ScriptedRemote } from '../../packages/runner/src/fixtures/scripted-remote.ts'
-import { connectV1, connectV2, type Peer } from './clients.ts'
-import { eventually, isAlive, openWorld, type StoredStatus, type World } from './harness.ts'
-import { planOutages, seeded, type OutageScript, type Truth } from './outage-script.ts'
-import { usageOf, type Usage } from './process-usage.ts'
+import { connectV1, connectV2, type Peer } from '../e2e/clients.ts'
+import { eventually, isAlive, openWorld, type StoredStatus, type World } from '../e2e/harness.ts'
+import { planOutages, seeded, type OutageScript, type Truth } from '../e2e/outage-script.ts'
+import { usageOf, type Usage } from '../e2e/process-usage.ts'
 
 /** How much faster than in real life time goes: 1 takes half an hour and uses the intervals of every day. */
 const speed = Number(process.env['THV_REMOTES_SPEED'] ?? 50)
