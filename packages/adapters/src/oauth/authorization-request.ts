@@ -38,5 +38,5 @@ export function scopesOf(plan: AuthorizationPlan, wishes: Pick<LoginWishes, 'sco
 }
 
 function reserved(name: string): Error {
-  return loginFailed(`the parameter '${name}' of a login is set by thv itself`, 'leave it out of --remote-auth-params')
+  return loginFailed(`the parameter '${name}' of a login is set by thv itself`, "leave it out of 'oauth_params'")
 }
