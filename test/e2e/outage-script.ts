@@ -101,7 +101,7 @@ const turns: readonly Turn[] = [
   behaving(() => true, 'unhealthy', 'remote-timeout'),
   behaving(status(401), 'unauthenticated', 'remote-unauthorized'),
   behaving(status(403), 'unauthenticated', 'remote-forbidden'),
-  behaving(status(404), 'running', 'serving'),
+  behaving(status(404), 'unhealthy', 'remote-not-mcp'),
   {
     begin: async (remote) => await remote.down(),
     end: async (remote) => await remote.up(),

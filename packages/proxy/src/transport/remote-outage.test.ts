@@ -23,7 +23,7 @@ async function remote(more: Partial<RemoteConnection> = {}): Promise<Remote> {
   const server = await startHttpServer()
   open.push(() => server.kill().catch(() => undefined))
   const limits = {
-    healthTimeoutMs: 1_000,
+    healthTimeoutMs: 4_000,
     redialMs: 10,
     remoteRedialMs: 10,
     streamTries: 2,
