@@ -125,7 +125,7 @@ describe.concurrent('a remote server with', () => {
   it.for(Object.entries(troubles))(
     '%s: state, reason and time are as stated, at the start and later, and old sessions go on',
     async ([_what, trouble], { expect }) => {
-      await using stage = await opened()
+      await using stage = await opened({ isSilent: trouble.isSilent })
       await begin(trouble, stage)
       const [fresh, why] = trouble.fresh ?? trouble.known
       const silentMs = trouble.isSilent === true ? waitsMs : 0
@@ -161,7 +161,7 @@ describe.concurrent('a remote server with', () => {
 
   it('a certificate of somebody else', async ({ expect }) => {
     const [own, others] = [makeCertificate(), makeCertificate()]
-    await using stage = await opened(own)
+    await using stage = await opened({ tls: own })
     stage.remote.present(others)
     expect(await stage.until('unhealthy', 'remote-tls')).toBeLessThanOrEqual(judgementMs + stepMs)
     stage.remote.present(own)
@@ -176,7 +176,7 @@ describe.concurrent('a remote server with', () => {
   })
 
   it('a certificate of another name', async ({ expect }) => {
-    await using stage = await opened(makeCertificate('DNS:another.test'))
+    await using stage = await opened({ tls: makeCertificate('DNS:another.test') })
     await stage.until('unhealthy', 'remote-tls')
     expect(stage.record()?.status_context).toMatch(/cannot be trusted/)
   })
@@ -237,7 +237,7 @@ describe.concurrent('a remote server with', () => {
   it('a wake-up of a minute: unhealthy within half a minute, running within another after it has woken', async ({
     expect,
   }) => {
-    await using stage = await opened()
+    await using stage = await opened({ isSilent: true })
     const wakeMs = 60_000
     let wakesAtMs = Infinity
     stage.remote.behave = () => {
@@ -267,8 +267,8 @@ async function end({ end: change }: Trouble, stage: RemoteStage): Promise<void> 
   else await change(stage)
 }
 
-async function opened(...tls: Parameters<typeof openRemoteStage>): Promise<RemoteStage & AsyncDisposable> {
-  const stage = await openRemoteStage(...tls)
+async function opened(...how: Parameters<typeof openRemoteStage>): Promise<RemoteStage & AsyncDisposable> {
+  const stage = await openRemoteStage(...how)
   return Object.assign(stage, { [Symbol.asyncDispose]: async () => void (await stage.close()) })
 }
 
