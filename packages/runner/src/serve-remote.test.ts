@@ -190,7 +190,7 @@ describe('a remote server that cannot be used', () => {
       const { reached, remote, history } = await supervised(behaviour)
       const down = await reached('unhealthy', reason)
       // Three probes, two pauses, and a busy machine.
-      expect(performance.now() - began).toBeLessThan(3 * probeMs + 2 * intervalMs + 4_000)
+      expect(performance.now() - began).toBeLessThan(3 * probeMs + 2 * intervalMs + 8_000)
       expect(down.status_context).toMatch(/^Health check failed: /)
       expect(down.status_context).toMatch(says)
       expect(down.thv?.probes).toEqual([
@@ -450,6 +450,6 @@ async function call(
 async function timed<T>(work: Promise<T>): Promise<T> {
   const began = performance.now()
   const result = await work
-  expect(performance.now() - began).toBeLessThan(1_000)
+  expect(performance.now() - began).toBeLessThan(2_000)
   return result
 }
