@@ -88,7 +88,7 @@ async function urlOf(context: CommandContext, name: string): Promise<string> {
   const workload = await getWorkload(await context.container.reading(), name)
   if (workload.status === 'running') return workload.url
   throw new ThvError('mcp-unreachable', `'${name}' is ${workload.status}, not running`, {
-    hint: `start it with 'thv start ${name}'`,
+    hint: workload.status === 'stopped' ? `start it with 'thv start ${name}'` : `see 'thv explain ${name}'`,
   })
 }
 
